@@ -1,0 +1,237 @@
+// Package blob keeps large contents for package cellfs.
+package blob
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"sync"
+	"time"
+
+	"cellar/cellfs"
+)
+
+// copyBuffer is how much a Put moves at a time: with 32 KiB, what io.Copy takes,
+// large uploads run at half the speed.
+const copyBuffer = 256 << 10
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
+
+// Dir keeps blobs as files of a directory: {2 hex digits}/{64 hex digits}, read
+// only, and unfinished ones in tmp/. It implements [cellfs.Blobs].
+//
+// A Put writes a temporary file, syncs it, renames it and syncs the directory,
+// so that a name stands for complete content also after a power loss. Losing
+// tmp/ is harmless.
+type Dir struct {
+	root *os.Root
+	sync bool
+
+	// gate is held shared while a blob gets its name and exclusively while one
+	// is removed, so that Delete never takes away what was put after it looked.
+	gate sync.RWMutex
+}
+
+// Open opens or creates the directory, and removes what unfinished Puts of an
+// earlier process left. durable false leaves out the syncs: after a power loss
+// the last contents may be lost, which the check finds.
+func Open(dir string, durable bool) (*Dir, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dir{root: root, sync: durable}
+	if err := d.prepare(); err != nil {
+		root.Close()
+		return nil, fmt.Errorf("prepare %s: %w", dir, err)
+	}
+	return d, nil
+}
+
+func (d *Dir) prepare() error {
+	if err := d.root.RemoveAll("tmp"); err != nil {
+		return err
+	}
+	for _, sub := range subdirs() {
+		if err := d.root.Mkdir(sub, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return d.syncDir(".")
+}
+
+func subdirs() []string {
+	all := []string{"tmp"}
+	for i := range 256 {
+		all = append(all, fmt.Sprintf("%02x", i))
+	}
+	return all
+}
+
+// Close releases the directory.
+func (d *Dir) Close() error { return d.root.Close() }
+
+func blobName(h cellfs.Hash) string {
+	s := h.String()
+	return path.Join(s[:2], s)
+}
+
+// Put implements [cellfs.Blobs].
+func (d *Dir) Put(ctx context.Context, r io.Reader) (ref cellfs.Ref, err error) {
+	tmp := path.Join("tmp", rand.Text())
+	f, err := d.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
+	if err != nil {
+		return ref, fmt.Errorf("stage blob: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.root.Remove(tmp))
+		}
+	}()
+	ref, err = hashInto(ctx, f, r)
+	if err == nil && d.sync {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return cellfs.Ref{}, err
+	}
+	name := blobName(ref.Hash)
+	d.gate.RLock()
+	defer d.gate.RUnlock()
+	if err = d.root.Rename(tmp, name); err != nil {
+		return cellfs.Ref{}, fmt.Errorf("name blob: %w", err)
+	}
+	// From here on the blob has its name; a failing sync leaves a complete file
+	// that no row names, for the sweeper.
+	if serr := d.syncDir(path.Dir(name)); serr != nil {
+		return cellfs.Ref{}, fmt.Errorf("sync blob directory: %w", serr)
+	}
+	return ref, nil
+}
+
+// hashInto copies r to w and returns what it was.
+func hashInto(ctx context.Context, w io.Writer, r io.Reader) (cellfs.Ref, error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	var ref cellfs.Ref
+	sum, crc := sha256.New(), crc32.NewIEEE()
+	for {
+		if err := ctx.Err(); err != nil {
+			return ref, err
+		}
+		n, err := fill(r, *buf)
+		b := (*buf)[:n]
+		sum.Write(b)
+		crc.Write(b)
+		ref.Size += int64(n)
+		if _, werr := w.Write(b); werr != nil {
+			return ref, fmt.Errorf("write blob: %w", werr)
+		}
+		if err == io.EOF {
+			sum.Sum(ref.Hash[:0])
+			ref.CRC32 = crc.Sum32()
+			return ref, nil
+		}
+		if err != nil {
+			return ref, err
+		}
+	}
+}
+
+// fill reads until buf is full or r returns an error, which it hands on as it
+// is. io.ReadFull would turn the end of the reader into the very error with
+// which a request body says that it broke off.
+func fill(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	return n, err
+}
+
+func (d *Dir) syncDir(name string) error {
+	if !d.sync {
+		return nil
+	}
+	f, err := d.root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// Open implements [cellfs.Blobs]; the content is an *os.File.
+func (d *Dir) Open(_ context.Context, h cellfs.Hash) (cellfs.Content, error) {
+	f, err := d.root.Open(blobName(h))
+	if err != nil {
+		return nil, fmt.Errorf("open blob: %w", err)
+	}
+	return f, nil
+}
+
+// Delete implements [cellfs.Blobs].
+func (d *Dir) Delete(_ context.Context, h cellfs.Hash, before time.Time) error {
+	d.gate.Lock()
+	defer d.gate.Unlock()
+	info, err := d.root.Stat(blobName(h))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.ModTime().Before(before) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return d.root.Remove(blobName(h))
+}
+
+// List implements [cellfs.Blobs].
+func (d *Dir) List(ctx context.Context, yield func(cellfs.Hash, int64, time.Time) error) error {
+	for _, sub := range subdirs()[1:] {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := d.list(sub, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Dir) list(sub string, yield func(cellfs.Hash, int64, time.Time) error) error {
+	f, err := d.root.Open(sub)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		h, err := cellfs.ParseHash(e.Name())
+		if err != nil {
+			return fmt.Errorf("stray file %s/%s in the blob directory", sub, e.Name())
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := yield(h, info.Size(), info.ModTime()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

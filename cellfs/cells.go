@@ -1,0 +1,85 @@
+package cellfs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"regexp"
+)
+
+// Names of cells and boxes (spec/cell-and-box-management.md §1).
+var (
+	cellName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,127}$`)
+	boxName  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,127}$`)
+)
+
+// CheckCellName returns [ErrName] unless name can be a cell's.
+func CheckCellName(name string) error { return checkName(cellName, name) }
+
+// CheckBoxName returns [ErrName] unless name can be a box's. The main box's name
+// is not: it cannot be made.
+func CheckBoxName(name string) error { return checkName(boxName, name) }
+
+func checkName(rule *regexp.Regexp, name string) error {
+	if !rule.MatchString(name) {
+		return &NameError{Name: name}
+	}
+	return nil
+}
+
+// CreateCell makes an empty cell with its main box. It returns [ErrName] and
+// fs.ErrExist.
+func (f *FS) CreateCell(ctx context.Context, name, owner string) (Cell, error) {
+	if err := CheckCellName(name); err != nil {
+		return Cell{}, err
+	}
+	c := Cell{Name: name, Owner: owner, Created: f.now()}
+	err := f.meta.Update(ctx, func(tx Tx) error {
+		if _, err := tx.Cell(name); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(fs.ErrExist, err)
+		}
+		return tx.AddCell(&c)
+	})
+	return c, err
+}
+
+// Cells lists the cells by name.
+func (f *FS) Cells(ctx context.Context) (cells []Cell, err error) {
+	err = f.meta.View(ctx, func(tx Tx) error {
+		cells, err = tx.Cells()
+		return err
+	})
+	return cells, err
+}
+
+// DeleteCell removes a cell with everything in it, its snapshots and its log.
+func (f *FS) DeleteCell(ctx context.Context, name string, check Check) error {
+	return f.meta.Update(ctx, func(tx Tx) error {
+		c, err := tx.Cell(name)
+		if err != nil {
+			return orMissing(err, ErrNoCell)
+		}
+		root, err := tx.Node(c.Root)
+		if err != nil {
+			return err
+		}
+		if err := check.run(tx, &root); err != nil {
+			return err
+		}
+		return tx.DeleteCell(c.ID, f.now())
+	})
+}
+
+func errExist(p Path) error { return &fs.PathError{Op: "mkcol", Path: p.String(), Err: fs.ErrExist} }
+func notThere(p Path) error {
+	return &fs.PathError{Op: "lookup", Path: p.String(), Err: fs.ErrNotExist}
+}
+
+// asMissing is for operations on an existing resource: without its parent it
+// does not exist either.
+func asMissing(err error) error {
+	if errors.Is(err, ErrNoParent) {
+		return fs.ErrNotExist
+	}
+	return err
+}

@@ -1,0 +1,129 @@
+package cellfs
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"sync"
+)
+
+// MaxInline is the largest content kept in the database beside its row. A
+// larger one goes to [Blobs].
+const MaxInline = 64 << 10 // bytes
+
+// Staged is a content that is durable but that no row names yet. It is kept at
+// least as long as the sweeper's grace time.
+type Staged struct {
+	Ref
+	data []byte // the content if it is at most MaxInline
+}
+
+var stageBuffers = sync.Pool{New: func() any { return new([MaxInline + 1]byte) }}
+
+// Stage reads r to its end and keeps what it read. If r fails, nothing is kept
+// and its error comes back.
+func (f *FS) Stage(ctx context.Context, r io.Reader) (Staged, error) {
+	buf := stageBuffers.Get().(*[MaxInline + 1]byte)
+	defer stageBuffers.Put(buf)
+	n := 0
+	for n < len(buf) {
+		m, err := r.Read(buf[n:])
+		n += m
+		if err == io.EOF {
+			return StageBytes(bytes.Clone(buf[:n])), nil
+		}
+		if err != nil {
+			return Staged{}, err
+		}
+	}
+	ref, err := f.blobs.Put(ctx, io.MultiReader(bytes.NewReader(buf[:]), r))
+	return Staged{Ref: ref}, err
+}
+
+// StageBytes stages a content of at most [MaxInline] bytes without I/O. It keeps b.
+func StageBytes(b []byte) Staged {
+	if len(b) == 0 {
+		b = []byte{} // not nil: that would say it is in Blobs
+	}
+	return Staged{Ref: Ref{Hash: sha256.Sum256(b), Size: int64(len(b)), CRC32: crc32.ChecksumIEEE(b)}, data: b}
+}
+
+// Add names the content in the transaction and returns its id, 0 for an empty one.
+func (s Staged) Add(tx Tx) (int64, error) {
+	if s.Size == 0 {
+		return 0, nil
+	}
+	return tx.AddBlob(&Blob{Ref: s.Ref, Data: s.data})
+}
+
+// Open opens the content of a file: of a box, of __snapshot. It returns
+// [ErrIsCollection] for a collection.
+func (f *FS) Open(ctx context.Context, n Node) (Content, error) {
+	switch {
+	case n.IsCollection():
+		return nil, ErrIsCollection
+	case n.Kind == KindSnapshot && IsZipName(n.Name):
+		return f.zip.Open(ctx, f, Snapshot{ID: n.ID, Cell: n.Cell, Name: n.Name, Index: n.Blob, Size: n.Size, Created: n.Created})
+	case n.Kind == KindLog:
+		return f.openLog(ctx, n.Cell)
+	}
+	return f.OpenBlob(ctx, n.Blob)
+}
+
+// OpenAt finds the node at p and opens its content in one point in time. For a
+// collection the content is nil.
+func (f *FS) OpenAt(ctx context.Context, p Path) (n Node, c Content, err error) {
+	var b Blob
+	err = f.meta.View(ctx, func(tx Tx) error {
+		if n, err = f.Lookup(tx, p); err != nil || n.Kind != KindFile || n.Blob == 0 {
+			return err
+		}
+		b, err = tx.Blob(n.Blob)
+		return err
+	})
+	if err != nil || n.IsCollection() {
+		return n, nil, err
+	}
+	if n.Kind != KindFile {
+		c, err = f.Open(ctx, n)
+	} else {
+		c, err = f.open(ctx, b)
+	}
+	return n, c, err
+}
+
+// OpenBlob opens a content by its id; 0 is the empty content.
+func (f *FS) OpenBlob(ctx context.Context, id int64) (Content, error) {
+	var b Blob
+	if id != 0 {
+		err := f.meta.View(ctx, func(tx Tx) (err error) {
+			b, err = tx.Blob(id)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return f.open(ctx, b)
+}
+
+func (f *FS) open(ctx context.Context, b Blob) (Content, error) {
+	if b.ID == 0 || b.Data != nil {
+		return BytesContent(b.Data), nil
+	}
+	c, err := f.blobs.Open(ctx, b.Hash)
+	if err != nil {
+		return nil, fmt.Errorf("content %d: %w", b.ID, err)
+	}
+	return c, nil
+}
+
+// BytesContent is a content held in memory.
+func BytesContent(b []byte) Content { return memory{bytes.NewReader(b)} }
+
+type memory struct{ *bytes.Reader }
+
+func (memory) Close() error { return nil }

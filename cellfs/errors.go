@@ -1,0 +1,60 @@
+package cellfs
+
+import (
+	"errors"
+	"io/fs"
+)
+
+// Sentinel errors of the tree. Absence and presence are [io/fs.ErrNotExist] and
+// [io/fs.ErrExist]; only what these cannot say has a sentinel of its own.
+var (
+	// ErrNoCell and ErrNoBox say which level of a path is missing. Both wrap
+	// [io/fs.ErrNotExist].
+	ErrNoCell error = missing("cell not found")
+	ErrNoBox  error = missing("box not found")
+
+	// ErrNoParent: the collection that would hold the resource is missing
+	// (RFC 4918, 9.3.1, 9.7.1).
+	ErrNoParent = errors.New("parent collection does not exist")
+
+	// ErrName: a path segment breaks the naming rules of [CheckName].
+	ErrName = errors.New("invalid resource name")
+
+	// ErrTooDeep: the resource would lie deeper than [MaxDepth].
+	ErrTooDeep = errors.New("hierarchy is too deep")
+
+	// ErrIsCollection and ErrNotCollection: the resource has the other kind.
+	ErrIsCollection  = errors.New("resource is a collection")
+	ErrNotCollection = errors.New("resource is not a collection")
+
+	// ErrSame and ErrOverlap: source and destination of COPY or MOVE are the
+	// same resource, or one lies inside the other.
+	ErrSame    = errors.New("source and destination are the same resource")
+	ErrOverlap = errors.New("source and destination contain each other")
+
+	// ErrPrecondition: a precondition of the request does not hold.
+	ErrPrecondition = errors.New("precondition failed")
+
+	// ErrDestinationExists: overwriting was not allowed (RFC 4918, 10.6).
+	ErrDestinationExists = errors.New("destination exists")
+
+	// ErrReadOnly: the resource is maintained by the server (the unit root, a
+	// cell root, OData contents) and not changed by file operations.
+	ErrReadOnly = errors.New("resource is read-only")
+
+	// ErrInstalling: the box is being installed (DECISIONS 15).
+	ErrInstalling = errors.New("box is being installed")
+
+	// ErrSchemaTaken: a box of the cell has this schema already.
+	ErrSchemaTaken = errors.New("box schema is already registered")
+
+	// ErrShortBody: fewer or more bytes arrived than were announced.
+	ErrShortBody = errors.New("body does not have the announced length")
+)
+
+// missing is an absence that says of what; errors.Is and os.IsNotExist see
+// fs.ErrNotExist through it.
+type missing string
+
+func (m missing) Error() string        { return string(m) }
+func (m missing) Is(target error) bool { return target == fs.ErrNotExist }

@@ -1,0 +1,297 @@
+package cellfs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Config is what an [FS] is made of. Meta, Blobs and Snapshots are required.
+type Config struct {
+	Meta  Meta
+	Blobs Blobs
+	// Guard is asked before anything at or below a box is read or changed; its
+	// error, [ErrInstalling] for one, refuses the operation. nil allows all.
+	Guard func(box int64) error
+	// Snapshots reads the ".zip" files of the snapshot area.
+	Snapshots SnapshotReader
+	Now          func() time.Time // nil: [Now]
+	Log          *slog.Logger     // nil: discarded
+}
+
+// SnapshotReader understands the index of a finished snapshot, which is a view
+// of contents kept anyway (DESIGN.md §1.2). Package cellfs/snapshot has it.
+type SnapshotReader interface {
+	// Open assembles the zip. Reading is safe while the cell changes.
+	Open(ctx context.Context, f *FS, s Snapshot) (Content, error)
+	// Blobs calls yield with the id of every content the zip refers to, until
+	// it returns an error, which Blobs returns.
+	Blobs(ctx context.Context, f *FS, s Snapshot, yield func(id int64) error) error
+}
+
+// FS is the tree of one unit. All methods are safe for concurrent use.
+type FS struct {
+	meta  Meta
+	blobs Blobs
+	guard func(box int64) error
+	zip   SnapshotReader
+	now   func() time.Time
+	log   *slog.Logger
+
+	holds holds
+}
+
+// New returns the tree kept in the given stores. The caller closes the stores
+// after the last use of the FS.
+func New(c Config) *FS {
+	f := &FS{meta: c.Meta, blobs: c.Blobs, guard: c.Guard, zip: c.Snapshots, now: c.Now, log: c.Log}
+	if f.guard == nil {
+		f.guard = func(int64) error { return nil }
+	}
+	if f.now == nil {
+		f.now = Now
+	}
+	if f.log == nil {
+		f.log = slog.New(slog.DiscardHandler)
+	}
+	return f
+}
+
+// View runs fn over one point in time, as [Meta].
+func (f *FS) View(ctx context.Context, fn func(Tx) error) error { return f.meta.View(ctx, fn) }
+
+// Update runs fn in a transaction, as [Meta].
+func (f *FS) Update(ctx context.Context, fn func(Tx) error) error { return f.meta.Update(ctx, fn) }
+
+// Now is the time that the next operation will record.
+func (f *FS) Now() time.Time { return f.now() }
+
+// Log is the logger the FS was given.
+func (f *FS) Log() *slog.Logger { return f.log }
+
+// Lookup finds the node at p. It returns [ErrNoCell], [ErrNoBox] or
+// fs.ErrNotExist for what is missing, and the guard's error for a path below a
+// box that is guarded. The unit and the special collections of a cell are
+// virtual nodes.
+func (f *FS) Lookup(tx Tx, p Path) (Node, error) {
+	if p.Len() == 0 {
+		return Node{Kind: KindUnit}, nil
+	}
+	c, err := tx.Cell(p.Cell())
+	if err != nil {
+		return Node{}, orMissing(err, ErrNoCell)
+	}
+	n, err := tx.Node(c.Root)
+	if err != nil {
+		return Node{}, err
+	}
+	n.Name = c.Name
+	if isSpecial(p.Box()) {
+		return f.lookupSpecial(tx, n, p.Segments())
+	}
+	for i, name := range p.Segments() {
+		if i == 1 {
+			if err := f.guard(n.ID); err != nil {
+				return Node{}, err
+			}
+		}
+		if n, err = tx.Child(n.ID, name); err != nil {
+			if i == 0 {
+				return Node{}, orMissing(err, ErrNoBox)
+			}
+			return Node{}, orMissing(err, fs.ErrNotExist)
+		}
+	}
+	return n, nil
+}
+
+// orMissing replaces an absence by the more telling one.
+func orMissing(err, say error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return say
+	}
+	return err
+}
+
+// place is where an operation works: a name below a parent, and what is there.
+type place struct {
+	parent Node
+	name   string
+	node   *Node // nil if there is nothing
+}
+
+// locate finds the place p names, for an operation that changes it. Besides the
+// errors of Lookup it returns [ErrNoParent] if the collection above is missing,
+// [ErrReadOnly] at the unit, at cells, inside OData collections and in the
+// special collections.
+func (f *FS) locate(tx Tx, p Path) (place, error) {
+	if p.Len() < 2 || isSpecial(p.Box()) {
+		return place{}, ErrReadOnly
+	}
+	parent, err := f.Lookup(tx, p.Parent())
+	switch {
+	case errors.Is(err, ErrNoCell), errors.Is(err, ErrNoBox):
+		return place{}, err
+	case errors.Is(err, fs.ErrNotExist):
+		return place{}, ErrNoParent
+	case err != nil:
+		return place{}, err
+	}
+	if !parent.IsCollection() {
+		return place{}, ErrNoParent
+	}
+	if p.Len() == 3 {
+		if err := f.guard(parent.ID); err != nil {
+			return place{}, err
+		}
+	}
+	if err := f.writable(tx, parent); err != nil {
+		return place{}, err
+	}
+	l := place{parent: parent, name: p.Name()}
+	n, err := tx.Child(parent.ID, p.Name())
+	if err == nil {
+		l.node = &n
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return place{}, err
+	}
+	return l, nil
+}
+
+// writable refuses changes inside OData collections: their documents follow a
+// schema that file operations do not know.
+func (f *FS) writable(tx Tx, n Node) error {
+	for {
+		switch n.Kind {
+		case KindOData:
+			return ErrReadOnly
+		case KindCell, KindBox:
+			return nil
+		}
+		var err error
+		if n, err = tx.Node(n.Parent); err != nil {
+			return err
+		}
+	}
+}
+
+// Stat returns the node at p; errors as [FS.Lookup].
+func (f *FS) Node(ctx context.Context, p Path) (n Node, err error) {
+	err = f.meta.View(ctx, func(tx Tx) error {
+		n, err = f.Lookup(tx, p)
+		return err
+	})
+	return n, err
+}
+
+// listPage is how many rows a listing reads at a time.
+const listPage = 1000
+
+// EachChild calls yield for every child of a node, in the order of their keys.
+func EachChild(tx Tx, parent int64, yield func(*Node) error) error {
+	for after := ""; ; {
+		page, err := tx.Children(parent, after, listPage)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if err := yield(&page[i]); err != nil {
+				return err
+			}
+		}
+		if len(page) < listPage {
+			return nil
+		}
+		after = Key(page[len(page)-1].Name)
+	}
+}
+
+// Members calls yield for what a listing of n shows: the children, for a cell
+// also the special collections, for the unit the cells.
+func (f *FS) Members(tx Tx, n Node, yield func(*Node) error) error {
+	switch n.Kind {
+	case KindUnit:
+		return f.cellNodes(tx, yield)
+	case KindVirtual:
+		return f.specialMembers(tx, n, yield)
+	case KindCell:
+		if err := EachChild(tx, n.ID, yield); err != nil {
+			return err
+		}
+		for _, name := range specials {
+			v := special(n, name)
+			if err := yield(&v); err != nil {
+				return err
+			}
+		}
+		return nil
+	case KindBox:
+		if err := f.guard(n.ID); err != nil {
+			return err
+		}
+	}
+	if !n.IsCollection() {
+		return nil
+	}
+	return EachChild(tx, n.ID, yield)
+}
+
+func (f *FS) cellNodes(tx Tx, yield func(*Node) error) error {
+	cells, err := tx.Cells()
+	if err != nil {
+		return err
+	}
+	for _, c := range cells {
+		n, err := tx.Node(c.Root)
+		if err != nil {
+			return err
+		}
+		n.Name = c.Name
+		if err := yield(&n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds keep contents from the sweeper while something reads that no row names
+// yet, such as an export in the making.
+type holds struct {
+	mu    sync.Mutex
+	next  int
+	since map[int]time.Time
+}
+
+// Hold keeps everything that was referenced at the call from being swept until
+// release is called.
+func (f *FS) Hold() (release func()) {
+	h := &f.holds
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.since == nil {
+		h.since = map[int]time.Time{}
+	}
+	id := h.next
+	h.next++
+	h.since[id] = f.now()
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.since, id)
+	}
+}
+
+// oldestHold is before, or the begin of the oldest hold if that is earlier.
+func (f *FS) oldestHold(before time.Time) time.Time {
+	f.holds.mu.Lock()
+	defer f.holds.mu.Unlock()
+	for _, t := range f.holds.since {
+		if t.Before(before) {
+			before = t
+		}
+	}
+	return before
+}

@@ -1,0 +1,251 @@
+package meta
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"cellar/cellfs"
+)
+
+func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl FROM node `
+
+func scanNode(scan func(...any) error) (n cellfs.Node, err error) {
+	var (
+		blob               sql.NullInt64
+		created, modified  int64
+		schema, props, acl sql.NullString
+	)
+	err = scan(&n.ID, &n.Cell, &n.Parent, &n.Name, &n.Kind, &n.ContentType, &blob, &n.Size, &n.Version,
+		&created, &modified, &schema, &props, &acl)
+	if err != nil {
+		return n, err
+	}
+	n.Blob, n.Schema = blob.Int64, schema.String
+	n.Created, n.Modified = fromMicros(created), fromMicros(modified)
+	if props.Valid {
+		if err := json.Unmarshal([]byte(props.String), &n.Props); err != nil {
+			return n, fmt.Errorf("properties of node %d: %w", n.ID, err)
+		}
+	}
+	if acl.Valid {
+		if err := json.Unmarshal([]byte(acl.String), &n.ACL); err != nil {
+			return n, fmt.Errorf("acl of node %d: %w", n.ID, err)
+		}
+	}
+	return n, nil
+}
+
+func (t *tx) oneNode(query string, args ...any) (cellfs.Node, error) {
+	return scanNode(func(dest ...any) error { return t.row(query, args, dest...) })
+}
+
+func (t *tx) Node(id int64) (cellfs.Node, error) {
+	n, err := t.oneNode(nodeColumns+"WHERE id = ?", id)
+	if err != nil {
+		return n, fmt.Errorf("node %d: %w", id, err)
+	}
+	return n, nil
+}
+
+func (t *tx) Child(parent int64, name string) (cellfs.Node, error) {
+	n, err := t.oneNode(nodeColumns+"WHERE parent = ? AND key = ?", parent, cellfs.Key(name))
+	if err != nil {
+		return n, fmt.Errorf("node %q: %w", name, err)
+	}
+	return n, nil
+}
+
+func (t *tx) Children(parent int64, after string, limit int) ([]cellfs.Node, error) {
+	nodes := make([]cellfs.Node, 0, min(limit, 64))
+	err := t.c.query(t.ctx, nodeColumns+"WHERE parent = ? AND key > ? ORDER BY key LIMIT ?", []any{parent, after, limit},
+		func(scan func(...any) error) error {
+			n, err := scanNode(scan)
+			nodes = append(nodes, n)
+			return err
+		})
+	return nodes, err
+}
+
+// Only collections enter the recursion; their members are found as one range
+// of the clustered key each.
+const subtree = `WITH RECURSIVE tree (id) AS (
+	SELECT ? UNION ALL
+	SELECT n.id FROM node n JOIN tree ON n.parent = tree.id WHERE n.kind <> 6) `
+
+func (t *tx) Count(root int64) (nodes, bytes int64, err error) {
+	err = t.row(subtree+`SELECT count(*) + 1, coalesce(sum(size), 0) FROM node WHERE parent IN (SELECT id FROM tree)`,
+		[]any{root}, &nodes, &bytes)
+	return nodes, bytes, err
+}
+
+func (t *tx) Nodes() (n int64, err error) {
+	err = t.row("SELECT count(*) FROM node", nil, &n)
+	return n, err
+}
+
+// nodeArgs are the columns in the order (parent, key, name, kind, ctype, blob,
+// size, version, created, modified, schema, props, acl).
+func nodeArgs(n *cellfs.Node) ([]any, error) {
+	props, err := jsonOrNull(n.Props, len(n.Props) == 0)
+	if err != nil {
+		return nil, err
+	}
+	acl, err := jsonOrNull(n.ACL, n.ACL == nil)
+	if err != nil {
+		return nil, err
+	}
+	return []any{n.Parent, cellfs.Key(n.Name), n.Name, int64(n.Kind), n.ContentType, orNull(n.Blob), n.Size, n.Version,
+		micros(n.Created), micros(n.Modified), orNull(n.Schema), props, acl}, nil
+}
+
+func (t *tx) AddNode(n *cellfs.Node) error {
+	args, err := nodeArgs(n)
+	if err != nil {
+		return err
+	}
+	if t.store == nil {
+		return errReadOnly
+	}
+	id := t.store.nextNode
+	_, err = t.write(`INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, id, cell)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(args, id, n.Cell)...)
+	if err != nil {
+		return fmt.Errorf("add node %q: %w", n.Name, t.whichKey(err))
+	}
+	t.store.nextNode++
+	n.ID = id
+	return nil
+}
+
+// whichKey tells a taken schema from a taken name: both are unique indexes of
+// the same table, and only the driver's text says which.
+func (t *tx) whichKey(err error) error {
+	if errors.Is(err, fs.ErrExist) && strings.Contains(err.Error(), "node.schema") {
+		return cellfs.ErrSchemaTaken
+	}
+	return err
+}
+
+func (t *tx) orphan(blob int64, now time.Time) error {
+	_, err := t.write("INSERT INTO orphan (blob, since) VALUES (?, ?) ON CONFLICT (blob) DO UPDATE SET since = excluded.since",
+		blob, micros(now))
+	return err
+}
+
+func (t *tx) SetNode(old, n *cellfs.Node, now time.Time) error {
+	args, err := nodeArgs(n)
+	if err != nil {
+		return err
+	}
+	changed, err := t.write(`UPDATE node SET parent = ?, key = ?, name = ?, kind = ?, ctype = ?, blob = ?, size = ?, version = ?,
+		created = ?, modified = ?, schema = ?, props = ?, acl = ? WHERE parent = ? AND key = ? AND id = ?`,
+		append(args, old.Parent, cellfs.Key(old.Name), old.ID)...)
+	if err != nil {
+		return fmt.Errorf("set node %q: %w", n.Name, t.whichKey(err))
+	}
+	if changed != 1 {
+		return fmt.Errorf("set node %d: %w", old.ID, fs.ErrNotExist)
+	}
+	if old.Blob != 0 && old.Blob != n.Blob {
+		return t.orphan(old.Blob, now)
+	}
+	return nil
+}
+
+func (t *tx) SetCellOf(root, cell int64) error {
+	_, err := t.write(subtree+"UPDATE node SET cell = ? WHERE parent IN (SELECT id FROM tree) OR id = ?", root, cell, root)
+	return err
+}
+
+func (t *tx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Time) error {
+	if t.store == nil {
+		return errReadOnly
+	}
+	base := t.store.nextNode
+	n, err := t.write(subtree+`, numbered AS MATERIALIZED (
+			SELECT id, parent, ? - 1 + row_number() OVER () AS nid FROM node WHERE parent IN (SELECT id FROM tree) AND id <> ?)
+		INSERT INTO node (parent, key, id, cell, name, kind, ctype, blob, size, version, created, modified, schema, props, acl)
+		SELECT coalesce(up.nid, ?), o.key, m.nid, ?, o.name, o.kind, o.ctype, o.blob, o.size, ?, ?, ?, NULL, o.props, o.acl
+		FROM numbered m JOIN node o ON o.id = m.id LEFT JOIN numbered up ON up.id = m.parent`,
+		src, base, dst.ID, dst.ID, dst.Cell, version, micros(now), micros(now))
+	if err != nil {
+		return fmt.Errorf("copy tree %d: %w", src, err)
+	}
+	t.store.nextNode += n
+	return t.copyLinks(src, dst)
+}
+
+// copyLinks gives the copies of OData collections their own links. The copy of
+// a collection is the node at the same place below the copied root.
+func (t *tx) copyLinks(src int64, dst *cellfs.Node) error {
+	var links int64
+	err := t.row(subtree+"SELECT count(*) FROM link WHERE node IN (SELECT id FROM tree)", []any{src}, &links)
+	if err != nil || links == 0 {
+		return err
+	}
+	_, err = t.write(`WITH RECURSIVE pair (a, b) AS (
+			SELECT ?, ? UNION ALL
+			SELECT x.id, y.id FROM pair JOIN node x ON x.parent = pair.a JOIN node y ON y.parent = pair.b AND y.key = x.key
+			WHERE x.kind <> 6)
+		INSERT INTO link (cell, node, from_set, from_key, to_set, to_key)
+		SELECT ?, pair.b, l.from_set, l.from_key, l.to_set, l.to_key FROM pair JOIN link l ON l.node = pair.a`,
+		src, dst.ID, dst.Cell)
+	return err
+}
+
+func (t *tx) DeleteTree(n *cellfs.Node, now time.Time) error {
+	if n.Kind == cellfs.KindFile {
+		if _, err := t.write("DELETE FROM node WHERE parent = ? AND key = ?", n.Parent, cellfs.Key(n.Name)); err != nil {
+			return err
+		}
+		if n.Blob != 0 {
+			return t.orphan(n.Blob, now)
+		}
+		return nil
+	}
+	steps := []struct {
+		query string
+		args  []any
+	}{
+		{`INSERT INTO orphan (blob, since) SELECT DISTINCT blob, ? FROM node
+			WHERE parent IN (SELECT id FROM tree) AND blob IS NOT NULL
+			ON CONFLICT (blob) DO UPDATE SET since = excluded.since`, []any{n.ID, micros(now)}},
+		{"DELETE FROM link WHERE node IN (SELECT id FROM tree)", []any{n.ID}},
+		{"DELETE FROM node WHERE parent IN (SELECT id FROM tree) OR id = ?", []any{n.ID, n.ID}},
+	}
+	if n.Kind == cellfs.KindBox {
+		if err := t.deleteBoxControl(n.ID, now); err != nil {
+			return err
+		}
+	}
+	for _, s := range steps {
+		if _, err := t.write(subtree+s.query, s.args...); err != nil {
+			return fmt.Errorf("delete tree %d: %w", n.ID, err)
+		}
+	}
+	return nil
+}
+
+// deleteBoxControl removes the control objects and jobs of a box.
+func (t *tx) deleteBoxControl(box int64, now time.Time) error {
+	for _, q := range []string{
+		`DELETE FROM link WHERE node = 0 AND (
+			EXISTS (SELECT 1 FROM entity e WHERE e.box = ?1 AND e.cell = link.cell AND e.kind = from_set AND from_key = CAST(e.id AS TEXT))
+			OR EXISTS (SELECT 1 FROM entity e WHERE e.box = ?1 AND e.cell = link.cell AND e.kind = to_set AND to_key = CAST(e.id AS TEXT)))`,
+		"DELETE FROM entity WHERE box = ?1 AND box <> 0",
+		"INSERT INTO orphan (blob, since) SELECT input, ?2 FROM job WHERE target = ?1 AND input IS NOT NULL ON CONFLICT (blob) DO NOTHING",
+		"DELETE FROM job WHERE target = ?1",
+	} {
+		if _, err := t.write(q, box, micros(now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+package meta
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"cellar/cellfs"
+)
+
+// --- control objects
+
+const entityColumns = "SELECT id, cell, box, kind, key, doc, created, updated FROM entity "
+
+func scanEntity(scan func(...any) error) (e cellfs.Entity, err error) {
+	var doc string
+	var created, updated int64
+	err = scan(&e.ID, &e.Cell, &e.Box, &e.Set, &e.Key, &doc, &created, &updated)
+	e.Doc, e.Created, e.Updated = json.RawMessage(doc), fromMicros(created), fromMicros(updated)
+	return e, err
+}
+
+func (t *tx) AddEntity(e *cellfs.Entity) error {
+	err := t.insert(&e.ID, "INSERT INTO entity (cell, box, kind, key, doc, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+		e.Cell, e.Box, e.Set, e.Key, string(e.Doc), micros(e.Created), micros(e.Updated))
+	if err != nil {
+		return fmt.Errorf("add %s %q: %w", e.Set, e.Key, err)
+	}
+	return nil
+}
+
+func (t *tx) oneEntity(query string, args ...any) (cellfs.Entity, error) {
+	e, err := scanEntity(func(dest ...any) error { return t.row(query, args, dest...) })
+	if err != nil {
+		return e, fmt.Errorf("entity %v: %w", args, err)
+	}
+	return e, nil
+}
+
+func (t *tx) Entity(cell, box int64, set, key string) (cellfs.Entity, error) {
+	return t.oneEntity(entityColumns+"WHERE cell = ? AND kind = ? AND key = ? AND box = ?", cell, set, key, box)
+}
+
+func (t *tx) EntityByID(id int64) (cellfs.Entity, error) {
+	return t.oneEntity(entityColumns+"WHERE id = ?", id)
+}
+
+func (t *tx) Entities(cell int64, set string) (all []cellfs.Entity, err error) {
+	err = t.c.query(t.ctx, entityColumns+"WHERE cell = ?1 AND (kind = ?2 OR ?2 = '') ORDER BY kind, key, box", []any{cell, set},
+		func(scan func(...any) error) error {
+			e, err := scanEntity(scan)
+			all = append(all, e)
+			return err
+		})
+	return all, err
+}
+
+func (t *tx) AddLink(l cellfs.Link) error {
+	_, err := t.write("INSERT INTO link (cell, node, from_set, from_key, to_set, to_key) VALUES (?, ?, ?, ?, ?, ?)",
+		l.Cell, l.Node, l.From.Set, l.From.Key, l.To.Set, l.To.Key)
+	if err != nil {
+		return fmt.Errorf("add link: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) Links(cell, node int64) (all []cellfs.Link, err error) {
+	err = t.c.query(t.ctx, `SELECT from_set, from_key, to_set, to_key FROM link WHERE node = ? AND cell = ?
+		ORDER BY from_set, from_key, to_set, to_key`, []any{node, cell},
+		func(scan func(...any) error) error {
+			l := cellfs.Link{Cell: cell, Node: node}
+			err := scan(&l.From.Set, &l.From.Key, &l.To.Set, &l.To.Key)
+			all = append(all, l)
+			return err
+		})
+	return all, err
+}
+
+// --- events
+
+func (t *tx) AddEvents(events ...cellfs.Event) error {
+	for _, e := range events {
+		_, err := t.write("INSERT INTO event (cell, time, reqkey, external, schema, subject, type, object, info) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			e.Cell, micros(e.Time), e.RequestKey, e.External, orNull(e.Schema), orNull(e.Subject), e.Type, e.Object, e.Info)
+		if err != nil {
+			return fmt.Errorf("add event: %w", err)
+		}
+	}
+	return nil
+}
+
+func (t *tx) Events(cell, after int64, limit int) (all []cellfs.Event, err error) {
+	err = t.c.query(t.ctx, `SELECT id, time, reqkey, external, schema, subject, type, object, info FROM event
+		WHERE cell = ? AND id > ? ORDER BY id LIMIT ?`, []any{cell, after, limit},
+		func(scan func(...any) error) error {
+			e := cellfs.Event{Cell: cell}
+			var at int64
+			var schema, subject sql.NullString
+			err := scan(&e.ID, &at, &e.RequestKey, &e.External, &schema, &subject, &e.Type, &e.Object, &e.Info)
+			e.Time, e.Schema, e.Subject = fromMicros(at), schema.String, subject.String
+			all = append(all, e)
+			return err
+		})
+	return all, err
+}
+
+// --- snapshots
+
+const snapshotColumns = "SELECT id, cell, name, blob, size, created FROM snapshot "
+
+func scanSnapshot(scan func(...any) error) (s cellfs.Snapshot, err error) {
+	var created int64
+	err = scan(&s.ID, &s.Cell, &s.Name, &s.Index, &s.Size, &created)
+	s.Created = fromMicros(created)
+	return s, err
+}
+
+func (t *tx) AddSnapshot(s *cellfs.Snapshot) error {
+	err := t.insert(&s.ID, "INSERT INTO snapshot (cell, name, blob, size, created) VALUES (?, ?, ?, ?, ?) RETURNING id",
+		s.Cell, s.Name, s.Index, s.Size, micros(s.Created))
+	if err != nil {
+		return fmt.Errorf("add snapshot %q: %w", s.Name, err)
+	}
+	return nil
+}
+
+func (t *tx) Snapshot(cell int64, name string) (cellfs.Snapshot, error) {
+	s, err := scanSnapshot(func(dest ...any) error {
+		return t.row(snapshotColumns+"WHERE cell = ? AND name = ?", []any{cell, name}, dest...)
+	})
+	if err != nil {
+		return s, fmt.Errorf("snapshot %q: %w", name, err)
+	}
+	return s, nil
+}
+
+func (t *tx) Snapshots(cell int64) (all []cellfs.Snapshot, err error) {
+	err = t.c.query(t.ctx, snapshotColumns+"WHERE cell = ?1 OR ?1 = 0 ORDER BY cell, name", []any{cell}, func(scan func(...any) error) error {
+		s, err := scanSnapshot(scan)
+		all = append(all, s)
+		return err
+	})
+	return all, err
+}
+
+func (t *tx) DeleteSnapshot(id int64, now time.Time) error {
+	var blob int64
+	if _, err := t.write("SELECT 1"); err != nil {
+		return err
+	}
+	if err := t.row("DELETE FROM snapshot WHERE id = ? RETURNING blob", []any{id}, &blob); err != nil {
+		return fmt.Errorf("delete snapshot %d: %w", id, err)
+	}
+	return t.orphan(blob, now)
+}
+
+// --- jobs
+
+const jobColumns = `SELECT id, kind, cell, target, state, name, reqkey, input, started, ended, done, total, step, code, message FROM job `
+
+func (t *tx) PutJob(j *cellfs.Job) error {
+	args := []any{j.Kind, j.Cell, j.Target, j.State, j.Name, j.RequestKey, orNull(j.Input),
+		micros(j.Started), micros(j.Ended), j.Done, j.Total, j.Step, j.Code, j.Message}
+	if j.ID == 0 {
+		return t.insert(&j.ID, `INSERT INTO job (kind, cell, target, state, name, reqkey, input, started, ended, done, total, step, code, message)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, args...)
+	}
+	n, err := t.write(`UPDATE job SET kind = ?, cell = ?, target = ?, state = ?, name = ?, reqkey = ?, input = ?,
+		started = ?, ended = ?, done = ?, total = ?, step = ?, code = ?, message = ? WHERE id = ?`, append(args, j.ID)...)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("job %d: %w", j.ID, fs.ErrNotExist)
+	}
+	return err
+}
+
+func (t *tx) DeleteJob(id int64) error {
+	_, err := t.write("DELETE FROM job WHERE id = ?", id)
+	return err
+}
+
+func (t *tx) Jobs() (all []cellfs.Job, err error) {
+	err = t.c.query(t.ctx, jobColumns+"ORDER BY id", nil, func(scan func(...any) error) error {
+		var j cellfs.Job
+		var input sql.NullInt64
+		var started, ended int64
+		err := scan(&j.ID, &j.Kind, &j.Cell, &j.Target, &j.State, &j.Name, &j.RequestKey, &input,
+			&started, &ended, &j.Done, &j.Total, &j.Step, &j.Code, &j.Message)
+		j.Input = input.Int64
+		j.Started, j.Ended = fromMicros(started), fromMicros(ended)
+		all = append(all, j)
+		return err
+	})
+	return all, err
+}

@@ -1,0 +1,301 @@
+package meta
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"cellar/cellfs"
+)
+
+// tx implements [cellfs.Tx] on one connection.
+type tx struct {
+	c     *conn
+	ctx   context.Context
+	store *Store // nil in a View
+
+	wrote  bool  // a savepoint is open
+	broken error // the savepoint could not be closed: the whole batch is lost
+}
+
+var errReadOnly = errors.New("write inside View")
+
+// write runs a statement that changes something.
+func (t *tx) write(query string, args ...any) (int64, error) {
+	if t.store == nil {
+		return 0, errReadOnly
+	}
+	if !t.wrote {
+		if err := t.c.exec(t.ctx, "SAVEPOINT one", nil); err != nil {
+			return 0, err
+		}
+		t.wrote = true
+	}
+	st, err := t.c.prepare(t.ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	res, err := st.ExecContext(t.ctx, args...)
+	if err != nil {
+		return 0, translate(err)
+	}
+	return res.RowsAffected()
+}
+
+// insert is write for a statement that ends in RETURNING id.
+func (t *tx) insert(id *int64, query string, args ...any) error {
+	if _, err := t.write("SELECT 1"); err != nil { // opens the savepoint
+		return err
+	}
+	return t.c.queryRow(t.ctx, query, args, id)
+}
+
+func (t *tx) row(query string, args []any, dest ...any) error {
+	return t.c.queryRow(t.ctx, query, args, dest...)
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// jsonOrNull is v as JSON text, or NULL when it is empty.
+func jsonOrNull(v any, empty bool) (any, error) {
+	if empty {
+		return nil, nil
+	}
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+func orNull[T comparable](v T) any {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return v
+}
+
+// --- cells
+
+const cellColumns = "SELECT id, name, owner, root, gen, created FROM cell "
+
+func scanCell(scan func(...any) error) (c cellfs.Cell, err error) {
+	var created int64
+	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &created)
+	c.Created = fromMicros(created)
+	return c, err
+}
+
+func (t *tx) oneCell(query string, arg any) (cellfs.Cell, error) {
+	c, err := scanCell(func(dest ...any) error { return t.row(query, []any{arg}, dest...) })
+	if err != nil {
+		return c, fmt.Errorf("cell %v: %w", arg, err)
+	}
+	return c, nil
+}
+
+func (t *tx) Cell(name string) (cellfs.Cell, error) {
+	return t.oneCell(cellColumns+"WHERE name = ?", name)
+}
+
+func (t *tx) CellByID(id int64) (cellfs.Cell, error) {
+	return t.oneCell(cellColumns+"WHERE id = ?", id)
+}
+
+func (t *tx) Cells() (cells []cellfs.Cell, err error) {
+	err = t.c.query(t.ctx, cellColumns+"ORDER BY name", nil, func(scan func(...any) error) error {
+		c, err := scanCell(scan)
+		cells = append(cells, c)
+		return err
+	})
+	return cells, err
+}
+
+func (t *tx) AddCell(c *cellfs.Cell) error {
+	c.Gen = 1
+	err := t.insert(&c.ID, "INSERT INTO cell (name, owner, root, gen, created) VALUES (?, ?, 0, ?, ?) RETURNING id",
+		c.Name, c.Owner, c.Gen, micros(c.Created))
+	if err != nil {
+		return fmt.Errorf("add cell %q: %w", c.Name, err)
+	}
+	root := cellfs.Node{
+		Cell: c.ID, Name: fmt.Sprint(c.ID), Kind: cellfs.KindCell, Version: c.Gen,
+		Created: c.Created, Modified: c.Created,
+	}
+	if err := t.AddNode(&root); err != nil {
+		return err
+	}
+	c.Root = root.ID
+	if _, err := t.write("UPDATE cell SET root = ? WHERE id = ?", c.Root, c.ID); err != nil {
+		return err
+	}
+	return t.AddNode(&cellfs.Node{
+		Cell: c.ID, Parent: c.Root, Name: cellfs.MainBox, Kind: cellfs.KindBox, Version: c.Gen,
+		Created: c.Created, Modified: c.Created,
+	})
+}
+
+func (t *tx) DeleteCell(id int64, now time.Time) error {
+	c, err := t.CellByID(id)
+	if err != nil {
+		return err
+	}
+	root, err := t.Node(c.Root)
+	if err != nil {
+		return err
+	}
+	snapshots, err := t.Snapshots(id)
+	if err != nil {
+		return err
+	}
+	for _, s := range snapshots {
+		if err := t.DeleteSnapshot(s.ID, now); err != nil {
+			return err
+		}
+	}
+	if err := t.DeleteTree(&root, now); err != nil {
+		return err
+	}
+	for _, table := range []string{"entity", "link", "event", "job"} {
+		if _, err := t.write("DELETE FROM "+table+" WHERE cell = ?", id); err != nil {
+			return err
+		}
+	}
+	_, err = t.write("DELETE FROM cell WHERE id = ?", id)
+	return err
+}
+
+func (t *tx) Touch(cell int64) (gen int64, err error) {
+	err = t.insert(&gen, "UPDATE cell SET gen = gen + 1 WHERE id = ? RETURNING gen", cell)
+	if err != nil {
+		return 0, fmt.Errorf("cell %d: %w", cell, err)
+	}
+	return gen, nil
+}
+
+// --- contents
+
+func (t *tx) AddBlob(b *cellfs.Blob) (id int64, err error) {
+	err = t.insert(&id, `INSERT INTO blob (hash, size, crc, data) VALUES (?, ?, ?, ?)
+		ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING id`,
+		b.Hash[:], b.Size, int64(b.CRC32), b.Data)
+	return id, err
+}
+
+const blobColumns = "SELECT id, hash, size, crc, data FROM blob "
+
+func scanBlob(scan func(...any) error) (b cellfs.Blob, err error) {
+	var hash []byte
+	var crc int64
+	if err := scan(&b.ID, &hash, &b.Size, &crc, &b.Data); err != nil {
+		return b, err
+	}
+	b.CRC32 = uint32(crc)
+	copy(b.Hash[:], hash)
+	return b, nil
+}
+
+func (t *tx) oneBlob(query string, arg any) (cellfs.Blob, error) {
+	b, err := scanBlob(func(dest ...any) error { return t.row(query, []any{arg}, dest...) })
+	if err != nil {
+		return b, fmt.Errorf("content %v: %w", arg, err)
+	}
+	return b, nil
+}
+
+func (t *tx) Blob(id int64) (cellfs.Blob, error) { return t.oneBlob(blobColumns+"WHERE id = ?", id) }
+
+func (t *tx) BlobByHash(h cellfs.Hash) (cellfs.Blob, error) {
+	return t.oneBlob(blobColumns+"WHERE hash = ?", h[:])
+}
+
+func (t *tx) blobs(query string, args ...any) (all []cellfs.Blob, err error) {
+	err = t.c.query(t.ctx, query, args, func(scan func(...any) error) error {
+		b, err := scanBlob(scan)
+		all = append(all, b)
+		return err
+	})
+	return all, err
+}
+
+func (t *tx) Blobs(after int64, limit int) ([]cellfs.Blob, error) {
+	return t.blobs(`SELECT id, hash, size, crc, CASE WHEN data IS NULL THEN NULL ELSE x'' END
+		FROM blob WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
+}
+
+// named tells that something refers to the blob %s.
+const named = `(EXISTS (SELECT 1 FROM node WHERE node.blob = %[1]s AND node.blob IS NOT NULL)
+	OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.blob = %[1]s)
+	OR EXISTS (SELECT 1 FROM job WHERE job.input = %[1]s))`
+
+func (t *tx) Orphans(before time.Time, after int64, limit int) ([]cellfs.Blob, error) {
+	if t.store != nil {
+		if _, err := t.write("DELETE FROM orphan WHERE since < ? AND "+fmt.Sprintf(named, "orphan.blob"), micros(before)); err != nil {
+			return nil, err
+		}
+	}
+	return t.blobs(`SELECT b.id, b.hash, b.size, b.crc, CASE WHEN b.data IS NULL THEN NULL ELSE x'' END
+		FROM orphan o JOIN blob b ON b.id = o.blob WHERE o.since < ? AND o.blob > ? AND NOT `+fmt.Sprintf(named, "o.blob")+
+		" ORDER BY o.blob LIMIT ?", micros(before), after, limit)
+}
+
+func (t *tx) AddOrphans(ids []int64, now time.Time) error {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return err
+	}
+	_, err = t.write(`INSERT INTO orphan (blob, since) SELECT value, ? FROM json_each(?) WHERE true
+		ON CONFLICT (blob) DO UPDATE SET since = excluded.since`, micros(now), string(list))
+	return err
+}
+
+func (t *tx) DropBlobs(ids []int64, before time.Time) ([]cellfs.Blob, error) {
+	var dropped []cellfs.Blob
+	for _, id := range ids {
+		listed, err := t.write("DELETE FROM orphan WHERE blob = ? AND since < ?", id, micros(before))
+		if err != nil {
+			return nil, err
+		}
+		if listed == 0 {
+			continue
+		}
+		if _, err := t.write("SELECT 1"); err != nil {
+			return nil, err
+		}
+		b, err := t.oneBlob("DELETE FROM blob WHERE id = ? AND NOT "+fmt.Sprintf(named, "blob.id")+
+			" RETURNING id, hash, size, crc, CASE WHEN data IS NULL THEN NULL ELSE x'' END", id)
+		switch {
+		case err == nil:
+			dropped = append(dropped, b)
+		case !isNotExist(err):
+			return nil, err
+		}
+	}
+	return dropped, nil
+}
+
+func (t *tx) Setting(name string) (value string, err error) {
+	err = t.row("SELECT value FROM setting WHERE name = ?", []any{name}, &value)
+	if isNotExist(err) {
+		return "", nil
+	}
+	return value, err
+}
+
+func (t *tx) SetSetting(name, value string) error {
+	_, err := t.write("INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+		name, value)
+	return err
+}

@@ -1,0 +1,135 @@
+package cellfs
+
+import (
+	"fmt"
+	"time"
+)
+
+// Kind is what a node is.
+type Kind uint8
+
+const (
+	KindCell       Kind = 1 // root of a cell
+	KindBox        Kind = 2
+	KindCollection Kind = 3
+	KindOData      Kind = 4 // collection of user OData: $metadata and one collection per entity type
+	KindService    Kind = 5 // collection with a service definition and its sources in __src
+	KindFile       Kind = 6
+
+	// Kinds below stand for resources that the server makes up; they are never
+	// stored as nodes.
+	KindUnit     Kind = 16 // "/"
+	KindVirtual  Kind = 17 // read-only collections: __snapshot, __log, __log/current, __log/archive
+	KindSnapshot Kind = 18 // a file of __snapshot
+	KindLog      Kind = 19 // a file of __log
+)
+
+// IsCollection reports whether nodes of this kind have children.
+func (k Kind) IsCollection() bool {
+	return k <= KindService || k == KindUnit || k == KindVirtual
+}
+
+func (k Kind) String() string {
+	switch k {
+	case KindCell:
+		return "cell"
+	case KindBox:
+		return "box"
+	case KindCollection:
+		return "collection"
+	case KindOData:
+		return "odata"
+	case KindService:
+		return "service"
+	case KindFile:
+		return "file"
+	default:
+		return fmt.Sprintf("kind(%d)", uint8(k))
+	}
+}
+
+// KindOf is the stored kind with the given name, as [Kind.String] writes it.
+func KindOf(name string) (Kind, bool) {
+	for k := KindCell; k <= KindFile; k++ {
+		if k.String() == name {
+			return k, true
+		}
+	}
+	return 0, false
+}
+
+// Node is one resource of the tree. It is a value: changing it changes nothing
+// in the store.
+type Node struct {
+	ID     int64
+	Cell   int64 // id of the cell
+	Parent int64 // id of the parent node; 0 for the root of a cell
+	Name   string
+	Kind   Kind
+
+	ContentType string
+	Blob        int64 // id of the content; 0 for collections and empty files
+	Size        int64 // bytes
+	// Version is the cell's generation when the content was written. It grows
+	// with every write to the cell, so that no two contents of a cell ever
+	// share version and time, whatever is moved where.
+	Version  int64
+	Created  time.Time // UTC, microseconds
+	Modified time.Time // UTC, microseconds; of the content
+
+	Schema string // boxes: the schema URL, "" for none
+	Props  []Property
+	ACL    *ACL // nil: none of its own
+}
+
+// ETag is the strong entity tag of the node's content: `"{version}-{ms}"`
+// (DESIGN.md §3). MOVE, PROPPATCH and a restart do not change it.
+func (n *Node) ETag() string { return fmt.Sprintf(`"%d-%d"`, n.Version, n.Modified.UnixMilli()) }
+
+// IsCollection reports whether the node can have children.
+func (n *Node) IsCollection() bool { return n.Kind.IsCollection() }
+
+// Property is a dead property (RFC 4918, 4): kept as it was set, never
+// interpreted.
+type Property struct {
+	Space string `json:"ns"`
+	Local string `json:"name"`
+	Lang  string `json:"lang,omitempty"`
+	// XML is the complete element, with every namespace it uses declared on
+	// itself, so that it can stand anywhere.
+	XML string `json:"xml"`
+}
+
+// ACL is the access control list of one resource (RFC 3744 with Personium's
+// privileges). It only grants.
+type ACL struct {
+	// RequireSchemaAuthz is "", "none", "public" or "confidential".
+	RequireSchemaAuthz string `json:"requireSchemaAuthz,omitempty"`
+	ACEs               []ACE  `json:"aces,omitempty"`
+}
+
+// ACE grants privileges to one principal.
+type ACE struct {
+	// Role is the id of a Role entity of the cell; 0 is the principal "all".
+	Role       int64       `json:"role,omitempty"`
+	Privileges []Privilege `json:"privileges"`
+}
+
+// Privilege is a qualified name, such as {DAV:}read.
+type Privilege struct {
+	Space string `json:"ns"`
+	Local string `json:"name"`
+}
+
+// Cell is a tenant of the unit.
+type Cell struct {
+	ID      int64
+	Name    string
+	Owner   string
+	Root    int64 // node id; what an import switches
+	Gen     int64 // grows with every change of the tree
+	Created time.Time
+}
+
+// Now is the time as the store keeps it: UTC, whole microseconds.
+func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,67 @@
+package cellfs
+
+import (
+	"context"
+	"slices"
+)
+
+// PropPatch sets or removes one dead property.
+type PropPatch struct {
+	Property
+	Remove bool
+}
+
+// Patch applies changes of dead properties in order, all or none, and returns
+// the node as it is afterwards. Removing what is absent is fine (RFC 4918, 9.2).
+func (f *FS) Patch(ctx context.Context, p Path, patches []PropPatch, check Check) (n Node, err error) {
+	err = f.meta.Update(ctx, func(tx Tx) error {
+		if n, err = f.Lookup(tx, p); err != nil {
+			return err
+		}
+		if n.Kind >= KindUnit {
+			return ErrReadOnly
+		}
+		if n.Kind == KindBox {
+			if err := f.guard(n.ID); err != nil {
+				return err
+			}
+		}
+		if err := check.run(tx, &n); err != nil {
+			return err
+		}
+		if _, err := tx.Touch(n.Cell); err != nil {
+			return err
+		}
+		old := n
+		if n.Kind == KindCell { // Lookup shows the cell's name; the row has its own
+			stored, err := tx.Node(n.ID)
+			if err != nil {
+				return err
+			}
+			old.Name = stored.Name
+		}
+		n.Props = ApplyPatches(n.Props, patches)
+		changed := n
+		changed.Name = old.Name
+		return tx.SetNode(&old, &changed, f.now())
+	})
+	return n, err
+}
+
+// ApplyPatches returns props with the changes applied, in the order in which
+// properties were first set.
+func ApplyPatches(props []Property, patches []PropPatch) []Property {
+	props = slices.Clone(props)
+	for _, c := range patches {
+		i := slices.IndexFunc(props, func(p Property) bool { return p.Space == c.Space && p.Local == c.Local })
+		switch {
+		case c.Remove && i >= 0:
+			props = slices.Delete(props, i, i+1)
+		case !c.Remove && i >= 0:
+			props[i] = c.Property
+		case !c.Remove:
+			props = append(props, c.Property)
+		}
+	}
+	return props
+}

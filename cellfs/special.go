@@ -1,0 +1,126 @@
+package cellfs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+)
+
+// Names of the special collections of a cell (DECISIONS 3).
+const (
+	SnapshotArea = "__snapshot"
+	LogArea      = "__log"
+	LogCurrent   = "current"
+	LogArchive   = "archive"
+	LogFile      = "default.log"
+)
+
+var specials = []string{LogArea, SnapshotArea}
+
+func isSpecial(box string) bool { return slices.Contains(specials, box) }
+
+// special is the node of a special collection; its times are the cell's.
+func special(cell Node, name string) Node {
+	return Node{
+		ID: cell.ID, Cell: cell.Cell, Name: name, Kind: KindVirtual, Version: cell.Version,
+		Created: cell.Created, Modified: cell.Modified,
+	}
+}
+
+// lookupSpecial resolves the names below a cell of which the first is special.
+func (f *FS) lookupSpecial(tx Tx, cell Node, names []string) (Node, error) {
+	n := special(cell, names[0])
+	for _, name := range names[1:] {
+		found := false
+		err := f.specialMembers(tx, n, func(m *Node) error {
+			if m.Name == name {
+				n, found = *m, true
+				return fs.SkipAll
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, fs.SkipAll) {
+			return Node{}, err
+		}
+		if !found {
+			return Node{}, fs.ErrNotExist
+		}
+	}
+	return n, nil
+}
+
+func (f *FS) specialMembers(tx Tx, n Node, yield func(*Node) error) error {
+	var members []Node
+	sub := n
+	switch n.Name {
+	case SnapshotArea:
+		all, err := tx.Snapshots(n.Cell)
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			members = append(members, snapshotNode(s))
+		}
+	case LogArea:
+		for _, name := range []string{LogArchive, LogCurrent} {
+			sub.Name = name
+			members = append(members, sub)
+		}
+	case LogCurrent:
+		sub.Kind, sub.Name, sub.ContentType = KindLog, LogFile, "text/csv"
+		last, err := tx.Events(n.Cell, 0, 1)
+		if err != nil {
+			return err
+		}
+		if len(last) > 0 {
+			sub.Created = last[0].Time
+		}
+		members = append(members, sub)
+	}
+	for i := range members {
+		if err := yield(&members[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// snapshotNode shows a snapshot as a node. Its content never changes, so its id
+// serves as the version.
+func snapshotNode(s Snapshot) Node {
+	n := Node{
+		ID: s.ID, Cell: s.Cell, Name: s.Name, Kind: KindSnapshot, Blob: s.Index, Size: s.Size, Version: s.ID,
+		ContentType: "application/json", Created: s.Created, Modified: s.Created,
+	}
+	if IsZipName(s.Name) {
+		n.ContentType = "application/zip"
+	}
+	return n
+}
+
+// IsZipName tells the name of a finished snapshot from that of a failed one.
+func IsZipName(name string) bool { return len(name) > 4 && name[len(name)-4:] == ".zip" }
+
+// DeleteSnapshot removes a file of a cell's snapshot area; what only it held
+// becomes an orphan. check, if not nil, sees the file before.
+func (f *FS) DeleteSnapshot(ctx context.Context, cell, name string, check func(*Node) error) error {
+	now := f.now()
+	var gone Snapshot
+	err := f.meta.Update(ctx, func(tx Tx) error {
+		c, err := tx.Cell(cell)
+		if err != nil {
+			return orMissing(err, ErrNoCell)
+		}
+		if gone, err = tx.Snapshot(c.ID, name); err != nil {
+			return orMissing(err, fs.ErrNotExist)
+		}
+		if n := snapshotNode(gone); check != nil {
+			if err := check(&n); err != nil {
+				return err
+			}
+		}
+		return tx.DeleteSnapshot(gone.ID, now)
+	})
+	return err
+}

@@ -1,0 +1,281 @@
+package cellfs
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Meta keeps everything but large contents: cells, nodes, control objects,
+// events, snapshots, jobs and small contents.
+//
+// A transaction handed to View or Update is valid only during the call and only
+// on the calling goroutine. Functions must not do I/O of their own: in Update
+// they run one after the other for all callers.
+type Meta interface {
+	// View runs fn over one point in time. What others commit meanwhile is not
+	// seen. Writes inside return an error.
+	View(ctx context.Context, fn func(Tx) error) error
+
+	// Update runs fn in a transaction. If fn returns an error, nothing of it is
+	// kept and that error comes back as it is. If Update returns nil, the
+	// changes are durable. Any other error means that they may or may not be
+	// kept, but never in part. fn runs at most once. It is not started after ctx
+	// is done; once started, Update waits for its end.
+	Update(ctx context.Context, fn func(Tx) error) error
+
+	// Close ends the store after running transactions. Later calls fail.
+	Close() error
+}
+
+// Tx is a transaction of [Meta]. Methods that look one thing up wrap
+// [io/fs.ErrNotExist] when it is absent; methods that add wrap
+// [io/fs.ErrExist] when its key is taken. Lists come in the order of their keys.
+// Values read are the caller's own.
+type Tx interface {
+	NodeTx
+	BlobTx
+	ControlTx
+	RecordTx
+}
+
+// NodeTx reads and writes the tree.
+type NodeTx interface {
+	Cell(name string) (Cell, error)
+	CellByID(id int64) (Cell, error)
+	Cells() ([]Cell, error)
+	// AddCell adds the cell together with its root node and main box, and
+	// fills in the ids.
+	AddCell(c *Cell) error
+	// DeleteCell removes the cell and everything that belongs to it.
+	DeleteCell(id int64, now time.Time) error
+	// Touch raises the generation of a cell and returns the new one. Every
+	// transaction that changes the tree calls it.
+	Touch(cell int64) (int64, error)
+
+	Node(id int64) (Node, error)
+	// Child looks up by Key(name).
+	Child(parent int64, name string) (Node, error)
+	// Children lists at most limit children whose keys come after the key
+	// after; "" begins at the first.
+	Children(parent int64, after string, limit int) ([]Node, error)
+	// Count returns the nodes of the subtree, its root included, and the bytes
+	// of its files.
+	Count(root int64) (nodes, bytes int64, err error)
+	// Nodes counts all nodes of the store.
+	Nodes() (int64, error)
+
+	// AddNode fills in the id.
+	AddNode(n *Node) error
+	// SetNode replaces the row of old by n, which has the same id; parent and
+	// name may change. A content that n no longer names becomes an orphan.
+	SetNode(old *Node, n *Node, now time.Time) error
+	// SetCellOf moves a whole subtree to another cell.
+	SetCellOf(root, cell int64) error
+	// CopyTree copies what lies below src to below dst, a collection that was
+	// just added. Copies get version and time as given.
+	CopyTree(src int64, dst *Node, version int64, now time.Time) error
+	// DeleteTree removes the node and all below it; contents become orphans.
+	// With a box go its control objects and its jobs.
+	DeleteTree(n *Node, now time.Time) error
+}
+
+// Hash is the SHA-256 of a content.
+type Hash [32]byte
+
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// ParseHash reads 64 hexadecimal digits.
+func ParseHash(s string) (h Hash, err error) {
+	if len(s) != 2*len(h) {
+		return h, fmt.Errorf("hash of %d digits", len(s))
+	}
+	_, err = hex.Decode(h[:], []byte(s))
+	return h, err
+}
+
+// Ref names a content and says what checks it.
+type Ref struct {
+	Hash  Hash
+	Size  int64  // bytes
+	CRC32 uint32 // IEEE
+}
+
+// Blob is the row of a content. Data holds it whole if it is small and is nil
+// if it lies in [Blobs].
+type Blob struct {
+	ID int64
+	Ref
+	Data []byte
+}
+
+// BlobTx reads and writes the rows of contents.
+type BlobTx interface {
+	// AddBlob returns the id of the content, adding a row if there is none.
+	AddBlob(b *Blob) (int64, error)
+	Blob(id int64) (Blob, error)
+	BlobByHash(h Hash) (Blob, error)
+	// Blobs lists at most limit rows with ids after the given one, without
+	// their data; [Blob.Data] is empty but not nil where the row holds it.
+	Blobs(after int64, limit int) ([]Blob, error)
+
+	// Orphans lists at most limit contents after the given id that lost a
+	// reference before the given time. Those that something still names (a node,
+	// a snapshot, a job's input) are not listed and leave the work list.
+	Orphans(before time.Time, after int64, limit int) ([]Blob, error)
+	// AddOrphans puts contents on that list, as of now.
+	AddOrphans(ids []int64, now time.Time) error
+	// DropBlobs removes the rows of those contents that are still on the list
+	// since before the given time and that nothing names.
+	DropBlobs(ids []int64, before time.Time) (dropped []Blob, err error)
+}
+
+// Control sets: the kinds of [Entity].
+const (
+	SetAccount  = "Account"
+	SetRole     = "Role"
+	SetRelation = "Relation"
+	SetExtCell  = "ExtCell"
+	SetExtRole  = "ExtRole"
+	SetRule     = "Rule"
+)
+
+// Entity is a control object of a cell: an account, a role, a rule …
+type Entity struct {
+	ID   int64
+	Cell int64
+	Box  int64 // node id of the box it belongs to; 0 for none
+	Set  string
+	// Key is the text that identifies the entity within its set and box: its
+	// name, or for an ext role "{url} {relation}".
+	Key     string
+	Doc     json.RawMessage
+	Created time.Time
+	Updated time.Time
+}
+
+// Link joins two control objects of a cell, or two entities of one OData
+// collection.
+type Link struct {
+	Cell int64
+	Node int64 // the OData collection; 0 for control objects
+	From End
+	To   End
+}
+
+// End is one end of a [Link]. For control objects Key is the decimal entity id,
+// for user OData the entity's __id.
+type End struct{ Set, Key string }
+
+// ControlTx reads and writes control objects.
+type ControlTx interface {
+	AddEntity(e *Entity) error
+	Entity(cell, box int64, set, key string) (Entity, error)
+	EntityByID(id int64) (Entity, error)
+	// Entities lists all entities of a cell, or of one set if set is not "".
+	Entities(cell int64, set string) ([]Entity, error)
+	AddLink(l Link) error
+	// Links lists the links of a cell's control objects (node 0) or of one
+	// OData collection.
+	Links(cell, node int64) ([]Link, error)
+
+	// Setting reads a value of the unit, "" if it was never set.
+	Setting(name string) (string, error)
+	SetSetting(name, value string) error
+}
+
+// Event is a line of a cell's event log (spec/event-log.md §1).
+type Event struct {
+	ID         int64
+	Cell       int64
+	Time       time.Time
+	RequestKey string
+	External   bool
+	Schema     string // "" when the caller has none
+	Subject    string // "" when the caller has none
+	Type       string
+	// Object may begin with [LocalCell], which a reader sees as the cell's URL.
+	Object string
+	Info   string
+}
+
+// LocalCell is the scheme under which URLs of the cell itself are kept.
+const LocalCell = "personium-localcell:/"
+
+// Snapshot is a file of a cell's snapshot area.
+type Snapshot struct {
+	ID   int64
+	Cell int64
+	Name string // with extension
+	// Index is the blob that holds the zip's index for ".zip", the JSON itself
+	// for ".error".
+	Index   int64
+	Size    int64 // bytes of the file as served
+	Created time.Time
+}
+
+// Job is the durable part of a long-running operation.
+type Job struct {
+	ID         int64
+	Kind       string
+	Cell       int64
+	Target     int64 // node id of the box; 0 for the whole cell
+	State      string
+	Name       string
+	RequestKey string
+	Input      int64 // blob id of the request's body; 0 for none
+	Started    time.Time
+	Ended      time.Time // zero while it runs
+	Done       int64     // entries
+	Total      int64     // entries
+	Step       int64     // where a restart goes on
+	Code       string    // of the failure
+	Message    string
+}
+
+// RecordTx reads and writes what is neither tree nor control: events,
+// snapshots, jobs.
+type RecordTx interface {
+	AddEvents(events ...Event) error
+	// Events lists at most limit events of a cell with ids after the given one.
+	Events(cell, after int64, limit int) ([]Event, error)
+
+	AddSnapshot(s *Snapshot) error
+	Snapshot(cell int64, name string) (Snapshot, error)
+	// Snapshots lists those of one cell, or all for cell 0.
+	Snapshots(cell int64) ([]Snapshot, error)
+	DeleteSnapshot(id int64, now time.Time) error
+
+	// PutJob adds a job without id, filling it in, or replaces the one with its id.
+	PutJob(j *Job) error
+	DeleteJob(id int64) error
+	Jobs() ([]Job, error)
+}
+
+// Blobs keeps large immutable contents under their SHA-256. A blob is absent or
+// complete, never partial.
+type Blobs interface {
+	// Put reads r to EOF and is durable on return. Equal content twice is fine
+	// and counts as new for Delete. If r fails, nothing is kept and r's error
+	// comes back.
+	Put(ctx context.Context, r io.Reader) (Ref, error)
+	// Open wraps [io/fs.ErrNotExist] when the blob is absent. What was opened
+	// can be read to its end even if the blob is deleted meanwhile. A store on
+	// local files returns *os.File, so that a server can send it from the kernel.
+	Open(ctx context.Context, h Hash) (Content, error)
+	// Delete removes the blob if it was last put before the given time. Absence
+	// is success.
+	Delete(ctx context.Context, h Hash, before time.Time) error
+	// List calls yield for every blob until it returns an error, which List
+	// returns.
+	List(ctx context.Context, yield func(h Hash, size int64, put time.Time) error) error
+}
+
+// Content is an opened content.
+type Content interface {
+	io.ReadSeekCloser
+	io.ReaderAt
+}

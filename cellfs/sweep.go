@@ -1,0 +1,142 @@
+package cellfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+)
+
+// SweepGrace is how long a content stays after the last reference to it went,
+// and how long a staged content may wait for its row. It must exceed the time
+// between the end of an upload's body and its transaction by far.
+const SweepGrace = time.Hour
+
+// sweepPage bounds the contents looked at, and the rows dropped, in one go.
+const sweepPage = 1000
+
+// Swept counts what a sweep removed.
+type Swept struct {
+	Contents int
+	Bytes    int64
+	Strays   int // files that no row names, left by a crash
+}
+
+// Sweep removes contents that nothing has named for the grace time. Contents
+// that a snapshot refers to stay on the work list until it is deleted.
+func (f *FS) Sweep(ctx context.Context, grace time.Duration) (s Swept, err error) {
+	cutoff := f.oldestHold(f.now().Add(-grace))
+	for after := int64(0); ; {
+		var page []Blob
+		err := f.meta.Update(ctx, func(tx Tx) (err error) {
+			page, err = tx.Orphans(cutoff, after, sweepPage)
+			return err
+		})
+		if err != nil || len(page) == 0 {
+			return s, err
+		}
+		after = page[len(page)-1].ID
+		free, err := f.withoutHeld(ctx, page)
+		if err != nil {
+			return s, err
+		}
+		if err := f.drop(ctx, free, cutoff, &s); err != nil {
+			return s, err
+		}
+	}
+}
+
+// withoutHeld returns the ids of those blobs that no snapshot refers to.
+func (f *FS) withoutHeld(ctx context.Context, page []Blob) ([]int64, error) {
+	free := make(map[int64]bool, len(page))
+	for _, b := range page {
+		free[b.ID] = true
+	}
+	err := f.eachSnapshotBlob(ctx, func(id int64) error {
+		delete(free, id)
+		return nil
+	})
+	ids := make([]int64, 0, len(free))
+	for id := range free {
+		ids = append(ids, id)
+	}
+	return ids, err
+}
+
+func (f *FS) eachSnapshotBlob(ctx context.Context, yield func(id int64) error) error {
+	var all []Snapshot
+	err := f.meta.View(ctx, func(tx Tx) (err error) {
+		all, err = tx.Snapshots(0)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if !IsZipName(s.Name) {
+			continue
+		}
+		err := f.zip.Blobs(ctx, f, s, yield)
+		if errors.Is(err, fs.ErrNotExist) && f.snapshotGone(ctx, s) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("references of snapshot %q: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+func (f *FS) snapshotGone(ctx context.Context, s Snapshot) bool {
+	err := f.meta.View(ctx, func(tx Tx) error {
+		_, err := tx.Snapshot(s.Cell, s.Name)
+		return err
+	})
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// drop removes the rows first and then the files, so that a crash between
+// leaves a stray file and never a row without its content.
+func (f *FS) drop(ctx context.Context, ids []int64, cutoff time.Time, s *Swept) error {
+	var dropped []Blob
+	err := f.meta.Update(ctx, func(tx Tx) (err error) {
+		dropped, err = tx.DropBlobs(ids, cutoff)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, b := range dropped {
+		if b.Data == nil {
+			if err := f.blobs.Delete(ctx, b.Hash, cutoff); err != nil {
+				return err
+			}
+		}
+		s.Contents++
+		s.Bytes += b.Size
+	}
+	return nil
+}
+
+// SweepStrays removes files of the blob store that no row names and that are
+// older than the grace time: what a crash left between staging and publishing.
+func (f *FS) SweepStrays(ctx context.Context, grace time.Duration) (s Swept, err error) {
+	cutoff := f.now().Add(-grace)
+	err = f.blobs.List(ctx, func(h Hash, size int64, put time.Time) error {
+		if !put.Before(cutoff) {
+			return nil
+		}
+		err := f.meta.View(ctx, func(tx Tx) error {
+			_, err := tx.BlobByHash(h)
+			return err
+		})
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		s.Strays++
+		s.Bytes += size
+		return f.blobs.Delete(ctx, h, cutoff)
+	})
+	return s, err
+}

@@ -1,0 +1,316 @@
+package cellfs
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Check is a request's precondition. It runs inside the transaction that does
+// the work; target is nil when nothing is there. Its error refuses the whole
+// operation and comes back as it is.
+type Check func(tx Tx, target *Node) error
+
+func (c Check) run(tx Tx, n *Node) error {
+	if c == nil {
+		return nil
+	}
+	return c(tx, n)
+}
+
+// PutOptions qualify [FS.Put].
+type PutOptions struct {
+	ContentType string    // "" keeps that of the file replaced
+	Modified    time.Time // zero: now
+	Check       Check
+}
+
+// Put stores r as the file p and tells whether it is new. Nothing changes until
+// r was read to its end. It returns [ErrNoParent], [ErrIsCollection] where a
+// collection is in the way, [ErrReadOnly], and errors of r and of the check.
+func (f *FS) Put(ctx context.Context, p Path, r io.Reader, o PutOptions) (Node, bool, error) {
+	s, err := f.Stage(ctx, r)
+	if err != nil {
+		return Node{}, false, err
+	}
+	return f.Publish(ctx, p, s, o)
+}
+
+// Publish is the second half of [FS.Put]: it gives a staged content its name.
+func (f *FS) Publish(ctx context.Context, p Path, s Staged, o PutOptions) (n Node, created bool, err error) {
+	err = f.meta.Update(ctx, func(tx Tx) error {
+		n, created, err = f.publish(tx, p, s, o)
+		return err
+	})
+	return n, created, err
+}
+
+func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) {
+	if p.Len() < 3 {
+		return Node{}, false, ErrIsCollection
+	}
+	l, err := f.locate(tx, p)
+	if err != nil {
+		return Node{}, false, err
+	}
+	if l.node != nil && l.node.IsCollection() {
+		return Node{}, false, ErrIsCollection
+	}
+	if err := o.Check.run(tx, l.node); err != nil {
+		return Node{}, false, err
+	}
+	gen, err := tx.Touch(l.parent.Cell)
+	if err != nil {
+		return Node{}, false, err
+	}
+	now := f.now()
+	n := Node{Cell: l.parent.Cell, Parent: l.parent.ID, Name: l.name, Kind: KindFile, Created: now}
+	if l.node != nil {
+		n = *l.node
+	}
+	n.Version, n.Modified, n.Size = gen, now, s.Size
+	if !o.Modified.IsZero() {
+		n.Modified = o.Modified
+	}
+	if o.ContentType != "" || n.ContentType == "" {
+		n.ContentType = orDefault(o.ContentType)
+	}
+	if n.Blob, err = s.Add(tx); err != nil {
+		return Node{}, false, err
+	}
+	if l.node == nil {
+		return n, true, tx.AddNode(&n)
+	}
+	return n, false, tx.SetNode(l.node, &n, now)
+}
+
+func orDefault(contentType string) string {
+	if contentType == "" {
+		return "application/octet-stream"
+	}
+	return contentType
+}
+
+// Mkcol makes an empty collection, or directly below a cell a box with the
+// given schema. It returns fs.ErrExist if the name is taken, and the errors of [FS.Put].
+func (f *FS) Mkcol(ctx context.Context, p Path, kind Kind, check Check) (n Node, err error) {
+	err = f.meta.Update(ctx, func(tx Tx) error {
+		n, err = f.MkcolTx(tx, p, Node{Kind: kind}, check)
+		return err
+	})
+	return n, err
+}
+
+// MkcolTx is [FS.Mkcol] inside a transaction; from gives kind, schema,
+// properties and ACL.
+func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
+	l, err := f.locate(tx, p)
+	if err != nil {
+		return Node{}, err
+	}
+	if err := check.run(tx, l.node); err != nil {
+		return Node{}, err
+	}
+	if l.node != nil {
+		return Node{}, errExist(p)
+	}
+	if p.Len() == 2 {
+		if err := CheckBoxName(p.Name()); err != nil {
+			return Node{}, err
+		}
+		from.Kind = KindBox
+	}
+	gen, err := tx.Touch(l.parent.Cell)
+	if err != nil {
+		return Node{}, err
+	}
+	now := f.now()
+	from.Cell, from.Parent, from.Name = l.parent.Cell, l.parent.ID, l.name
+	from.Version, from.Created, from.Modified = gen, now, now
+	return from, tx.AddNode(&from)
+}
+
+// Delete removes the resource and all below it. A main box returns
+// [ErrReadOnly].
+func (f *FS) Delete(ctx context.Context, p Path, check Check) error {
+	return f.meta.Update(ctx, func(tx Tx) error { return f.DeleteTx(tx, p, check) })
+}
+
+// DeleteTx is [FS.Delete] inside a transaction.
+func (f *FS) DeleteTx(tx Tx, p Path, check Check) error {
+	l, err := f.locate(tx, p)
+	if err != nil {
+		return asMissing(err)
+	}
+	if l.node == nil {
+		return notThere(p)
+	}
+	if p.Len() == 2 {
+		if l.node.Name == MainBox {
+			return ErrReadOnly
+		}
+		if err := f.guard(l.node.ID); err != nil {
+			return err
+		}
+	}
+	if err := check.run(tx, l.node); err != nil {
+		return err
+	}
+	if _, err := tx.Touch(l.node.Cell); err != nil {
+		return err
+	}
+	return tx.DeleteTree(l.node, f.now())
+}
+
+// TransferOptions qualify [FS.Copy] and [FS.Move].
+type TransferOptions struct {
+	// KeepExisting refuses, with [ErrDestinationExists], to overwrite
+	// ("Overwrite: F").
+	KeepExisting bool
+	// Shallow copies a collection without its members ("Depth: 0").
+	Shallow bool
+	// Source and Destination are checked before anything changes.
+	Source, Destination Check
+}
+
+// Copy makes dst a copy of src and tells whether dst is new. What was at dst
+// goes. It returns [ErrSame] and [ErrOverlap] where source and destination are
+// not apart, [ErrNoParent] for a destination without one. Boxes are copied as
+// plain collections; dst is never a box.
+func (f *FS) Copy(ctx context.Context, src, dst Path, o TransferOptions) (created bool, err error) {
+	err = f.meta.Update(ctx, func(tx Tx) error {
+		created, err = f.copy(tx, src, dst, o)
+		return err
+	})
+	return created, err
+}
+
+func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
+	from, err := f.Lookup(tx, src)
+	if err != nil {
+		return false, err
+	}
+	if from.Kind == KindUnit || from.Kind == KindCell || from.Kind >= KindUnit {
+		return false, ErrReadOnly
+	}
+	if from.Kind == KindBox {
+		if err := f.guard(from.ID); err != nil {
+			return false, err
+		}
+	}
+	if src.Contains(dst) && dst.Contains(src) {
+		return false, ErrSame
+	}
+	overlap := dst.Contains(src) || src.Contains(dst) && from.IsCollection() && !o.Shallow
+	to, err := f.destination(tx, from, dst, overlap, o)
+	if err != nil {
+		return false, err
+	}
+	gen, err := tx.Touch(to.parent.Cell)
+	if err != nil {
+		return false, err
+	}
+	now := f.now()
+	n := from
+	n.Cell, n.Parent, n.Name, n.Version, n.Schema = to.parent.Cell, to.parent.ID, to.name, gen, ""
+	n.Created, n.Modified = now, now
+	if n.Kind == KindBox {
+		n.Kind = KindCollection
+	}
+	if err := f.clear(tx, to, now); err != nil {
+		return false, err
+	}
+	if err := tx.AddNode(&n); err != nil {
+		return false, err
+	}
+	if from.IsCollection() && !o.Shallow {
+		err = tx.CopyTree(from.ID, &n, gen, now)
+	}
+	return to.node == nil, err
+}
+
+// destination checks everything about the destination of COPY and MOVE before
+// anything is touched.
+func (f *FS) destination(tx Tx, from Node, dst Path, overlap bool, o TransferOptions) (place, error) {
+	if overlap {
+		return place{}, ErrOverlap
+	}
+	if dst.Len() < 3 {
+		return place{}, ErrReadOnly
+	}
+	to, err := f.locate(tx, dst)
+	if err != nil {
+		return place{}, err
+	}
+	if to.node != nil && to.node.ID != from.ID && o.KeepExisting {
+		return place{}, ErrDestinationExists
+	}
+	if err := o.Source.run(tx, &from); err != nil {
+		return place{}, err
+	}
+	return to, o.Destination.run(tx, to.node)
+}
+
+func (f *FS) clear(tx Tx, to place, now time.Time) error {
+	if to.node == nil {
+		return nil
+	}
+	return tx.DeleteTree(to.node, now)
+}
+
+// Move renames src to dst and tells whether dst is new; errors as [FS.Copy].
+// Contents, entity tags, properties and ACLs go along. A box cannot be moved:
+// [ErrReadOnly]. A name that changes only in its Unicode form is renamed in place.
+func (f *FS) Move(ctx context.Context, src, dst Path, o TransferOptions) (created bool, err error) {
+	err = f.meta.Update(ctx, func(tx Tx) error {
+		created, err = f.move(tx, src, dst, o)
+		return err
+	})
+	return created, err
+}
+
+func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
+	if src.Len() < 3 {
+		if _, err := f.Lookup(tx, src); err != nil {
+			return false, err
+		}
+		return false, ErrReadOnly
+	}
+	at, err := f.locate(tx, src)
+	if err != nil {
+		return false, asMissing(err)
+	}
+	if at.node == nil {
+		return false, notThere(src)
+	}
+	from := *at.node
+	if src.String() == dst.String() {
+		return false, ErrSame
+	}
+	within, around := src.Contains(dst), dst.Contains(src)
+	// Both hold for two spellings of one name: a rename in place.
+	to, err := f.destination(tx, from, dst, within != around, o)
+	if err != nil {
+		return false, err
+	}
+	for _, cell := range []int64{from.Cell, to.parent.Cell} {
+		if _, err := tx.Touch(cell); err != nil {
+			return false, err
+		}
+	}
+	n := from
+	n.Cell, n.Parent, n.Name = to.parent.Cell, to.parent.ID, to.name
+	created := to.node == nil
+	if !created && to.node.ID != from.ID {
+		if err := tx.DeleteTree(to.node, f.now()); err != nil {
+			return false, err
+		}
+	}
+	if err := tx.SetNode(&from, &n, f.now()); err != nil {
+		return false, err
+	}
+	if n.Cell != from.Cell {
+		return created, tx.SetCellOf(n.ID, n.Cell)
+	}
+	return created, nil
+}

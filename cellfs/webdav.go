@@ -1,0 +1,171 @@
+package cellfs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/net/webdav"
+)
+
+// FS implements webdav.FileSystem: the stock handler of x/net can serve the
+// tree. Errors it looks at are bare *fs.PathError with a sentinel of package
+// fs, because it asks with os.IsNotExist, which does not unwrap.
+var _ webdav.FileSystem = (*FS)(nil)
+
+// pathError makes err what the stock handler understands.
+func pathError(op, name string, err error) error {
+	plain := err
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrNoParent):
+		plain = fs.ErrNotExist
+	case errors.Is(err, fs.ErrExist), errors.Is(err, ErrDestinationExists):
+		plain = fs.ErrExist
+	case errors.Is(err, ErrName), errors.Is(err, ErrTooDeep), errors.Is(err, ErrSame), errors.Is(err, ErrOverlap):
+		plain = fs.ErrInvalid
+	case errors.Is(err, ErrReadOnly), errors.Is(err, ErrInstalling):
+		plain = fs.ErrPermission
+	}
+	return &fs.PathError{Op: op, Path: name, Err: plain}
+}
+
+// Mkdir implements webdav.FileSystem. Directly below the unit it makes a cell,
+// below a cell a box.
+func (f *FS) Mkdir(ctx context.Context, name string, _ os.FileMode) error {
+	p, err := ParsePath(name)
+	if err != nil {
+		return pathError("mkdir", name, err)
+	}
+	if p.Len() == 1 {
+		_, err = f.CreateCell(ctx, p.Cell(), "")
+	} else {
+		_, err = f.Mkcol(ctx, p, KindCollection, nil)
+	}
+	return pathError("mkdir", name, err)
+}
+
+// RemoveAll implements webdav.FileSystem. Absence is success, as in os.RemoveAll.
+func (f *FS) RemoveAll(ctx context.Context, name string) error {
+	p, err := ParsePath(name)
+	if err != nil {
+		return pathError("removeall", name, err)
+	}
+	if p.Len() == 1 {
+		err = f.DeleteCell(ctx, p.Cell(), nil)
+	} else {
+		err = f.Delete(ctx, p, nil)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return pathError("removeall", name, err)
+}
+
+// Rename implements webdav.FileSystem. What is at newName is replaced.
+func (f *FS) Rename(ctx context.Context, oldName, newName string) error {
+	src, err := ParsePath(oldName)
+	if err != nil {
+		return pathError("rename", oldName, err)
+	}
+	dst, err := ParsePath(newName)
+	if err != nil {
+		return pathError("rename", newName, err)
+	}
+	_, err = f.Move(ctx, src, dst, TransferOptions{})
+	return pathError("rename", oldName, err)
+}
+
+// Stat implements webdav.FileSystem.
+func (f *FS) Stat(ctx context.Context, name string) (os.FileInfo, error) {
+	p, err := ParsePath(name)
+	if err != nil {
+		return nil, pathError("stat", name, err)
+	}
+	n, err := f.Node(ctx, p)
+	if err != nil {
+		return nil, pathError("stat", name, err)
+	}
+	return Info{n}, nil
+}
+
+// OpenFile implements webdav.FileSystem. A file opened with O_TRUNC or O_CREATE
+// is an upload: nothing changes before its Close, and a failed ReadFrom, which
+// is what a request body that breaks off is, makes Close discard it.
+func (f *FS) OpenFile(ctx context.Context, name string, flag int, _ os.FileMode) (webdav.File, error) {
+	p, err := ParsePath(name)
+	if err != nil {
+		return nil, pathError("open", name, err)
+	}
+	if flag&(os.O_TRUNC|os.O_APPEND) != 0 || flag&os.O_CREATE != 0 {
+		return f.openUpload(ctx, p, flag)
+	}
+	n, err := f.Node(ctx, p)
+	if err != nil {
+		return nil, pathError("open", name, err)
+	}
+	return &file{fs: f, ctx: ctx, path: p, node: n}, nil
+}
+
+func (f *FS) openUpload(ctx context.Context, p Path, flag int) (webdav.File, error) {
+	if flag&os.O_APPEND != 0 {
+		return nil, pathError("open", p.String(), fs.ErrInvalid)
+	}
+	var n *Node
+	err := f.meta.View(ctx, func(tx Tx) error {
+		if p.Len() < 3 {
+			return fs.ErrInvalid
+		}
+		l, err := f.locate(tx, p)
+		if err != nil {
+			return err
+		}
+		n = l.node
+		switch {
+		case n == nil && flag&os.O_CREATE == 0:
+			return fs.ErrNotExist
+		case n != nil && flag&os.O_EXCL != 0:
+			return fs.ErrExist
+		case n != nil && n.IsCollection():
+			return fs.ErrInvalid
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, pathError("open", p.String(), err)
+	}
+	if n != nil && flag&os.O_TRUNC == 0 {
+		return &file{fs: f, ctx: ctx, path: p, node: *n}, nil
+	}
+	return &upload{fs: f, ctx: ctx, path: p}, nil
+}
+
+// Info is a [Node] as fs.FileInfo, with the entity tag and content type that
+// x/net/webdav asks for, so that a listing opens no file.
+type Info struct{ node Node }
+
+func (i Info) Name() string       { return i.node.Name }
+func (i Info) Size() int64        { return i.node.Size }
+func (i Info) ModTime() time.Time { return i.node.Modified }
+func (i Info) IsDir() bool        { return i.node.IsCollection() }
+func (i Info) Sys() any           { return i.node }
+
+// Mode implements fs.FileInfo.
+func (i Info) Mode() fs.FileMode {
+	if i.IsDir() {
+		return fs.ModeDir | 0o755
+	}
+	return 0o644
+}
+
+// ETag implements webdav.ETager.
+func (i Info) ETag(context.Context) (string, error) { return i.node.ETag(), nil }
+
+// ContentType implements webdav.ContentTyper.
+func (i Info) ContentType(context.Context) (string, error) {
+	return orDefault(i.node.ContentType), nil
+}
+
