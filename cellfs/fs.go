@@ -18,8 +18,8 @@ type Config struct {
 	Guard func(box int64) error
 	// Snapshots reads the ".zip" files of the snapshot area.
 	Snapshots SnapshotReader
-	Now          func() time.Time // nil: [Now]
-	Log          *slog.Logger     // nil: discarded
+	Now       func() time.Time // nil: [Now]
+	Log       *slog.Logger     // nil: discarded
 }
 
 // SnapshotReader understands the index of a finished snapshot, which is a view

@@ -62,6 +62,8 @@ type NodeTx interface {
 	// Children lists at most limit children whose keys come after the key
 	// after; "" begins at the first.
 	Children(parent int64, after string, limit int) ([]Node, error)
+	// ChildRefs is Children together with what each content is.
+	ChildRefs(parent int64, after string, limit int) ([]NodeRef, error)
 	// Count returns the nodes of the subtree, its root included, and the bytes
 	// of its files.
 	Count(root int64) (nodes, bytes int64, err error)
@@ -81,6 +83,12 @@ type NodeTx interface {
 	// DeleteTree removes the node and all below it; contents become orphans.
 	// With a box go its control objects and its jobs.
 	DeleteTree(n *Node, now time.Time) error
+}
+
+// NodeRef is a node and its content; Ref is zero for what has none.
+type NodeRef struct {
+	Node
+	Ref
 }
 
 // Hash is the SHA-256 of a content.

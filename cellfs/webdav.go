@@ -168,4 +168,3 @@ func (i Info) ETag(context.Context) (string, error) { return i.node.ETag(), nil 
 func (i Info) ContentType(context.Context) (string, error) {
 	return orDefault(i.node.ContentType), nil
 }
-

@@ -16,14 +16,15 @@ func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl FROM node `
 
-func scanNode(scan func(...any) error) (n cellfs.Node, err error) {
+func scanNode(scan func(...any) error, more ...any) (n cellfs.Node, err error) {
 	var (
 		blob               sql.NullInt64
 		created, modified  int64
 		schema, props, acl sql.NullString
 	)
-	err = scan(&n.ID, &n.Cell, &n.Parent, &n.Name, &n.Kind, &n.ContentType, &blob, &n.Size, &n.Version,
-		&created, &modified, &schema, &props, &acl)
+	dest := [16]any{&n.ID, &n.Cell, &n.Parent, &n.Name, &n.Kind, &n.ContentType, &blob, &n.Size, &n.Version,
+		&created, &modified, &schema, &props, &acl}
+	err = scan(append(dest[:14], more...)...)
 	if err != nil {
 		return n, err
 	}
@@ -71,6 +72,26 @@ func (t *tx) Children(parent int64, after string, limit int) ([]cellfs.Node, err
 			return err
 		})
 	return nodes, err
+}
+
+func (t *tx) ChildRefs(parent int64, after string, limit int) ([]cellfs.NodeRef, error) {
+	refs := make([]cellfs.NodeRef, 0, min(limit, 64))
+	var hash sql.RawBytes
+	var crc sql.NullInt64
+	err := t.c.query(t.ctx, `SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
+		n.schema, n.props, n.acl, b.hash, b.crc FROM node n LEFT JOIN blob b ON b.id = n.blob
+		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, []any{parent, after, limit},
+		func(scan func(...any) error) error {
+			n, err := scanNode(scan, &hash, &crc)
+			r := cellfs.NodeRef{Node: n}
+			if n.Blob != 0 {
+				r.Ref = cellfs.Ref{Size: n.Size, CRC32: uint32(crc.Int64)}
+				copy(r.Hash[:], hash)
+			}
+			refs = append(refs, r)
+			return err
+		})
+	return refs, err
 }
 
 // Only collections enter the recursion; their members are found as one range

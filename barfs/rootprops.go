@@ -1,0 +1,326 @@
+package barfs
+
+import (
+	"encoding/xml"
+	"mime"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Kind is what 90_rootprops.xml declares a resource to be.
+type Kind int
+
+const (
+	File Kind = iota
+	Collection
+	OData
+	Service
+)
+
+// Namespaces of 90_rootprops.xml.
+const (
+	NamespaceDAV       = "DAV:"
+	NamespacePersonium = "urn:x-personium:xmlns"
+)
+
+// Resource is one response of 90_rootprops.xml.
+type Resource struct {
+	Href string // as written
+	// Path is decoded, without leading slash; "" is the box.
+	Path        string
+	Kind        Kind
+	ContentType string
+	ACL         *ACL // nil: none, or one without base, which is ignored
+	Props       []Prop
+}
+
+// ACL as written, principals still relative to the base.
+type ACL struct {
+	RequireSchemaAuthz string
+	ACEs               []ACE
+}
+
+// ACE grants privileges to a role, or to all.
+type ACE struct {
+	All        bool
+	Href       string // of the role, relative to {cell}__role/{box}/
+	Privileges []xml.Name
+}
+
+// Prop is a dead property.
+type Prop struct {
+	Name  xml.Name
+	Lang  string
+	Inner string // inner XML that declares the namespaces it uses
+	Attr  string // attributes of the element, ready to be written
+}
+
+var (
+	resourceName = regexp.MustCompile(`^[^\\/:*?"<>|\s\x00-\x1f\x7f]{1,255}$`)
+	roleBase     = regexp.MustCompile(`^(https?://.+)__role/([^/]{1,128})/?$`)
+)
+
+// Scheme is that of the hrefs: personium-localbox, in version 1 dcbox.
+func (a *Archive) Scheme() string {
+	if a.Version == 1 {
+		return "dcbox:"
+	}
+	return "personium-localbox:"
+}
+
+// RootProps reads and checks 90_rootprops.xml. The resources come with every
+// collection before its members, otherwise in document order. An [*Invalid]
+// says what is wrong (spec/bar-format.md §4.1).
+func (a *Archive) RootProps() ([]Resource, error) {
+	text, err := a.Read(RootPropsFile)
+	if err != nil {
+		return nil, err
+	}
+	root, err := parseXML(text)
+	if err != nil {
+		return nil, &Invalid{err.Error()}
+	}
+	if root.name != (xml.Name{Space: NamespaceDAV, Local: "multistatus"}) {
+		return nil, FileFormat(RootPropsFile)
+	}
+	var all []Resource
+	seen := map[string]bool{}
+	for _, response := range root.children {
+		if response.name.Local != "response" {
+			continue
+		}
+		r, err := a.resource(response)
+		if err != nil {
+			return nil, err
+		}
+		if seen[r.Path] {
+			return nil, Invalidf("Duplicated paths are detected in href elements: %s", strings.TrimSuffix(r.Href, "/"))
+		}
+		seen[r.Path] = true
+		all = append(all, r)
+	}
+	if err := a.consistent(all); err != nil {
+		return nil, err
+	}
+	// Members come right after what holds them, however the document has them.
+	slices.SortStableFunc(all, func(x, y Resource) int { return depth(x.Path) - depth(y.Path) })
+	return all, nil
+}
+
+func depth(path string) int {
+	if path == "" {
+		return 0
+	}
+	return strings.Count(path, "/") + 1
+}
+
+func (a *Archive) resource(response *element) (r Resource, err error) {
+	hrefs := response.all(NamespaceDAV, "href")
+	if len(hrefs) != 1 {
+		return r, Invalidf("href tag does not exist.")
+	}
+	r.Href = strings.TrimSpace(hrefs[0].text())
+	if r.Href == "" {
+		return r, Invalidf("href element value is empty.")
+	}
+	rest, ok := strings.CutPrefix(r.Href, a.Scheme())
+	if !ok {
+		return r, Invalidf("href element value does not start with '%s': %s", a.Scheme(), r.Href)
+	}
+	for i, stat := range response.all(NamespaceDAV, "propstat") {
+		for _, prop := range stat.all(NamespaceDAV, "prop") {
+			if err := r.read(prop, i == 0); err != nil {
+				return r, err
+			}
+		}
+	}
+	if rest == "" || rest == "/" {
+		return r, nil
+	}
+	rest = strings.TrimPrefix(rest, "/")
+	if r.Kind != File {
+		rest = strings.TrimSuffix(rest, "/")
+	}
+	if rest == "" {
+		return r, Invalidf("Collection path is not defined: %s", a.Scheme())
+	}
+	r.Path, err = decodePath(rest)
+	return r, err
+}
+
+// decodePath undoes the percent-encoding of an exported bar (DECISIONS 31).
+func decodePath(p string) (string, error) {
+	if !strings.Contains(p, "%") {
+		return p, nil
+	}
+	segs := strings.Split(p, "/")
+	for i, s := range segs {
+		d, err := url.PathUnescape(s)
+		if err != nil {
+			continue // a literal percent sign
+		}
+		if strings.Contains(d, "/") || !utf8.ValidString(d) {
+			return "", Invalidf("Resource name is invalid: %s", s)
+		}
+		segs[i] = d
+	}
+	return strings.Join(segs, "/"), nil
+}
+
+// live are the properties that are not taken over.
+var live = []string{
+	"creationdate", "getlastmodified", "resourcetype", "getcontentlength", "getetag", "displayname",
+	"getcontentlanguage", "lockdiscovery", "supportedlock", "getcontenttype", "acl",
+}
+
+func (r *Resource) read(prop *element, first bool) error {
+	for _, p := range prop.children {
+		if p.name.Space == NamespaceDAV {
+			switch p.name.Local {
+			case "resourcetype":
+				if first {
+					if err := r.readKind(p); err != nil {
+						return err
+					}
+				}
+			case "getcontenttype":
+				r.ContentType = strings.TrimSpace(p.text())
+			case "acl":
+				if err := r.readACL(p); err != nil {
+					return err
+				}
+			}
+			if slices.Contains(live, p.name.Local) {
+				continue
+			}
+		}
+		r.Props = append(r.Props, Prop{Name: p.name, Lang: p.lang, Inner: p.innerXML(), Attr: p.attributes()})
+	}
+	return nil
+}
+
+func (r *Resource) readKind(resourcetype *element) error {
+	if len(resourcetype.all(NamespaceDAV, "collection")) == 0 {
+		return nil
+	}
+	r.Kind = Collection
+	for _, t := range resourcetype.children {
+		switch t.name {
+		case xml.Name{Space: NamespaceDAV, Local: "collection"}:
+		case xml.Name{Space: NamespacePersonium, Local: "odata"}:
+			r.Kind = OData
+		case xml.Name{Space: NamespacePersonium, Local: "service"}:
+			r.Kind = Service
+		default:
+			return Invalidf("Unexpected tag: %s", t.qname)
+		}
+	}
+	return nil
+}
+
+func (r *Resource) readACL(acl *element) error {
+	base, ok := acl.attr("http://www.w3.org/XML/1998/namespace", "base")
+	if !ok {
+		return nil
+	}
+	if !roleBase.MatchString(base) {
+		return FileFormat(RootPropsFile)
+	}
+	r.ACL = &ACL{}
+	r.ACL.RequireSchemaAuthz, _ = acl.attr(NamespacePersonium, "requireSchemaAuthz")
+	for _, ace := range acl.all(NamespaceDAV, "ace") {
+		var e ACE
+		for _, principal := range ace.all(NamespaceDAV, "principal") {
+			e.All = len(principal.all(NamespaceDAV, "all")) > 0
+			for _, href := range principal.all(NamespaceDAV, "href") {
+				e.Href = strings.TrimSpace(href.text())
+			}
+		}
+		for _, grant := range ace.all(NamespaceDAV, "grant") {
+			for _, privilege := range grant.all(NamespaceDAV, "privilege") {
+				for _, p := range privilege.children {
+					e.Privileges = append(e.Privileges, p.name)
+				}
+			}
+		}
+		if !e.All && e.Href == "" || len(e.Privileges) == 0 {
+			return FileFormat(RootPropsFile)
+		}
+		r.ACL.ACEs = append(r.ACL.ACEs, e)
+	}
+	return nil
+}
+
+// consistent checks the resources against each other: 2012 to 2017.
+func (a *Archive) consistent(all []Resource) error {
+	byPath := map[string]*Resource{}
+	for i := range all {
+		byPath[all[i].Path] = &all[i]
+	}
+	for i := range all {
+		r := &all[i]
+		if r.Path == "" {
+			if r.Kind == File {
+				return Invalidf("Collection path is not defined: %s", a.Scheme())
+			}
+			continue
+		}
+		if err := a.fits(r, byPath); err != nil {
+			return err
+		}
+	}
+	if byPath[""] == nil {
+		return Invalidf("Collection path is not defined: %s", a.Scheme())
+	}
+	return nil
+}
+
+func (a *Archive) fits(r *Resource, byPath map[string]*Resource) error {
+	up, name := "", r.Path
+	if i := strings.LastIndexByte(r.Path, '/'); i >= 0 {
+		up, name = r.Path[:i], r.Path[i+1:]
+	}
+	href := strings.TrimSuffix(r.Href, "/")
+	parent := byPath[up]
+	switch {
+	case parent == nil && up == "":
+		return Invalidf("Collection path is not defined: %s", a.Scheme())
+	case parent == nil:
+		return Invalidf("Collection path is not defined: %s/%s", a.Scheme(), up)
+	case up == "" && parent.Kind == File:
+		return Invalidf("Collection path is not defined: %s", a.Scheme())
+	case parent.Kind == OData:
+		return Invalidf("Another resource exists under the OData collection: %s", href)
+	case parent.Kind == Service && (name != "__src" || r.Kind != Collection):
+		if name == "__src" {
+			return Invalidf("Service collection must contain '__src' collection: %s/%s", a.Scheme(), up)
+		}
+		return Invalidf("Another resource exists under the Service collection: %s", href)
+	case parent.Kind == File:
+		return Invalidf("Another resource exists under the WebDAV File: %s", href)
+	}
+	if r.Kind == Service {
+		if src := byPath[r.Path+"/__src"]; src == nil || src.Kind != Collection {
+			return Invalidf("Service collection must contain '__src' collection: %s", href)
+		}
+	}
+	if href != r.Href { // only the box itself may end in a slash
+		name = ""
+	}
+	// A name that only came as percent-encoding follows the rule for names that
+	// arrive over WebDAV.
+	if plain := !strings.Contains(r.Href, "%"); plain && !resourceName.MatchString(name) || name == "." || name == ".." || name == "" || len(name) > 255 {
+		return Invalidf("Resource name is invalid: %s", name)
+	}
+	return nil
+}
+
+// ValidContentType reports whether a declared content type has the form
+// type/subtype.
+func ValidContentType(s string) bool {
+	t, _, err := mime.ParseMediaType(s)
+	return err == nil && strings.Count(t, "/") == 1
+}

@@ -1,0 +1,538 @@
+package snapshot
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"strconv"
+	"time"
+
+	"cellar/cellfs"
+)
+
+// FormatVersion is the export_version that Build writes.
+const FormatVersion = 3
+
+// Options qualify [Build].
+type Options struct {
+	Cell      string
+	UnitURL   string
+	Generator string // program and version
+	// TempDir is where the index grows before it is stored; "" is the system's.
+	TempDir string
+	// Progress is called as nodes are done. nil: not.
+	Progress func(done, total int64)
+}
+
+// Result is a finished index.
+type Result struct {
+	Index   cellfs.Staged
+	Size    int64 // bytes of the zip
+	Entries int64 // files of the cell in it
+	Bytes   int64 // bytes of those files
+}
+
+// Build writes the index of a snapshot of the cell as it is at one point in
+// time; writers go on meanwhile. The caller holds the contents ([cellfs.FS.Hold])
+// from before the call until the snapshot is recorded.
+func Build(ctx context.Context, f *cellfs.FS, o Options) (Result, error) {
+	b := &builder{ctx: ctx, fs: f, opts: o, created: f.Now()}
+	defer b.close()
+	if err := b.open(); err != nil {
+		return Result{}, err
+	}
+	if err := f.View(ctx, b.collect); err != nil {
+		return Result{}, err
+	}
+	return b.assemble()
+}
+
+type builder struct {
+	ctx     context.Context
+	fs      *cellfs.FS
+	opts    Options
+	created time.Time
+
+	nodes    *spool // 20_nodes.ndjson
+	nodesCRC uint32
+	control  []controlSet
+	contents *part // 30_contents
+	odata    *part // 40_odata
+
+	tx          cellfs.Tx
+	cell        cellfs.Cell
+	boxes       map[int64]string // by node id
+	roles       map[int64]roleName
+	line        []byte
+	done, total int64
+	files       int64
+	bytes       int64
+}
+
+type roleName struct {
+	Box  string `json:"box,omitempty"`
+	Name string `json:"name"`
+}
+
+type controlSet struct {
+	name string
+	text bytes.Buffer
+}
+
+func (b *builder) open() (err error) {
+	if b.nodes, err = newSpool(b.opts.TempDir); err != nil {
+		return err
+	}
+	if b.contents, err = newPart(b.opts.TempDir); err != nil {
+		return err
+	}
+	b.odata, err = newPart(b.opts.TempDir)
+	return err
+}
+
+func (b *builder) close() {
+	if b.nodes != nil {
+		b.nodes.close()
+	}
+	for _, p := range []*part{b.contents, b.odata} {
+		if p != nil {
+			p.close()
+		}
+	}
+}
+
+// collect reads the cell. It runs inside one View.
+func (b *builder) collect(tx cellfs.Tx) (err error) {
+	b.tx = tx
+	if b.cell, err = tx.Cell(b.opts.Cell); err != nil {
+		return err
+	}
+	if b.total, _, err = tx.Count(b.cell.Root); err != nil {
+		return err
+	}
+	if err := b.collectControl(); err != nil {
+		return err
+	}
+	root, err := tx.Node(b.cell.Root)
+	if err != nil {
+		return err
+	}
+	if err := b.writeNode("", &cellfs.NodeRef{Node: root}); err != nil {
+		return err
+	}
+	if err := b.contents.header(&entry{name: "30_contents/", modified: b.created}); err != nil {
+		return err
+	}
+	return b.walk(root.ID, "")
+}
+
+// collectControl reads the control objects. Their ids stay inside: what refers
+// to them is written by name.
+func (b *builder) collectControl() error {
+	boxes := controlSet{name: "boxes"}
+	b.boxes = map[int64]string{}
+	err := cellfs.EachChild(b.tx, b.cell.Root, func(n *cellfs.Node) error {
+		b.boxes[n.ID] = n.Name
+		if n.Name == cellfs.MainBox {
+			return nil
+		}
+		return jsonLine(&boxes.text, map[string]any{"name": n.Name, "schema": n.Schema})
+	})
+	if err != nil {
+		return err
+	}
+	b.control = append(b.control, boxes)
+	b.roles = map[int64]roleName{}
+	ends := map[string]map[string]string{}
+	for _, set := range []struct{ file, set string }{
+		{"accounts", cellfs.SetAccount}, {"roles", cellfs.SetRole}, {"relations", cellfs.SetRelation},
+		{"extcells", cellfs.SetExtCell}, {"extroles", cellfs.SetExtRole}, {"rules", cellfs.SetRule},
+	} {
+		out := controlSet{name: set.file}
+		all, err := b.tx.Entities(b.cell.ID, set.set)
+		if err != nil {
+			return err
+		}
+		for _, e := range all {
+			if set.set == cellfs.SetRole {
+				b.roles[e.ID] = roleName{Box: b.boxes[e.Box], Name: e.Key}
+			}
+			ends[set.set+strconv.FormatInt(e.ID, 10)] = map[string]string{"set": e.Set, "key": e.Key, "box": b.boxes[e.Box]}
+			err := jsonLine(&out.text, map[string]any{
+				"key": e.Key, "box": b.boxes[e.Box], "doc": e.Doc, "created": e.Created.UnixMicro(), "updated": e.Updated.UnixMicro(),
+			})
+			if err != nil {
+				return err
+			}
+		}
+		b.control = append(b.control, out)
+	}
+	links := controlSet{name: "links"}
+	all, err := b.tx.Links(b.cell.ID, 0)
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
+		from, to := ends[l.From.Set+l.From.Key], ends[l.To.Set+l.To.Key]
+		if err := jsonLine(&links.text, map[string]any{"from": from, "to": to}); err != nil {
+			return err
+		}
+	}
+	b.control = append(b.control, links)
+	return nil
+}
+
+func jsonLine(w *bytes.Buffer, v any) error {
+	line, err := json.Marshal(v)
+	w.Write(line)
+	w.WriteByte('\n')
+	return err
+}
+
+// pageSize is how many nodes are read at a time.
+const pageSize = 1000
+
+// walk visits what lies below a node, parents before their members, each level
+// in the order of its keys.
+func (b *builder) walk(parent int64, prefix string) error {
+	for after := ""; ; {
+		if err := b.ctx.Err(); err != nil {
+			return err
+		}
+		page, err := b.tx.ChildRefs(parent, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if err := b.visit(&page[i], prefix); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+		after = cellfs.Key(page[len(page)-1].Name)
+	}
+}
+
+func (b *builder) visit(n *cellfs.NodeRef, prefix string) error {
+	path := prefix + n.Name
+	if err := b.writeNode(path, n); err != nil {
+		return err
+	}
+	switch n.Kind {
+	case cellfs.KindFile:
+		b.files++
+		b.bytes += n.Node.Size
+		return b.contents.content(entry{
+			name: "30_contents/" + path, size: n.Node.Size, crc: n.CRC32, modified: n.Modified,
+		}, n.Blob)
+	case cellfs.KindOData:
+		return b.writeOData(n, path)
+	}
+	if err := b.contents.header(&entry{name: "30_contents/" + path + "/", modified: n.Modified}); err != nil {
+		return err
+	}
+	return b.walk(n.ID, path+"/")
+}
+
+func (b *builder) step() {
+	b.done++
+	if b.opts.Progress != nil {
+		b.opts.Progress(b.done, b.total)
+	}
+}
+
+// writeNode adds the line of a node to 20_nodes.ndjson. The keys are written by
+// hand: this is the hot loop of an export.
+func (b *builder) writeNode(path string, n *cellfs.NodeRef) error {
+	b.step()
+	l := append(b.line[:0], `{"path":`...)
+	l = appendString(l, path)
+	l = append(l, `,"kind":"`...)
+	l = append(l, n.Kind.String()...)
+	l = append(l, '"')
+	if n.Kind == cellfs.KindFile {
+		l = append(l, `,"type":`...)
+		l = appendString(l, n.ContentType)
+		l = append(l, `,"size":`...)
+		l = strconv.AppendInt(l, n.Node.Size, 10)
+		if n.Blob != 0 {
+			l = append(l, `,"sha256":"`...)
+			l = append(l, n.Hash.String()...)
+			l = append(l, '"')
+		}
+	}
+	l = append(l, `,"created":`...)
+	l = strconv.AppendInt(l, n.Created.UnixMicro(), 10)
+	l = append(l, `,"modified":`...)
+	l = strconv.AppendInt(l, n.Modified.UnixMicro(), 10)
+	l = append(l, `,"version":`...)
+	l = strconv.AppendInt(l, n.Version, 10)
+	l, err := b.appendRare(l, n)
+	l = append(l, '}', '\n')
+	b.line = l
+	if err != nil {
+		return err
+	}
+	b.nodesCRC = crc32.Update(b.nodesCRC, crc32.IEEETable, l)
+	_, err = b.nodes.Write(l)
+	return err
+}
+
+// appendRare adds what most nodes do not have.
+func (b *builder) appendRare(l []byte, n *cellfs.NodeRef) ([]byte, error) {
+	for _, f := range []struct {
+		key   string
+		value any
+		has   bool
+	}{
+		{"schema", n.Schema, n.Schema != ""},
+		{"props", n.Props, len(n.Props) > 0},
+		{"acl", b.acl(n.ACL), n.ACL != nil},
+	} {
+		if !f.has {
+			continue
+		}
+		v, err := json.Marshal(f.value)
+		if err != nil {
+			return l, err
+		}
+		l = append(append(append(l, `,"`...), f.key...), `":`...)
+		l = append(l, v...)
+	}
+	return l, nil
+}
+
+// acl shows an ACL with the names of its roles.
+func (b *builder) acl(a *cellfs.ACL) any {
+	if a == nil {
+		return nil
+	}
+	type ace struct {
+		Role       *roleName          `json:"role,omitempty"` // absent: all
+		Privileges []cellfs.Privilege `json:"privileges"`
+	}
+	out := struct {
+		RequireSchemaAuthz string `json:"requireSchemaAuthz,omitempty"`
+		ACEs               []ace  `json:"aces"`
+	}{a.RequireSchemaAuthz, []ace{}}
+	for _, e := range a.ACEs {
+		x := ace{Privileges: e.Privileges}
+		if e.Role != 0 {
+			name, ok := b.roles[e.Role]
+			if !ok {
+				continue // the role was deleted: the ace grants nothing any more
+			}
+			x.Role = &name
+		}
+		out.ACEs = append(out.ACEs, x)
+	}
+	return out
+}
+
+// appendString is s as a JSON string; most names need no escape.
+func appendString(b []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x80 {
+			q, _ := json.Marshal(s) // a string cannot fail
+			return append(b, q...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}
+
+// writeOData adds an OData collection: its schema by reference, its entities as
+// one line each, its links.
+func (b *builder) writeOData(n *cellfs.NodeRef, path string) error {
+	dir := "40_odata/" + path + "/"
+	if err := b.odata.header(&entry{name: dir, modified: n.Modified}); err != nil {
+		return err
+	}
+	for after := ""; ; {
+		page, err := b.tx.ChildRefs(n.ID, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			m := &page[i]
+			b.step()
+			if m.Kind == cellfs.KindFile {
+				err = b.odata.content(entry{name: dir + m.Name + ".xml", size: m.Node.Size, crc: m.CRC32, modified: m.Modified}, m.Blob)
+			} else {
+				err = b.writeEntities(m, dir+m.Name+".ndjson")
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if len(page) < pageSize {
+			break
+		}
+		after = cellfs.Key(page[len(page)-1].Name)
+	}
+	links, err := b.tx.Links(b.cell.ID, n.ID)
+	if err != nil || len(links) == 0 {
+		return err
+	}
+	var text bytes.Buffer
+	for _, l := range links {
+		if err := jsonLine(&text, map[string]any{"from": l.From, "to": l.To}); err != nil {
+			return err
+		}
+	}
+	return b.odata.bytes(entryOf(dir+"$links.ndjson", text.Bytes(), n.Modified), &text)
+}
+
+func entryOf(name string, text []byte, modified time.Time) entry {
+	return entry{name: name, size: int64(len(text)), crc: crc32.ChecksumIEEE(text), modified: modified}
+}
+
+// writeEntities spools the documents of one entity type.
+func (b *builder) writeEntities(set *cellfs.NodeRef, name string) error {
+	lines, err := newSpool(b.opts.TempDir)
+	if err != nil {
+		return err
+	}
+	defer lines.close()
+	var crc uint32
+	for after := ""; ; {
+		page, err := b.tx.Children(set.ID, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			b.step()
+			line, err := b.entity(&page[i])
+			if err != nil {
+				return err
+			}
+			crc = crc32.Update(crc, crc32.IEEETable, line)
+			if _, err := lines.Write(line); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageSize {
+			break
+		}
+		after = cellfs.Key(page[len(page)-1].Name)
+	}
+	r, err := lines.reader()
+	if err != nil {
+		return err
+	}
+	return b.odata.bytes(entry{name: name, size: lines.n, crc: crc, modified: set.Modified}, r)
+}
+
+func (b *builder) entity(n *cellfs.Node) ([]byte, error) {
+	c, err := b.fs.Open(b.ctx, *n)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	doc, err := io.ReadAll(c)
+	if err != nil {
+		return nil, err
+	}
+	line, err := json.Marshal(map[string]any{
+		"name": n.Name, "created": n.Created.UnixMicro(), "modified": n.Modified.UnixMicro(), "version": n.Version,
+		"doc": json.RawMessage(doc),
+	})
+	return append(line, '\n'), err
+}
+
+// assemble puts the parts together into an index and stages it.
+func (b *builder) assemble() (Result, error) {
+	head, err := newPart(b.opts.TempDir)
+	if err != nil {
+		return Result{}, err
+	}
+	defer head.close()
+	if err := b.writeHead(head); err != nil {
+		return Result{}, err
+	}
+	parts := []*part{head, b.contents, b.odata}
+	central, err := newSpool(b.opts.TempDir)
+	if err != nil {
+		return Result{}, err
+	}
+	defer central.close()
+	size, err := writeCentral(central, parts)
+	if err != nil {
+		return Result{}, err
+	}
+	r, err := indexReader(parts, central, size)
+	if err != nil {
+		return Result{}, err
+	}
+	staged, err := b.fs.Stage(b.ctx, r)
+	return Result{Index: staged, Size: size, Entries: b.files, Bytes: b.bytes}, err
+}
+
+// writeHead writes what is known only at the end but stands first.
+func (b *builder) writeHead(p *part) error {
+	manifest, err := json.Marshal(struct {
+		Version   int    `json:"export_version"`
+		Generator string `json:"generator"`
+		UnitURL   string `json:"unit_url"`
+		Cell      string `json:"cell"`
+		Created   int64  `json:"create_date"` // ms
+		Entries   int64  `json:"entries"`
+		Bytes     int64  `json:"bytes"`
+	}{FormatVersion, b.opts.Generator, b.opts.UnitURL, b.cell.Name, b.created.UnixMilli(), b.files, b.bytes})
+	if err != nil {
+		return err
+	}
+	manifest = append(manifest, '\n')
+	if err := p.bytes(entryOf("00_manifest.json", manifest, b.created), bytes.NewReader(manifest)); err != nil {
+		return err
+	}
+	for i := range b.control {
+		text := b.control[i].text.Bytes()
+		name := "10_control/" + b.control[i].name + ".ndjson"
+		if err := p.bytes(entryOf(name, text, b.created), bytes.NewReader(text)); err != nil {
+			return err
+		}
+	}
+	nodes, err := b.nodes.reader()
+	if err != nil {
+		return err
+	}
+	return p.bytes(entry{name: "20_nodes.ndjson", size: b.nodes.n, crc: b.nodesCRC, modified: b.created}, nodes)
+}
+
+// writeCentral writes the central directory and the end of the zip, and returns
+// the size of the whole.
+func writeCentral(w *spool, parts []*part) (int64, error) {
+	var base, entries int64
+	var buf []byte
+	for _, p := range parts {
+		r, err := p.directory.reader()
+		if err != nil {
+			return 0, err
+		}
+		for {
+			e, err := readRecord(r.(*bufio.Reader))
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return 0, fmt.Errorf("central directory: %w", err)
+			}
+			e.offset += base
+			buf = appendCentral(buf[:0], &e)
+			if _, err := w.Write(buf); err != nil {
+				return 0, err
+			}
+			entries++
+		}
+		base += p.size
+	}
+	_, err := w.Write(appendEnd(nil, entries, base, w.n))
+	return base + w.n, err
+}

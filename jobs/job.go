@@ -1,0 +1,78 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// State is where a job is in its life.
+type State string
+
+const (
+	Accepted  State = "accepted" // durable and visible, waits for a worker
+	Running   State = "running"
+	Succeeded State = "succeeded"
+	Failed    State = "failed"
+)
+
+// ErrTransition: the job is not in a state from which it could go there.
+var ErrTransition = errors.New("illegal job transition")
+
+// Next returns to if a job may go there from s, and [ErrTransition] otherwise.
+// A running job may be accepted again: that is what a restart does.
+func (s State) Next(to State) (State, error) {
+	switch {
+	case s == "" && to == Accepted,
+		s == Accepted && to == Running,
+		s == Running && (to == Succeeded || to == Failed || to == Accepted):
+		return to, nil
+	}
+	return s, fmt.Errorf("%w: from %q to %q", ErrTransition, s, to)
+}
+
+// Ended reports whether the job will not change any more.
+func (s State) Ended() bool { return s == Succeeded || s == Failed }
+
+// Job describes one operation. It is a value; a tracker hands out copies.
+type Job struct {
+	ID    int64 // given by the ledger
+	Kind  string
+	Scope int64 // the cell: one job of a kind at a time for each scope and target
+	// Target is what the job works on within its scope; 0 for all of it.
+	Target     int64
+	State      State
+	Name       string
+	RequestKey string
+	Input      int64 // content the job works from; 0 for none
+	Started    time.Time
+	Ended      time.Time // zero until it ended
+	Done       int64     // entries; exact at the time of the copy
+	Total      int64     // entries
+	Step       int64     // from which a restart goes on
+	Code       string    // of the failure
+	Message    string
+}
+
+// Percent is how much is done, 0 to 100, rounded down.
+func (j Job) Percent() int64 {
+	if j.Total <= 0 {
+		if j.State == Succeeded {
+			return 100
+		}
+		return 0
+	}
+	return j.Done * 100 / j.Total
+}
+
+// Progress is what a running job reports. It is safe for concurrent use.
+type Progress struct{ done, total atomic.Int64 }
+
+// Set replaces both numbers of entries.
+func (p *Progress) Set(done, total int64) {
+	p.total.Store(total)
+	p.done.Store(done)
+}
+
+func (p *Progress) into(j *Job) { j.Done, j.Total = p.done.Load(), p.total.Load() }

@@ -1,0 +1,371 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-memdb"
+)
+
+// Ledger makes transitions durable. Tx is its transaction.
+type Ledger[Tx any] interface {
+	// Save calls with and then records the job as with left it, filling in the
+	// id of a new one, in one transaction. If either fails, nothing is kept.
+	Save(ctx context.Context, j *Job, with func(Tx) error) error
+	// Load returns all recorded jobs.
+	Load(ctx context.Context) ([]Job, error)
+}
+
+// Outcome is how a job ended. With is committed together with the transition.
+type Outcome[Tx any] struct {
+	Err     error // nil: succeeded
+	Code    string
+	Message string
+	With    func(Tx) error
+}
+
+// Work does a job. It returns early when ctx is done, which means that the
+// tracker closes: the job then is neither succeeded nor failed but goes on
+// after the next start.
+type Work[Tx any] func(ctx context.Context, j Job, p *Progress) Outcome[Tx]
+
+// Config is what a [Tracker] is made of. All fields are required.
+type Config[Tx any] struct {
+	Ledger  Ledger[Tx]
+	Work    map[string]Work[Tx] // by kind
+	Workers int                 // jobs that run at once
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// ErrBusy: a job of this kind works on the same scope and target already.
+var ErrBusy = errors.New("job is already running")
+
+// ErrClosed: the tracker takes no more jobs.
+var ErrClosed = errors.New("job tracker is closed")
+
+// Tracker runs jobs. It owns its goroutines; Close ends them.
+type Tracker[Tx any] struct {
+	cfg Config[Tx]
+	db  *memdb.MemDB
+
+	mu      sync.Mutex // held while a transition is made, so that they have one order
+	queue   []int64    // accepted jobs, oldest first
+	pending int64      // ids of jobs whose acceptance is not committed: -1, -2 …
+	wake    *sync.Cond // queue or closed changed
+	closed  bool
+	stop    context.CancelFunc
+	workers sync.WaitGroup
+}
+
+// record is a row of the in-memory table; it is replaced, never changed.
+type record struct {
+	ID       int64
+	Key      string // kind, scope and target
+	Job      Job
+	Progress *Progress
+}
+
+func key(kind string, scope, target int64) string {
+	return fmt.Sprintf("%s/%d/%d", kind, scope, target)
+}
+
+var schema = &memdb.DBSchema{Tables: map[string]*memdb.TableSchema{"job": {
+	Name: "job",
+	Indexes: map[string]*memdb.IndexSchema{
+		"id": {Name: "id", Unique: true, Indexer: &memdb.IntFieldIndex{Field: "ID"}},
+		// One record for each key: a new job replaces the ended one.
+		"key": {Name: "key", Unique: true, Indexer: &memdb.StringFieldIndex{Field: "Key"}},
+	},
+}}}
+
+// NewTracker starts the workers and takes up what the ledger holds: unfinished
+// jobs run again, oldest first.
+func NewTracker[Tx any](ctx context.Context, c Config[Tx]) (*Tracker[Tx], error) {
+	db, err := memdb.NewMemDB(schema)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tracker[Tx]{cfg: c, db: db}
+	t.wake = sync.NewCond(&t.mu)
+	if err := t.resume(ctx); err != nil {
+		return nil, err
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	t.stop = stop
+	for range max(1, c.Workers) {
+		t.workers.Go(func() { t.run(running) })
+	}
+	return t, nil
+}
+
+func (t *Tracker[Tx]) resume(ctx context.Context) error {
+	all, err := t.cfg.Ledger.Load(ctx)
+	if err != nil {
+		return fmt.Errorf("load jobs: %w", err)
+	}
+	for _, j := range all {
+		if j.State == Running {
+			if err := t.transition(ctx, &j, Accepted, nil); err != nil {
+				return err
+			}
+		}
+		t.put(j, nil)
+		if j.State == Accepted {
+			t.cfg.Log.Info("job resumed", "job", j.ID, "kind", j.Kind)
+			t.queue = append(t.queue, j.ID)
+		}
+	}
+	return nil
+}
+
+// Start accepts a job: on return it is durable, visible, and waits for a
+// worker. with, if not nil, is committed together with it and may complete the
+// job, its target for one; the job is visible from before that commit, so that
+// whoever sees what with made sees the job too. Start returns [ErrBusy] if a job
+// of this kind, scope and target has not ended.
+func (t *Tracker[Tx]) Start(ctx context.Context, j Job, with func(Tx, *Job) error) (Job, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return Job{}, ErrClosed
+	}
+	if t.Active(j.Kind, j.Scope, j.Target) {
+		return Job{}, ErrBusy
+	}
+	j.Started = t.cfg.Now()
+	t.pending--
+	id := t.pending
+	err := t.transition(ctx, &j, Accepted, func(tx Tx, j *Job) error {
+		if with != nil {
+			if err := with(tx, j); err != nil {
+				return err
+			}
+		}
+		visible := *j
+		visible.ID = id
+		t.put(visible, nil)
+		return nil
+	})
+	if err != nil {
+		t.drop(id)
+		return Job{}, err
+	}
+	t.put(j, nil)
+	t.queue = append(t.queue, j.ID)
+	t.wake.Signal()
+	return j, nil
+}
+
+// transition is the one place where a job's state changes: in the ledger first.
+func (t *Tracker[Tx]) transition(ctx context.Context, j *Job, to State, with func(Tx, *Job) error) error {
+	next, err := j.State.Next(to)
+	if err != nil {
+		return err
+	}
+	changed := *j
+	changed.State = next
+	if next.Ended() {
+		changed.Ended = t.cfg.Now()
+	}
+	err = t.cfg.Ledger.Save(ctx, &changed, func(tx Tx) error {
+		if with == nil {
+			return nil
+		}
+		return with(tx, &changed)
+	})
+	if err == nil {
+		*j = changed
+	}
+	return err
+}
+
+// drop takes back what a failed Start made visible.
+func (t *Tracker[Tx]) drop(id int64) {
+	txn := t.db.Txn(true)
+	defer txn.Abort()
+	if _, err := txn.DeleteAll("job", "id", id); err != nil {
+		panic(err) // the schema is wrong
+	}
+	txn.Commit()
+}
+
+// put makes the job visible and wakes those who watch it.
+func (t *Tracker[Tx]) put(j Job, p *Progress) {
+	if p == nil {
+		p = &Progress{}
+		p.Set(j.Done, j.Total)
+	}
+	txn := t.db.Txn(true)
+	defer txn.Abort()
+	r := &record{ID: j.ID, Key: key(j.Kind, j.Scope, j.Target), Job: j, Progress: p}
+	if old, err := txn.First("job", "key", r.Key); err == nil && old != nil && old.(*record).ID != j.ID {
+		if err := txn.Delete("job", old); err != nil {
+			panic(err) // the schema is wrong
+		}
+	}
+	if err := txn.Insert("job", r); err != nil {
+		panic(err)
+	}
+	txn.Commit()
+}
+
+func (t *Tracker[Tx]) get(kind string, scope, target int64) (*record, bool) {
+	r, _ := t.watch(kind, scope, target)
+	return r, r != nil
+}
+
+func (t *Tracker[Tx]) watch(kind string, scope, target int64) (*record, <-chan struct{}) {
+	ch, raw, err := t.db.Txn(false).FirstWatch("job", "key", key(kind, scope, target))
+	if err != nil {
+		panic(err)
+	}
+	r, _ := raw.(*record)
+	return r, ch
+}
+
+func (r *record) copy() Job {
+	j := r.Job
+	r.Progress.into(&j)
+	return j
+}
+
+// Get returns the latest job of that kind, scope and target.
+func (t *Tracker[Tx]) Get(kind string, scope, target int64) (Job, bool) {
+	r, ok := t.get(kind, scope, target)
+	if !ok {
+		return Job{}, false
+	}
+	return r.copy(), true
+}
+
+// Wait returns what Get would, once that job has ended or ctx is done.
+func (t *Tracker[Tx]) Wait(ctx context.Context, kind string, scope, target int64) (Job, bool) {
+	for {
+		r, changed := t.watch(kind, scope, target)
+		if r == nil {
+			return Job{}, false
+		}
+		if r.Job.State.Ended() {
+			return r.copy(), true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return r.copy(), true
+		}
+	}
+}
+
+// Active reports whether such a job is accepted or runs.
+func (t *Tracker[Tx]) Active(kind string, scope, target int64) bool {
+	r, ok := t.get(kind, scope, target)
+	return ok && !r.Job.State.Ended()
+}
+
+// Close stops the workers. Jobs that are interrupted go on after the next
+// start. Close waits for them until ctx is done.
+func (t *Tracker[Tx]) Close(ctx context.Context) error {
+	t.mu.Lock()
+	t.closed = true
+	t.wake.Broadcast()
+	t.mu.Unlock()
+	t.stop()
+	ended := make(chan struct{})
+	go func() {
+		t.workers.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("jobs still running: %w", ctx.Err())
+	}
+}
+
+// run is a worker.
+func (t *Tracker[Tx]) run(ctx context.Context) {
+	for {
+		id, ok := t.take()
+		if !ok {
+			return
+		}
+		if err := t.do(ctx, id); err != nil {
+			t.cfg.Log.Error("job", "job", id, "err", err)
+		}
+	}
+}
+
+func (t *Tracker[Tx]) take() (int64, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.queue) == 0 && !t.closed {
+		t.wake.Wait()
+	}
+	if t.closed {
+		return 0, false
+	}
+	id := t.queue[0]
+	t.queue = t.queue[1:]
+	return id, true
+}
+
+func (t *Tracker[Tx]) do(ctx context.Context, id int64) error {
+	raw, err := t.db.Txn(false).First("job", "id", id)
+	if err != nil || raw == nil {
+		return errors.Join(err, nil) // replaced meanwhile
+	}
+	j, p := raw.(*record).Job, &Progress{}
+	p.Set(j.Done, j.Total)
+	if err := t.change(ctx, &j, p, Running, nil); err != nil {
+		return err
+	}
+	out := t.work(ctx, j, p)
+	if ctx.Err() != nil && out.Err != nil {
+		return nil // interrupted: the ledger says running, a restart resumes
+	}
+	p.into(&j)
+	state := Succeeded
+	if out.Err != nil {
+		state, j.Code, j.Message = Failed, out.Code, out.Message
+	}
+	// The outcome is committed even while the tracker closes.
+	return t.change(context.WithoutCancel(ctx), &j, p, state, func(tx Tx, _ *Job) error {
+		if out.With == nil {
+			return nil
+		}
+		return out.With(tx)
+	})
+}
+
+func (t *Tracker[Tx]) change(ctx context.Context, j *Job, p *Progress, to State, with func(Tx, *Job) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.transition(ctx, j, to, with); err != nil {
+		return err
+	}
+	t.put(*j, p)
+	return nil
+}
+
+// work calls the function for the job's kind; a panic fails the job, not the
+// program.
+func (t *Tracker[Tx]) work(ctx context.Context, j Job, p *Progress) (out Outcome[Tx]) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.cfg.Log.Error("job panicked", "job", j.ID, "panic", r, "stack", string(debug.Stack()))
+			out = Outcome[Tx]{Err: fmt.Errorf("panic: %v", r), Message: "internal error"}
+		}
+	}()
+	work := t.cfg.Work[j.Kind]
+	if work == nil {
+		return Outcome[Tx]{Err: fmt.Errorf("no work for jobs of kind %q", j.Kind)}
+	}
+	return work(ctx, j, p)
+}
