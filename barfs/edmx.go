@@ -1,6 +1,7 @@
 package barfs
 
 import (
+	"cellar/barfs/xmltree"
 	"encoding/xml"
 	"regexp"
 	"slices"
@@ -58,14 +59,14 @@ func (s *Schema) EntityType(name string) *Type {
 // comes back with the error, an [*Invalid].
 func ParseSchema(text []byte) (*Schema, error) {
 	s := &Schema{}
-	root, err := parseXML(text)
+	root, err := xmltree.Parse(text)
 	if err != nil {
 		return s, &Invalid{CauseParse}
 	}
-	var schemas []*element
+	var schemas []*xmltree.Element
 	find(root, "Schema", &schemas)
 	for _, e := range schemas {
-		for _, read := range []func(*element) error{s.readComplexTypes, s.readEntityTypes, s.readAssociations} {
+		for _, read := range []func(*xmltree.Element) error{s.readComplexTypes, s.readEntityTypes, s.readAssociations} {
 			if err := read(e); err != nil {
 				return s, err
 			}
@@ -76,27 +77,27 @@ func ParseSchema(text []byte) (*Schema, error) {
 
 // find collects elements by their local name: the namespaces of EDMX differ
 // with its version.
-func find(e *element, local string, into *[]*element) {
-	if e.name.Local == local {
+func find(e *xmltree.Element, local string, into *[]*xmltree.Element) {
+	if e.Name.Local == local {
 		*into = append(*into, e)
 		return
 	}
-	for _, c := range e.children {
+	for _, c := range e.Children {
 		find(c, local, into)
 	}
 }
 
-func (e *element) named(local string) (found []*element) {
-	for _, c := range e.children {
-		if c.name.Local == local {
+func named(e *xmltree.Element, local string) (found []*xmltree.Element) {
+	for _, c := range e.Children {
+		if c.Name.Local == local {
 			found = append(found, c)
 		}
 	}
 	return found
 }
 
-func (e *element) plain(name string) string {
-	for _, a := range e.attrs {
+func plain(e *xmltree.Element, name string) string {
+	for _, a := range e.Attrs {
 		if a.Name == (xml.Name{Local: name}) {
 			return a.Value
 		}
@@ -104,8 +105,8 @@ func (e *element) plain(name string) string {
 	return ""
 }
 
-func (s *Schema) readComplexTypes(schema *element) error {
-	for _, e := range schema.named("ComplexType") {
+func (s *Schema) readComplexTypes(schema *xmltree.Element) error {
+	for _, e := range named(schema, "ComplexType") {
 		if err := readType(e, &s.ComplexTypes); err != nil {
 			return err
 		}
@@ -113,8 +114,8 @@ func (s *Schema) readComplexTypes(schema *element) error {
 	return nil
 }
 
-func (s *Schema) readEntityTypes(schema *element) error {
-	for _, e := range schema.named("EntityType") {
+func (s *Schema) readEntityTypes(schema *xmltree.Element) error {
+	for _, e := range named(schema, "EntityType") {
 		if err := readType(e, &s.EntityTypes); err != nil {
 			return err
 		}
@@ -122,16 +123,16 @@ func (s *Schema) readEntityTypes(schema *element) error {
 	return nil
 }
 
-func readType(e *element, into *[]Type) error {
-	t := Type{Name: e.plain("Name")}
+func readType(e *xmltree.Element, into *[]Type) error {
+	t := Type{Name: plain(e, "Name")}
 	if !odataName.MatchString(t.Name) {
 		return Invalidf("request body format error. field [Name]")
 	}
 	if slices.ContainsFunc(*into, func(x Type) bool { return x.Name == t.Name }) {
 		return &Invalid{CauseExists}
 	}
-	for _, p := range e.named("Property") {
-		name := p.plain("Name")
+	for _, p := range named(e, "Property") {
+		name := plain(p, "Name")
 		if strings.HasPrefix(name, "_") {
 			continue
 		}
@@ -148,43 +149,43 @@ func readType(e *element, into *[]Type) error {
 	return nil
 }
 
-func readProperty(e *element, name string) (Property, error) {
-	p := Property{Name: name, Type: strings.TrimPrefix(e.plain("Type"), "UserData."), Nullable: true}
+func readProperty(e *xmltree.Element, name string) (Property, error) {
+	p := Property{Name: name, Type: strings.TrimPrefix(plain(e, "Type"), "UserData."), Nullable: true}
 	if !odataName.MatchString(name) {
 		return p, Invalidf("request body format error. field [Name]")
 	}
-	switch e.plain("Nullable") {
+	switch plain(e, "Nullable") {
 	case "", "true":
 	case "false":
 		p.Nullable = false
 	default:
 		return p, &Invalid{CauseParse}
 	}
-	switch e.plain("CollectionKind") {
+	switch plain(e, "CollectionKind") {
 	case "", "None", "NONE":
 	case "List":
 		p.IsList = true
 	default:
 		return p, FileFormat(MetadataFile)
 	}
-	if _, ok := e.attr("", "DefaultValue"); ok {
-		v := e.plain("DefaultValue")
+	if _, ok := e.Attr("", "DefaultValue"); ok {
+		v := plain(e, "DefaultValue")
 		p.Default = &v
 	}
 	return p, nil
 }
 
-func (s *Schema) readAssociations(schema *element) error {
-	for _, e := range schema.named("Association") {
-		ends := e.named("End")
+func (s *Schema) readAssociations(schema *xmltree.Element) error {
+	for _, e := range named(schema, "Association") {
+		ends := named(e, "End")
 		if len(ends) != 2 {
 			return &Invalid{CauseParse}
 		}
 		var a Association
 		for i, end := range ends {
 			a.Ends[i] = AssociationEnd{
-				Role: end.plain("Role"), EntityType: strings.TrimPrefix(end.plain("Type"), "UserData."),
-				Multiplicity: end.plain("Multiplicity"),
+				Role: plain(end, "Role"), EntityType: strings.TrimPrefix(plain(end, "Type"), "UserData."),
+				Multiplicity: plain(end, "Multiplicity"),
 			}
 		}
 		s.Associations = append(s.Associations, a)

@@ -1,6 +1,7 @@
 package barfs
 
 import (
+	"cellar/barfs/xmltree"
 	"encoding/xml"
 	"mime"
 	"net/url"
@@ -79,17 +80,17 @@ func (a *Archive) RootProps() ([]Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := parseXML(text)
+	root, err := xmltree.Parse(text)
 	if err != nil {
 		return nil, &Invalid{err.Error()}
 	}
-	if root.name != (xml.Name{Space: NamespaceDAV, Local: "multistatus"}) {
+	if root.Name != (xml.Name{Space: NamespaceDAV, Local: "multistatus"}) {
 		return nil, FileFormat(RootPropsFile)
 	}
 	var all []Resource
 	seen := map[string]bool{}
-	for _, response := range root.children {
-		if response.name.Local != "response" {
+	for _, response := range root.Children {
+		if response.Name.Local != "response" {
 			continue
 		}
 		r, err := a.resource(response)
@@ -117,12 +118,12 @@ func depth(path string) int {
 	return strings.Count(path, "/") + 1
 }
 
-func (a *Archive) resource(response *element) (r Resource, err error) {
-	hrefs := response.all(NamespaceDAV, "href")
+func (a *Archive) resource(response *xmltree.Element) (r Resource, err error) {
+	hrefs := response.All(NamespaceDAV, "href")
 	if len(hrefs) != 1 {
 		return r, Invalidf("href tag does not exist.")
 	}
-	r.Href = strings.TrimSpace(hrefs[0].text())
+	r.Href = strings.TrimSpace(hrefs[0].Text())
 	if r.Href == "" {
 		return r, Invalidf("href element value is empty.")
 	}
@@ -130,8 +131,8 @@ func (a *Archive) resource(response *element) (r Resource, err error) {
 	if !ok {
 		return r, Invalidf("href element value does not start with '%s': %s", a.Scheme(), r.Href)
 	}
-	for i, stat := range response.all(NamespaceDAV, "propstat") {
-		for _, prop := range stat.all(NamespaceDAV, "prop") {
+	for i, stat := range response.All(NamespaceDAV, "propstat") {
+		for _, prop := range stat.All(NamespaceDAV, "prop") {
 			if err := r.read(prop, i == 0); err != nil {
 				return r, err
 			}
@@ -176,10 +177,10 @@ var live = []string{
 	"getcontentlanguage", "lockdiscovery", "supportedlock", "getcontenttype", "acl",
 }
 
-func (r *Resource) read(prop *element, first bool) error {
-	for _, p := range prop.children {
-		if p.name.Space == NamespaceDAV {
-			switch p.name.Local {
+func (r *Resource) read(prop *xmltree.Element, first bool) error {
+	for _, p := range prop.Children {
+		if p.Name.Space == NamespaceDAV {
+			switch p.Name.Local {
 			case "resourcetype":
 				if first {
 					if err := r.readKind(p); err != nil {
@@ -187,42 +188,42 @@ func (r *Resource) read(prop *element, first bool) error {
 					}
 				}
 			case "getcontenttype":
-				r.ContentType = strings.TrimSpace(p.text())
+				r.ContentType = strings.TrimSpace(p.Text())
 			case "acl":
 				if err := r.readACL(p); err != nil {
 					return err
 				}
 			}
-			if slices.Contains(live, p.name.Local) {
+			if slices.Contains(live, p.Name.Local) {
 				continue
 			}
 		}
-		r.Props = append(r.Props, Prop{Name: p.name, Lang: p.lang, Inner: p.innerXML(), Attr: p.attributes()})
+		r.Props = append(r.Props, Prop{Name: p.Name, Lang: p.Lang, Inner: p.Inner(), Attr: p.Attributes()})
 	}
 	return nil
 }
 
-func (r *Resource) readKind(resourcetype *element) error {
-	if len(resourcetype.all(NamespaceDAV, "collection")) == 0 {
+func (r *Resource) readKind(resourcetype *xmltree.Element) error {
+	if len(resourcetype.All(NamespaceDAV, "collection")) == 0 {
 		return nil
 	}
 	r.Kind = Collection
-	for _, t := range resourcetype.children {
-		switch t.name {
+	for _, t := range resourcetype.Children {
+		switch t.Name {
 		case xml.Name{Space: NamespaceDAV, Local: "collection"}:
 		case xml.Name{Space: NamespacePersonium, Local: "odata"}:
 			r.Kind = OData
 		case xml.Name{Space: NamespacePersonium, Local: "service"}:
 			r.Kind = Service
 		default:
-			return Invalidf("Unexpected tag: %s", t.qname)
+			return Invalidf("Unexpected tag: %s", t.QName)
 		}
 	}
 	return nil
 }
 
-func (r *Resource) readACL(acl *element) error {
-	base, ok := acl.attr("http://www.w3.org/XML/1998/namespace", "base")
+func (r *Resource) readACL(acl *xmltree.Element) error {
+	base, ok := acl.Attr(xmltree.Namespace, "base")
 	if !ok {
 		return nil
 	}
@@ -230,19 +231,19 @@ func (r *Resource) readACL(acl *element) error {
 		return FileFormat(RootPropsFile)
 	}
 	r.ACL = &ACL{}
-	r.ACL.RequireSchemaAuthz, _ = acl.attr(NamespacePersonium, "requireSchemaAuthz")
-	for _, ace := range acl.all(NamespaceDAV, "ace") {
+	r.ACL.RequireSchemaAuthz, _ = acl.Attr(NamespacePersonium, "requireSchemaAuthz")
+	for _, ace := range acl.All(NamespaceDAV, "ace") {
 		var e ACE
-		for _, principal := range ace.all(NamespaceDAV, "principal") {
-			e.All = len(principal.all(NamespaceDAV, "all")) > 0
-			for _, href := range principal.all(NamespaceDAV, "href") {
-				e.Href = strings.TrimSpace(href.text())
+		for _, principal := range ace.All(NamespaceDAV, "principal") {
+			e.All = len(principal.All(NamespaceDAV, "all")) > 0
+			for _, href := range principal.All(NamespaceDAV, "href") {
+				e.Href = strings.TrimSpace(href.Text())
 			}
 		}
-		for _, grant := range ace.all(NamespaceDAV, "grant") {
-			for _, privilege := range grant.all(NamespaceDAV, "privilege") {
-				for _, p := range privilege.children {
-					e.Privileges = append(e.Privileges, p.name)
+		for _, grant := range ace.All(NamespaceDAV, "grant") {
+			for _, privilege := range grant.All(NamespaceDAV, "privilege") {
+				for _, p := range privilege.Children {
+					e.Privileges = append(e.Privileges, p.Name)
 				}
 			}
 		}

@@ -51,6 +51,14 @@ func StageBytes(b []byte) Staged {
 	return Staged{Ref: Ref{Hash: sha256.Sum256(b), Size: int64(len(b)), CRC32: crc32.ChecksumIEEE(b)}, data: b}
 }
 
+// OpenStaged opens a content that has no row yet.
+func (f *FS) OpenStaged(ctx context.Context, s Staged) (Content, error) {
+	if s.data != nil {
+		return BytesContent(s.data), nil
+	}
+	return f.blobs.Open(ctx, s.Hash)
+}
+
 // Add names the content in the transaction and returns its id, 0 for an empty one.
 func (s Staged) Add(tx Tx) (int64, error) {
 	if s.Size == 0 {

@@ -135,7 +135,10 @@ func (h *file) Patch(patches []webdav.Proppatch) ([]webdav.Propstat, error) {
 
 // Element writes a complete element around inner, which must declare the
 // namespaces it uses.
-func Element(name xml.Name, lang, inner string) string {
+func Element(name xml.Name, lang, inner string) string { return ElementWith(name, lang, "", inner) }
+
+// ElementWith is [Element] with more attributes, ready to be written.
+func ElementWith(name xml.Name, lang, attributes, inner string) string {
 	var b strings.Builder
 	b.WriteString("<" + name.Local)
 	if name.Space != "" {
@@ -145,7 +148,8 @@ func Element(name xml.Name, lang, inner string) string {
 	} else {
 		b.WriteString(` xmlns=""`)
 	}
-	if lang != "" {
+	b.WriteString(attributes)
+	if lang != "" && !strings.Contains(attributes, " xml:lang=") {
 		b.WriteString(` xml:lang="`)
 		xml.EscapeText(&b, []byte(lang))
 		b.WriteString(`"`)

@@ -13,9 +13,6 @@ import (
 type Config struct {
 	Meta  Meta
 	Blobs Blobs
-	// Guard is asked before anything at or below a box is read or changed; its
-	// error, [ErrInstalling] for one, refuses the operation. nil allows all.
-	Guard func(box int64) error
 	// Snapshots reads the ".zip" files of the snapshot area.
 	Snapshots SnapshotReader
 	Now       func() time.Time // nil: [Now]
@@ -36,7 +33,7 @@ type SnapshotReader interface {
 type FS struct {
 	meta  Meta
 	blobs Blobs
-	guard func(box int64) error
+	guard func(cell, box int64) error
 	zip   SnapshotReader
 	now   func() time.Time
 	log   *slog.Logger
@@ -47,10 +44,8 @@ type FS struct {
 // New returns the tree kept in the given stores. The caller closes the stores
 // after the last use of the FS.
 func New(c Config) *FS {
-	f := &FS{meta: c.Meta, blobs: c.Blobs, guard: c.Guard, zip: c.Snapshots, now: c.Now, log: c.Log}
-	if f.guard == nil {
-		f.guard = func(int64) error { return nil }
-	}
+	f := &FS{meta: c.Meta, blobs: c.Blobs, zip: c.Snapshots, now: c.Now, log: c.Log}
+	f.guard = func(int64, int64) error { return nil }
 	if f.now == nil {
 		f.now = Now
 	}
@@ -59,6 +54,12 @@ func New(c Config) *FS {
 	}
 	return f
 }
+
+// SetGuard installs what is asked before a box is changed and before anything
+// below it is read or changed; its error, [ErrInstalling] for one, refuses the
+// operation. It is called inside transactions and must not block. SetGuard is
+// called once, before the FS is used.
+func (f *FS) SetGuard(guard func(cell, box int64) error) { f.guard = guard }
 
 // View runs fn over one point in time, as [Meta].
 func (f *FS) View(ctx context.Context, fn func(Tx) error) error { return f.meta.View(ctx, fn) }
@@ -94,7 +95,7 @@ func (f *FS) Lookup(tx Tx, p Path) (Node, error) {
 	}
 	for i, name := range p.Segments() {
 		if i == 1 {
-			if err := f.guard(n.ID); err != nil {
+			if err := f.guard(n.Cell, n.ID); err != nil {
 				return Node{}, err
 			}
 		}
@@ -144,7 +145,7 @@ func (f *FS) locate(tx Tx, p Path) (place, error) {
 		return place{}, ErrNoParent
 	}
 	if p.Len() == 3 {
-		if err := f.guard(parent.ID); err != nil {
+		if err := f.guard(parent.Cell, parent.ID); err != nil {
 			return place{}, err
 		}
 	}
@@ -229,7 +230,7 @@ func (f *FS) Members(tx Tx, n Node, yield func(*Node) error) error {
 		}
 		return nil
 	case KindBox:
-		if err := f.guard(n.ID); err != nil {
+		if err := f.guard(n.Cell, n.ID); err != nil {
 			return err
 		}
 	}

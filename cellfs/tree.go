@@ -149,7 +149,7 @@ func (f *FS) DeleteTx(tx Tx, p Path, check Check) error {
 		if l.node.Name == MainBox {
 			return ErrReadOnly
 		}
-		if err := f.guard(l.node.ID); err != nil {
+		if err := f.guard(l.node.Cell, l.node.ID); err != nil {
 			return err
 		}
 	}
@@ -194,7 +194,7 @@ func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 		return false, ErrReadOnly
 	}
 	if from.Kind == KindBox {
-		if err := f.guard(from.ID); err != nil {
+		if err := f.guard(from.Cell, from.ID); err != nil {
 			return false, err
 		}
 	}

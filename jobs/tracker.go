@@ -141,6 +141,7 @@ func (t *Tracker[Tx]) Start(ctx context.Context, j Job, with func(Tx, *Job) erro
 	j.Started = t.cfg.Now()
 	t.pending--
 	id := t.pending
+	before, had := t.get(j.Kind, j.Scope, j.Target)
 	err := t.transition(ctx, &j, Accepted, func(tx Tx, j *Job) error {
 		if with != nil {
 			if err := with(tx, j); err != nil {
@@ -154,6 +155,9 @@ func (t *Tracker[Tx]) Start(ctx context.Context, j Job, with func(Tx, *Job) erro
 	})
 	if err != nil {
 		t.drop(id)
+		if had {
+			t.put(before.Job, before.Progress)
+		}
 		return Job{}, err
 	}
 	t.put(j, nil)
@@ -268,6 +272,20 @@ func (t *Tracker[Tx]) Active(kind string, scope, target int64) bool {
 	return ok && !r.Job.State.Ended()
 }
 
+// AnyActive reports whether any job of the scope is accepted or runs.
+func (t *Tracker[Tx]) AnyActive(scope int64) bool {
+	it, err := t.db.Txn(false).Get("job", "id")
+	if err != nil {
+		panic(err) // the schema is wrong
+	}
+	for raw := it.Next(); raw != nil; raw = it.Next() {
+		if j := raw.(*record).Job; j.Scope == scope && !j.State.Ended() {
+			return true
+		}
+	}
+	return false
+}
+
 // Close stops the workers. Jobs that are interrupted go on after the next
 // start. Close waits for them until ctx is done.
 func (t *Tracker[Tx]) Close(ctx context.Context) error {
@@ -335,13 +353,31 @@ func (t *Tracker[Tx]) do(ctx context.Context, id int64) error {
 	if out.Err != nil {
 		state, j.Code, j.Message = Failed, out.Code, out.Message
 	}
-	// The outcome is committed even while the tracker closes.
-	return t.change(context.WithoutCancel(ctx), &j, p, state, func(tx Tx, _ *Job) error {
-		if out.With == nil {
+	return t.conclude(context.WithoutCancel(ctx), j, p, state, out.With)
+}
+
+// conclude commits the outcome, even while the tracker closes. If that cannot
+// be done, the job has failed: as far as possible in the ledger, else in memory,
+// so that what waits for it goes on; a restart then runs it again.
+func (t *Tracker[Tx]) conclude(ctx context.Context, j Job, p *Progress, state State, with func(Tx) error) error {
+	err := t.change(ctx, &j, p, state, func(tx Tx, _ *Job) error {
+		if with == nil {
 			return nil
 		}
-		return out.With(tx)
+		return with(tx)
 	})
+	if err == nil {
+		return nil
+	}
+	if j.Message == "" {
+		j.Message = "internal error"
+	}
+	if ferr := t.change(ctx, &j, p, Failed, nil); ferr != nil {
+		j.State, j.Ended = Failed, t.cfg.Now()
+		t.put(j, p)
+		return errors.Join(err, ferr)
+	}
+	return err
 }
 
 func (t *Tracker[Tx]) change(ctx context.Context, j *Job, p *Progress, to State, with func(Tx, *Job) error) error {

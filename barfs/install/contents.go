@@ -1,0 +1,428 @@
+package install
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+
+	"cellar/barfs"
+)
+
+// item is a file or directory below 90_contents.
+type item struct {
+	name string // in the archive
+	path string // in the box; "" for 90_contents itself
+	dir  bool
+}
+
+// items lists the contents: in version 1 as they lie in the archive, in version
+// 2 sorted, directories before what is in them.
+func (r *run) items() ([]item, error) {
+	root := r.a.Prefix + barfs.ContentsDir
+	var all []item
+	if r.a.Version == 1 {
+		for _, e := range r.a.Entries() {
+			name := strings.TrimSuffix(e.Name, "/")
+			if name == root || strings.HasPrefix(name, root+"/") {
+				all = append(all, item{e.Name, strings.TrimPrefix(strings.TrimPrefix(name, root), "/"), e.IsDir()})
+			}
+		}
+		return all, nil
+	}
+	if !r.a.Has(barfs.ContentsDir) {
+		return nil, nil
+	}
+	err := fs.WalkDir(r.a, root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		x := item{name, strings.TrimPrefix(strings.TrimPrefix(name, root), "/"), d.IsDir()}
+		if d.IsDir() {
+			x.name += "/"
+		}
+		all = append(all, x)
+		return nil
+	})
+	return all, err
+}
+
+func (r *run) contents() error {
+	all, err := r.items()
+	if err != nil {
+		return err
+	}
+	for _, x := range all {
+		if !x.dir {
+			r.reached()
+		}
+		if err := r.item(x); err != nil {
+			return err
+		}
+	}
+	if err := r.leaveOData(); err != nil {
+		return err
+	}
+	for _, d := range r.declared {
+		if d.Kind == barfs.OData && len(all) > 0 && !r.metadata[d.Path] {
+			r.entry = r.logPath(path.Join(barfs.ContentsDir, d.Path, barfs.MetadataFile))
+			return &barfs.Invalid{Cause: barfs.CauseStructure}
+		}
+	}
+	return nil
+}
+
+// item installs one entry of the contents.
+func (r *run) item(x item) error {
+	if col, rest, ok := r.insideOData(x.path); ok {
+		return r.odataItem(x, col, rest)
+	}
+	if err := r.begin(x.name); err != nil {
+		return err
+	}
+	if err := r.leaveOData(); err != nil {
+		return err
+	}
+	r.entry = x.name
+	var err error
+	if x.dir {
+		err = r.directory(x)
+	} else {
+		err = r.file(x)
+	}
+	if err != nil {
+		return err
+	}
+	return r.end(x.name)
+}
+
+// directory only checks: the collections were made from 90_rootprops.xml.
+func (r *run) directory(x item) error {
+	if d := r.resources[x.path]; d == nil || d.Kind == barfs.File {
+		return &barfs.Invalid{Cause: barfs.CauseUndeclared}
+	}
+	return nil
+}
+
+func (r *run) file(x item) error {
+	at := x.path
+	parent := r.resources[parentOf(at)]
+	service := parent != nil && parent.Kind == barfs.Service
+	if service { // the short form: sources lie in __src
+		at = path.Join(parent.Path, "__src", path.Base(at))
+	}
+	service = service || r.isServiceSource(at)
+	d := r.resources[at]
+	switch {
+	case d == nil && !service, d != nil && d.Kind != barfs.File:
+		return &barfs.Invalid{Cause: barfs.CauseUndeclared}
+	case d == nil || !barfs.ValidContentType(d.ContentType):
+		return &barfs.Invalid{Cause: barfs.CauseContentType}
+	}
+	return r.put(x.name, &File{Path: at, ContentType: d.ContentType, Attributes: Attributes{d.ACL, d.Props}})
+}
+
+func parentOf(p string) string {
+	if d := path.Dir(p); d != "." {
+		return d
+	}
+	return ""
+}
+
+func (r *run) isServiceSource(at string) bool {
+	src := parentOf(at)
+	up := r.resources[parentOf(src)]
+	return path.Base(src) == "__src" && up != nil && up.Kind == barfs.Service
+}
+
+// put stages the bytes of an entry and makes the file.
+func (r *run) put(entry string, f *File) error {
+	if r.isDone() {
+		return r.emit(Step{}, 0)
+	}
+	in, err := r.a.Open(entry)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	if f.Content, err = r.t.Stage(r.ctx, in); err != nil {
+		return err
+	}
+	return r.emit(Step{File: f}, info.Size())
+}
+
+func (r *run) putBytes(f *File, b []byte) (err error) {
+	if r.isDone() {
+		return r.emit(Step{}, 0)
+	}
+	if f.Content, err = r.t.Stage(r.ctx, bytes.NewReader(b)); err != nil {
+		return err
+	}
+	return r.emit(Step{File: f}, int64(len(b)))
+}
+
+// odata is the collection being worked on.
+type odata struct {
+	path    string
+	dir     string // its directory in the archive
+	schema  *barfs.Schema
+	ids     map[string]bool // "{type}\x00{id}"
+	pending []string        // data files whose completion is not logged yet
+	links   []barfs.DataLink
+	data    bool // 90_data was met
+}
+
+var dataFile = regexp.MustCompile(`^90_data/([^/]+)/([0-9]+)\.json$`)
+
+func (r *run) insideOData(p string) (col *barfs.Resource, rest string, ok bool) {
+	for up := p; ; up = parentOf(up) {
+		if d := r.resources[up]; d != nil && d.Kind == barfs.OData {
+			return d, strings.TrimPrefix(strings.TrimPrefix(p, up), "/"), true
+		}
+		if up == "" {
+			return nil, "", false
+		}
+	}
+}
+
+// odataItem installs an entry at or below an OData collection. The two versions
+// log it differently.
+func (r *run) odataItem(x item, col *barfs.Resource, rest string) error {
+	if r.odata == nil || r.odata.path != col.Path {
+		if err := r.leaveOData(); err != nil {
+			return err
+		}
+		r.odata = &odata{path: col.Path, ids: map[string]bool{}, dir: strings.TrimSuffix(strings.TrimSuffix(x.name, "/"), rest)}
+	}
+	r.entry = x.name
+	v1 := r.a.Version == 1
+	if v1 || x.dir && rest == "" {
+		if err := r.begin(x.name); err != nil {
+			return err
+		}
+	}
+	switch m := dataFile.FindStringSubmatch(rest); {
+	case x.dir:
+		r.odata.data = r.odata.data || rest == barfs.DataDir
+		if rest != "" && rest != barfs.DataDir && (!strings.HasPrefix(rest, barfs.DataDir+"/") || strings.Count(rest, "/") > 1) {
+			return &barfs.Invalid{Cause: barfs.CauseStructure}
+		}
+		if !v1 {
+			return nil // its completion is logged after the schema's
+		}
+	case rest == barfs.MetadataFile:
+		return r.metadataFile(x)
+	case rest == barfs.DataLinksFile && r.odata.schema != nil && !r.odata.data:
+		return r.dataLinksFile(x)
+	case m != nil && r.odata.schema != nil:
+		return r.entity(x, m[1])
+	default:
+		return &barfs.Invalid{Cause: barfs.CauseStructure}
+	}
+	return r.end(x.name)
+}
+
+// metadataFile installs the schema of the collection: as $metadata, and a
+// collection for every entity type.
+func (r *run) metadataFile(x item) error {
+	o := r.odata
+	if o.schema != nil {
+		return &barfs.Invalid{Cause: barfs.CauseStructure}
+	}
+	text, err := fs.ReadFile(r.a, x.name)
+	if err != nil {
+		return err
+	}
+	schema, bad := barfs.ParseSchema(text)
+	if bad != nil {
+		return bad
+	}
+	if err := r.putBytes(&File{Path: path.Join(o.path, "$metadata"), ContentType: "application/xml"}, text); err != nil {
+		return err
+	}
+	prefix := "/" + r.o.Cell + "/" + r.o.Box + "/" + base(o.path) + "/"
+	for _, t := range schema.ComplexTypes {
+		if err := r.processing(prefix + "ComplexType(" + quote(t.Name) + ")"); err != nil {
+			return err
+		}
+	}
+	for _, t := range schema.EntityTypes {
+		if err := r.processing(prefix + "EntityType(" + quote(t.Name) + ")"); err != nil {
+			return err
+		}
+		if err := r.emit(Step{Collection: &Collection{Path: path.Join(o.path, t.Name), Kind: barfs.Collection}}, 0); err != nil {
+			return err
+		}
+	}
+	for _, a := range schema.Associations {
+		ends := quote(a.Ends[0].Role) + "," + quote(a.Ends[1].Role)
+		if err := r.processing(prefix + "Association(" + ends + ")"); err != nil {
+			return err
+		}
+		if err := a.CheckRoles(); err != nil {
+			return err
+		}
+	}
+	o.schema, r.metadata[o.path] = schema, true
+	if err := r.end(x.name); err != nil || r.a.Version == 1 {
+		return err
+	}
+	return r.end(o.dir)
+}
+
+func (r *run) processing(object string) error {
+	return r.event(CodeProcessing, object, "Installation processing.")
+}
+
+func (r *run) dataLinksFile(x item) error {
+	name := strings.TrimPrefix(x.name, r.a.Prefix)
+	complete := func(l *barfs.DataLink) bool {
+		return l.FromType != nil && l.ToType != nil && len(l.FromID) > 0 && len(l.ToID) > 0
+	}
+	links, err := barfs.List(r.a, name, "Links", complete)
+	if err != nil {
+		return err
+	}
+	r.odata.links = links
+	return r.end(x.name)
+}
+
+// maxDocument is the longest JSON document of an entity that is read into
+// memory; the entry limit of the archive is below it.
+const maxDocument = 64 << 20
+
+// entity installs one document of user data.
+func (r *run) entity(x item, entityType string) error {
+	o := r.odata
+	o.data = true
+	if o.schema.EntityType(entityType) == nil {
+		return &barfs.Invalid{Cause: barfs.CauseNoEntitySet}
+	}
+	in, err := r.a.Open(x.name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	text, err := io.ReadAll(io.LimitReader(in, maxDocument))
+	if err != nil {
+		return err
+	}
+	id, doc, err := document(text, x.name)
+	if err != nil {
+		return err
+	}
+	key := entityType + "\x00" + id
+	if o.ids[key] {
+		return &barfs.Invalid{Cause: barfs.CauseExists}
+	}
+	o.ids[key] = true
+	f := &File{Path: path.Join(o.path, entityType, DocumentName(id)), ContentType: "application/json"}
+	if err := r.putBytes(f, doc); err != nil {
+		return err
+	}
+	o.pending = append(o.pending, x.name)
+	return nil
+}
+
+// document reads a JSON object, gives it an __id if it has none, and writes it
+// on one line. The id is the same at every run.
+func document(text []byte, entry string) (id string, doc []byte, err error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
+		return "", nil, &barfs.Invalid{Cause: barfs.CauseParse}
+	}
+	if raw, ok := fields["__id"]; ok {
+		if err := json.Unmarshal(raw, &id); err != nil || id == "" || len([]rune(id)) > 400 {
+			return "", nil, barfs.Invalidf("request body format error. field [__id]")
+		}
+		var line bytes.Buffer
+		err := json.Compact(&line, text)
+		return id, line.Bytes(), err
+	}
+	sum := sha256.Sum256([]byte(entry))
+	id = base64.RawURLEncoding.EncodeToString(sum[:16])
+	fields["__id"], _ = json.Marshal(id) // a string cannot fail
+	doc, err = json.Marshal(fields)
+	return id, doc, err
+}
+
+// DocumentName is the name under which an entity's document is found over
+// WebDAV (DECISIONS 18): its id, escaped where a name cannot hold it, and
+// ".json". Ids too long for a name end in their hash.
+func DocumentName(id string) string {
+	const room = 255 - len(".json")
+	name := id
+	if strings.ContainsAny(id, "/%") || strings.ContainsFunc(id, func(c rune) bool { return c < 0x20 || c == 0x7f }) {
+		name = url.PathEscape(id)
+	}
+	if len(name) > room {
+		sum := sha256.Sum256([]byte(id))
+		tail := "~" + base64.RawURLEncoding.EncodeToString(sum[:])
+		name = strings.ToValidUTF8(name[:room-len(tail)], "") + tail
+	}
+	return name + ".json"
+}
+
+// linkFailed is a link of user data whose end is missing.
+type linkFailed struct{ from, to string }
+
+func (e *linkFailed) Error() string { return "Target Link to " + e.to }
+
+// linksPerEvent is how many links pass between two lines of the log.
+const linksPerEvent = 5
+
+// leaveOData completes the collection: the data files are logged, the links are
+// made.
+func (r *run) leaveOData() error {
+	o := r.odata
+	if o == nil {
+		return nil
+	}
+	r.odata = nil
+	for _, name := range o.pending {
+		if err := r.end(name); err != nil {
+			return err
+		}
+	}
+	if !o.data {
+		return nil
+	}
+	for i, l := range o.links {
+		from, to := first(l.FromID), first(l.ToID)
+		if !o.ids[*l.FromType+"\x00"+from] || !o.ids[*l.ToType+"\x00"+to] {
+			return &linkFailed{from: *l.FromType + "(" + quote(from) + ")", to: *l.ToType + "(" + quote(to) + ")"}
+		}
+		d := &DataLink{Collection: o.path, FromType: *l.FromType, FromID: from, ToType: *l.ToType, ToID: to}
+		if err := r.emit(Step{DataLink: d}, 0); err != nil {
+			return err
+		}
+		if n := i + 1; n%linksPerEvent == 0 && n < len(o.links) {
+			if err := r.processing(fmt.Sprintf("userDataLinks %d / %d", n, len(o.links))); err != nil {
+				return err
+			}
+		}
+	}
+	return r.processing(fmt.Sprintf("userDataLinks %d / %d", len(o.links), len(o.links)))
+}
+
+// first is the value used of an id object, which in practice has one.
+func first(id map[string]string) string {
+	if v, ok := id["__id"]; ok {
+		return v
+	}
+	for _, v := range id {
+		return v
+	}
+	return ""
+}

@@ -1,0 +1,333 @@
+// Package install applies a bar to a box.
+//
+// [Run] turns the archive into a sequence of steps that is the same at every
+// run, and hands them in batches to a [Target], which performs each batch whole
+// or not at all and remembers how many steps are done. A run that was cut off
+// goes on from there. The first error ends an install; what was done before it
+// stays (spec/box-install.md §1: no rollback).
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"cellar/barfs"
+)
+
+// LocalCell begins the object of an event that stands for a URL of the cell.
+const LocalCell = "personium-localcell:/"
+
+// Codes of events and of a failed box (spec/errors.md §3).
+const (
+	CodeCompleted  = "PL-BI-0000"
+	CodeEnded      = "PL-BI-0001"
+	CodeStarted    = "PL-BI-1000"
+	CodeEntry      = "PL-BI-1001"
+	CodeProcessing = "PL-BI-1002"
+	CodeEntryDone  = "PL-BI-1003"
+	CodeFailed     = "PL-BI-1004"
+	CodeInternal   = "PL-BI-1005"
+)
+
+// Target is where a bar is installed.
+type Target interface {
+	// Stage keeps the bytes of r, durably, until a step refers to what it returns.
+	Stage(ctx context.Context, r io.Reader) (Content, error)
+	// Apply performs the steps in order and records b.Next, all or nothing. A
+	// [*StepError] says which step cannot be performed.
+	Apply(ctx context.Context, b Batch) error
+}
+
+// Content is a staged content; only the target knows what it is.
+type Content any
+
+// Batch is a run of steps.
+type Batch struct {
+	Steps []Step
+	Next  int64 // steps of the whole install that are done with this batch
+	Done  int64 // entries of the archive that are reached
+	Total int64
+}
+
+// StepError is the failure of one step of a batch. An Err that is a
+// [*barfs.Invalid] is the bar's fault; anything else is internal.
+type StepError struct {
+	Index int
+	Err   error
+}
+
+func (e *StepError) Error() string { return fmt.Sprintf("step %d: %v", e.Index, e.Err) }
+func (e *StepError) Unwrap() error { return e.Err }
+
+// Step is one thing to do; exactly one of the pointers is set.
+type Step struct {
+	Event      *Event
+	Object     *Object
+	Link       *Link
+	Collection *Collection
+	File       *File
+	DataLink   *DataLink
+
+	on string // object of the event if the step fails
+}
+
+// Event is a line of the log.
+type Event struct{ Type, Object, Info string }
+
+// Key identifies a control object of the box.
+type Key struct {
+	Set      string // Relation, Role, ExtRole, Rule
+	Name     string // for an ext role its URL
+	Relation string // of an ext role
+}
+
+// Object is a control object to create.
+type Object struct {
+	Key
+	Rule *barfs.Rule // of a rule
+}
+
+// Link joins two control objects.
+type Link struct{ From, To Key }
+
+// Collection makes a collection, or for the path "" qualifies the box.
+type Collection struct {
+	Path string
+	Kind barfs.Kind
+	Attributes
+}
+
+// File makes a file.
+type File struct {
+	Path        string
+	ContentType string
+	Content     Content
+	Attributes
+}
+
+// Attributes of a collection or file.
+type Attributes struct {
+	ACL   *barfs.ACL
+	Props []barfs.Prop
+}
+
+// DataLink joins two entities of an OData collection.
+type DataLink struct {
+	Collection       string
+	FromType, FromID string
+	ToType, ToID     string
+}
+
+// Options qualify [Run].
+type Options struct {
+	Cell string // name
+	Box  string // name
+	From int64  // steps done by an earlier run
+	// Progress is called as entries are reached and recorded. nil: not.
+	Progress func(done, total int64)
+}
+
+// Failure is why an install ended badly. Code is [CodeFailed] for a fault of the
+// bar and [CodeInternal] for anything else.
+type Failure struct {
+	Code    string
+	Message string
+	Err     error
+}
+
+func (f *Failure) Error() string { return f.Code + ": " + f.Message }
+func (f *Failure) Unwrap() error { return f.Err }
+
+const (
+	batchSteps = 1000    // per transaction
+	batchBytes = 4 << 20 // of contents that wait in memory for one
+)
+
+// Run installs the archive. The events returned end the log; the caller records
+// them together with the outcome, which is success for a nil error and failure
+// for a [*Failure]. With any other error, that of ctx, the install was cut off
+// and can be run again.
+func Run(ctx context.Context, a *barfs.Archive, t Target, o Options) ([]Event, error) {
+	r := &run{ctx: ctx, a: a, t: t, o: o, total: a.Files()}
+	if a.Version == 2 {
+		r.total-- // the manifest was used at acceptance
+	}
+	err := r.all()
+	if err == nil {
+		err = r.flush()
+	}
+	if err != nil {
+		return r.failed(err)
+	}
+	return []Event{{CodeCompleted, r.boxObject(), "Bar installation completed."}}, nil
+}
+
+type run struct {
+	ctx context.Context
+	a   *barfs.Archive
+	t   Target
+	o   Options
+
+	batch       []Step
+	bytes       int64
+	emitted     int64 // steps so far, those of an earlier run included
+	done, total int64
+	entry       string // being worked on: the object of its failure
+
+	resources map[string]*barfs.Resource
+	declared  []barfs.Resource
+	odata     *odata // the OData collection being worked on
+	metadata  map[string]bool
+}
+
+func (r *run) boxObject() string { return LocalCell + r.o.Box }
+
+func (r *run) all() error {
+	steps := []func() error{r.start, r.meta, r.rootProps, r.contents}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) start() error {
+	started := &Event{CodeStarted, r.boxObject(), "Bar installation started."}
+	created := &Event{"cellctl.Box.create", LocalCell + "__ctl/Box('" + r.o.Box + "')", "box install"}
+	order := []*Event{started, created}
+	if r.a.Version == 1 {
+		order = []*Event{created, started}
+	}
+	for _, e := range order {
+		if err := r.emit(Step{Event: e}, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isDone reports whether the next step was performed by an earlier run.
+func (r *run) isDone() bool { return r.emitted < r.o.From }
+
+// emit queues a step that holds size bytes in memory.
+func (r *run) emit(s Step, size int64) error {
+	if r.isDone() {
+		r.emitted++
+		return nil
+	}
+	r.emitted++
+	s.on = r.entry
+	r.batch = append(r.batch, s)
+	r.bytes += size
+	if len(r.batch) >= batchSteps || r.bytes >= batchBytes {
+		return r.flush()
+	}
+	return nil
+}
+
+func (r *run) event(code, object, info string) error {
+	return r.emit(Step{Event: &Event{code, object, info}}, 0)
+}
+
+func (r *run) begin(entry string) error {
+	r.entry = entry
+	return r.event(CodeEntry, entry, "Installation started.")
+}
+
+func (r *run) end(entry string) error {
+	return r.event(CodeEntryDone, entry, "Installation completed.")
+}
+
+// reached counts a file of the archive.
+func (r *run) reached() { r.done++ }
+
+// stepFailed is a fault together with the object it is logged for.
+type stepFailed struct {
+	on  string
+	err error
+}
+
+func (e *stepFailed) Error() string { return e.err.Error() }
+func (e *stepFailed) Unwrap() error { return e.err }
+
+// flush performs what is queued. If a step cannot be performed, those before it
+// are.
+func (r *run) flush() error {
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	if len(r.batch) == 0 {
+		return nil
+	}
+	steps := r.batch
+	err := r.apply(steps, r.emitted)
+	var failed *StepError
+	if errors.As(err, &failed) {
+		before := steps[:failed.Index]
+		if aerr := r.apply(before, r.emitted-int64(len(steps)-len(before))); aerr != nil {
+			return aerr
+		}
+		err = &stepFailed{steps[failed.Index].on, failed.Err}
+	}
+	clear(r.batch)
+	r.batch, r.bytes = r.batch[:0], 0
+	if err == nil && r.o.Progress != nil {
+		r.o.Progress(r.done, r.total)
+	}
+	return err
+}
+
+func (r *run) apply(steps []Step, next int64) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	return r.t.Apply(r.ctx, Batch{Steps: steps, Next: next, Done: r.done, Total: r.total})
+}
+
+// failed turns the error that ended the install into what is recorded. What is
+// queued was planned before the fault and is performed first.
+func (r *run) failed(err error) ([]Event, error) {
+	on := r.entry
+	var step *stepFailed
+	if errors.As(err, &step) {
+		on = step.on
+	} else if ferr := r.flush(); ferr != nil {
+		err = ferr
+		if errors.As(err, &step) {
+			on = step.on
+		}
+	}
+	if r.ctx.Err() != nil {
+		return nil, r.ctx.Err()
+	}
+	if r.o.Progress != nil {
+		r.o.Progress(r.done, r.total)
+	}
+	f := &Failure{Code: CodeInternal, Message: fmt.Sprintf("Unknown error(%v).", err), Err: err}
+	var link *linkFailed
+	var invalid *barfs.Invalid
+	switch {
+	case errors.As(err, &link):
+		on = link.from
+		f.Code, f.Message = CodeFailed, "Installation failed("+link.Error()+")."
+	case errors.As(err, &invalid):
+		f.Code, f.Message = CodeFailed, "Installation failed("+invalid.Cause+")."
+	}
+	cause := f.Message
+	if r.a.Version == 1 {
+		cause = barfs.CauseStructure
+	}
+	if f.Code == CodeInternal {
+		on = ""
+	}
+	return []Event{{f.Code, on, f.Message}, {CodeEnded, r.boxObject(), "Bar installation failed(" + cause + ")."}}, f
+}
+
+// logPath is the path of a part of the archive as the log shows it.
+func (r *run) logPath(name string) string { return r.a.Prefix + name }
+
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -1,0 +1,257 @@
+package install
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+
+	"cellar/barfs"
+)
+
+var (
+	roleName     = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,127}$`)
+	relationName = regexp.MustCompile(`^[a-zA-Z0-9+-][a-zA-Z0-9_+:-]{0,127}$`)
+)
+
+// meta installs the lists of 00_meta.
+func (r *run) meta() error {
+	steps := []func() error{r.relations, r.roles, r.extRoles, r.rules, r.links}
+	if r.a.Version == 1 {
+		steps = append([]func() error{r.manifest, r.metaOrder}, steps...)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// manifest checks what version 1 checks only once the install runs.
+func (r *run) manifest() error {
+	name := r.logPath(barfs.ManifestFile)
+	r.reached()
+	if err := r.begin(name); err != nil {
+		return err
+	}
+	m := r.a.Manifest
+	for _, f := range []struct {
+		field string
+		value []byte
+	}{{"barVersion", m.BarVersion}, {"boxVersion", m.BoxVersion}, {"DefaultPath", m.DefaultPath}} {
+		if f.value == nil {
+			return barfs.Invalidf("[manifest.json#%s] file format error.", f.field)
+		}
+	}
+	return r.end(name)
+}
+
+// metaOrder refuses what version 1 does not allow in its order (DECISIONS 30):
+// directories first, then the parts of 00_meta by their numbers, then the
+// contents.
+func (r *run) metaOrder() error {
+	known := []string{
+		barfs.ManifestFile, barfs.RelationsFile, barfs.RolesFile, barfs.ExtRolesFile, barfs.RulesFile, barfs.LinksFile, barfs.RootPropsFile,
+	}
+	rank := map[string]int{"": 0, "00_meta": 1}
+	for i, name := range known {
+		rank[name] = 2 + i
+	}
+	last := -1
+	for _, e := range r.a.Entries() {
+		name, inside := strings.CutPrefix(e.Name, "bar/")
+		name = strings.TrimSuffix(name, "/")
+		n, ok := rank[name]
+		if name == barfs.ContentsDir || strings.HasPrefix(name, barfs.ContentsDir+"/") {
+			n, ok = len(known)+2, true
+		}
+		if !inside || !ok || n < last {
+			r.entry = e.Name
+			return &barfs.Invalid{Cause: barfs.CauseStructure}
+		}
+		last = n
+	}
+	return nil
+}
+
+// list installs one JSON list: what comes before a bad item is installed.
+func list[T any](r *run, file, key string, complete func(*T) bool, install func(item T, i int) error) error {
+	if !r.a.Has(file) {
+		return nil
+	}
+	name := r.logPath(file)
+	r.reached()
+	if err := r.begin(name); err != nil {
+		return err
+	}
+	if r.a.Version == 2 {
+		// Version 2 looks at the items one by one only after reading all.
+		if _, err := barfs.List(r.a, file, key, complete); err != nil {
+			return err
+		}
+	}
+	items, bad := barfs.List(r.a, file, key, complete)
+	for i, item := range items {
+		if err := install(item, i); err != nil {
+			return err
+		}
+	}
+	if bad != nil {
+		return bad
+	}
+	return r.end(name)
+}
+
+func hasName(n *barfs.Named) bool { return n.Name != nil }
+
+func (r *run) relations() error {
+	return list(r, barfs.RelationsFile, "Relations", hasName, func(n barfs.Named, _ int) error {
+		return r.named("Relation", *n.Name, relationName)
+	})
+}
+
+func (r *run) roles() error {
+	return list(r, barfs.RolesFile, "Roles", hasName, func(n barfs.Named, _ int) error {
+		return r.named("Role", *n.Name, roleName)
+	})
+}
+
+func (r *run) named(set, name string, rule *regexp.Regexp) error {
+	if !rule.MatchString(name) {
+		return barfs.Invalidf("request body format error. field [Name]")
+	}
+	return r.create(Object{Key: Key{Set: set, Name: name}})
+}
+
+func (r *run) extRoles() error {
+	complete := func(e *barfs.ExtRole) bool { return e.ExtRole != nil && e.Relation != nil }
+	return list(r, barfs.ExtRolesFile, "ExtRoles", complete, func(e barfs.ExtRole, _ int) error {
+		return r.create(Object{Key: Key{Set: "ExtRole", Name: *e.ExtRole, Relation: *e.Relation}})
+	})
+}
+
+func (r *run) rules() error {
+	complete := func(x *barfs.Rule) bool { return x.Action != nil }
+	return list(r, barfs.RulesFile, "Rules", complete, func(x barfs.Rule, i int) error {
+		// A bar does not name its rules; the name is the same at every run.
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", r.o.Cell, r.o.Box, i))
+		return r.create(Object{Key: Key{Set: "Rule", Name: hex.EncodeToString(sum[:16])}, Rule: &x})
+	})
+}
+
+func (r *run) create(o Object) error {
+	if err := r.emit(Step{Object: &o}, 0); err != nil {
+		return err
+	}
+	return r.event("cellctl."+o.Set+".create", LocalCell+"__ctl/"+r.reference(o.Key), "box install")
+}
+
+// reference is how the log shows a control object: Role(Name='r',_Box.Name='b').
+func (r *run) reference(k Key) string {
+	if k.Set == "ExtRole" {
+		return fmt.Sprintf("ExtRole(ExtRole=%s,_Relation.Name=%s,_Relation._Box.Name=%s)", quote(k.Name), quote(k.Relation), quote(r.o.Box))
+	}
+	return fmt.Sprintf("%s(Name=%s,_Box.Name=%s)", k.Set, quote(k.Name), quote(r.o.Box))
+}
+
+func (r *run) links() error {
+	known := func(t *string) bool {
+		return t != nil && (r.a.Version == 2 || *t == "Role" || *t == "Relation" || *t == "ExtRole")
+	}
+	complete := func(l *barfs.Link) bool {
+		return known(l.FromType) && known(l.ToType) && l.FromName != nil && l.ToName != nil
+	}
+	return list(r, barfs.LinksFile, "Links", complete, func(l barfs.Link, _ int) error {
+		from, to := linkKey(*l.FromType, l.FromName), linkKey(*l.ToType, l.ToName)
+		if err := r.emit(Step{Link: &Link{From: from, To: to}}, 0); err != nil {
+			return err
+		}
+		a, b := min(from.Set, to.Set), max(from.Set, to.Set)
+		object := LocalCell + "__ctl/" + r.reference(from) + "/$links/_" + r.reference(to)
+		return r.event("cellctl."+a+".links."+b+".create", object, "box install")
+	})
+}
+
+func linkKey(set string, name map[string]string) Key {
+	if set == "ExtRole" {
+		return Key{Set: set, Name: name["ExtRole"], Relation: name["_Relation.Name"]}
+	}
+	return Key{Set: set, Name: name["Name"]}
+}
+
+// rootProps makes the declared collections, each with its ACL and properties.
+func (r *run) rootProps() error {
+	name := r.logPath(barfs.RootPropsFile)
+	r.reached()
+	if err := r.begin(name); err != nil {
+		return err
+	}
+	all, err := r.a.RootProps()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = &barfs.Invalid{Cause: barfs.CauseStructure}
+	}
+	if err != nil {
+		return err
+	}
+	r.declared, r.resources, r.metadata = all, map[string]*barfs.Resource{}, map[string]bool{}
+	for i := range all {
+		if err := checkACL(all[i].ACL); err != nil {
+			return err
+		}
+		r.resources[all[i].Path] = &all[i]
+	}
+	for _, x := range all {
+		if x.Kind == barfs.File {
+			continue
+		}
+		c := &Collection{Path: x.Path, Kind: x.Kind, Attributes: Attributes{x.ACL, x.Props}}
+		if err := r.emit(Step{Collection: c}, 0); err != nil {
+			return err
+		}
+	}
+	return r.end(name)
+}
+
+// Box-level privileges (spec/auth-and-acl.md §6) by namespace.
+var (
+	davPrivileges = map[string]bool{
+		"all": true, "read": true, "read-properties": true, "read-acl": true, "write": true, "write-acl": true,
+		"write-properties": true, "write-content": true, "bind": true, "unbind": true, "alter-schema": true,
+	}
+	personiumPrivileges = map[string]bool{"exec": true, "stream-send": true, "stream-receive": true}
+)
+
+// checkACL refuses privileges that do not exist, and gives those that many
+// published bars carry in an old namespace their right one (DECISIONS 28).
+func checkACL(a *barfs.ACL) error {
+	if a == nil {
+		return nil
+	}
+	switch a.RequireSchemaAuthz {
+	case "", "none", "public", "confidential":
+	default:
+		return barfs.Invalidf("XML validate error. Cause:[Value [%s] for requireSchemaAuthz is invalid].", a.RequireSchemaAuthz)
+	}
+	for _, ace := range a.ACEs {
+		for i, p := range ace.Privileges {
+			switch {
+			case personiumPrivileges[p.Local] && (p.Space == barfs.NamespaceDAV || p.Space == ""):
+				ace.Privileges[i].Space = barfs.NamespacePersonium
+			case p.Space == barfs.NamespaceDAV && davPrivileges[p.Local],
+				p.Space == barfs.NamespacePersonium && personiumPrivileges[p.Local]:
+			case p.Space == "":
+				return barfs.Invalidf("XML validate error. Cause:[[%s] that can not be set in privilege].", p.Local)
+			default:
+				return barfs.Invalidf("XML validate error. Cause:[[{%s}%s] that can not be set in privilege].", p.Space, p.Local)
+			}
+		}
+	}
+	return nil
+}
+
+func base(name string) string { return path.Base(strings.TrimSuffix(name, "/")) }

@@ -1,0 +1,159 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"time"
+
+	"cellar/cellfs"
+	"cellar/cellfs/snapshot"
+	"cellar/jobs"
+)
+
+// Names of snapshots, without extension (spec/cell-export.md §2.1). The pattern
+// is shown to clients as written.
+const snapshotPattern = `^[a-zA-Z0-9-_]{1,192}$`
+
+var snapshotName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,192}$`)
+
+// Exporting returns the export that runs on the cell, if one does.
+func (o *Ops) Exporting(cell int64) (jobs.Job, bool) {
+	j, ok := o.jobs.Get(KindExport, cell, 0)
+	return j, ok && !j.State.Ended()
+}
+
+// WaitExport is Exporting once the export has ended or ctx is done.
+func (o *Ops) WaitExport(ctx context.Context, cell int64) (jobs.Job, bool) {
+	j, ok := o.jobs.Wait(ctx, KindExport, cell, 0)
+	return j, ok && !j.State.Ended()
+}
+
+func errExporting() error {
+	return refusef("PR409-CM-0002", "Because [cell export] is being executed, writing to cell can not be done.")
+}
+
+// CheckNoExport refuses while an export of the cell runs.
+func (o *Ops) CheckNoExport(cell int64) error {
+	if _, running := o.Exporting(cell); running {
+		return errExporting()
+	}
+	return nil
+}
+
+// ExportName reads the body of an export request: the name asked for, or the
+// default {cell}_yyyyMMdd_HHmmss in UTC.
+func ExportName(body []byte, cell string, now time.Time) (string, error) {
+	standard := cell + now.UTC().Format("_20060102_150405")
+	if len(body) == 0 {
+		return standard, nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+		return "", refusef("PR400-CM-0004", "JSON parse error. [%s].", body)
+	}
+	raw, given := fields["Name"]
+	if !given || string(raw) == "null" {
+		return standard, nil
+	}
+	var name string
+	if err := json.Unmarshal(raw, &name); err != nil || !snapshotName.MatchString(name) {
+		return "", refusef("PR400-CM-0002", "Field [Name] format error. Must be [%s].", snapshotPattern)
+	}
+	return name, nil
+}
+
+// Export accepts an export of the cell under the given name. On return it is
+// visible and durable. A stale .error of that name goes.
+func (o *Ops) Export(ctx context.Context, cell cellfs.Cell, name string, c Caller) error {
+	last, hadOne := o.jobs.Get(KindExport, cell.ID, 0)
+	job := jobs.Job{Kind: KindExport, Scope: cell.ID, Name: name, RequestKey: c.RequestKey}
+	_, err := o.jobs.Start(ctx, job, func(tx cellfs.Tx, _ *jobs.Job) error {
+		_, err := tx.Snapshot(cell.ID, name+".zip")
+		if !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(refusef("PR409-DV-0002", "File [%s.zip] already exists.", name), err)
+		}
+		stale, err := tx.Snapshot(cell.ID, name+".error")
+		if err == nil {
+			err = tx.DeleteSnapshot(stale.ID, o.fs.Now())
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if hadOne {
+			return tx.DeleteJob(last.ID)
+		}
+		return nil
+	})
+	if errors.Is(err, jobs.ErrBusy) {
+		return errExporting()
+	}
+	return err
+}
+
+// export is the work of an export job.
+func (o *Ops) export(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Outcome[cellfs.Tx] {
+	// What the index refers to is not swept while it is built; afterwards the
+	// sweeper's grace time is more than the record needs.
+	defer o.fs.Hold()()
+	record, err := o.build(ctx, j, p)
+	if err != nil {
+		if ctx.Err() == nil {
+			o.cfg.Log.Error("export", "job", j.ID, "cell", j.Scope, "err", err)
+		}
+		code, message := "PR500-CM-0002", "Files I/O error caused [create snapshot file] to fail."
+		return jobs.Outcome[cellfs.Tx]{Err: err, Code: code, Message: message, With: func(tx cellfs.Tx) error {
+			return o.recordError(tx, j, code, message)
+		}}
+	}
+	return jobs.Outcome[cellfs.Tx]{With: record}
+}
+
+// build writes the index and returns what records it.
+func (o *Ops) build(ctx context.Context, j jobs.Job, p *jobs.Progress) (func(cellfs.Tx) error, error) {
+	var cell cellfs.Cell
+	err := o.fs.View(ctx, func(tx cellfs.Tx) (err error) {
+		cell, err = tx.CellByID(j.Scope)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	res, err := snapshot.Build(ctx, o.fs, snapshot.Options{
+		Cell: cell.Name, UnitURL: o.cfg.UnitURL, Generator: o.cfg.Program, TempDir: o.cfg.TempDir, Progress: p.Set,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func(tx cellfs.Tx) error {
+		index, err := res.Index.Add(tx)
+		if err != nil {
+			return err
+		}
+		now := o.fs.Now()
+		err = tx.AddSnapshot(&cellfs.Snapshot{Cell: cell.ID, Name: j.Name + ".zip", Index: index, Size: res.Size, Created: now})
+		if err != nil {
+			return err
+		}
+		return tx.AddEvents(event(cell.ID, j.RequestKey, now, "cell.export", cellfs.LocalCell+"__export", ""))
+	}, nil
+}
+
+// recordError leaves {Name}.error, the only sign of a failed export.
+func (o *Ops) recordError(tx cellfs.Tx, j jobs.Job, code, message string) error {
+	text, err := json.Marshal(map[string]any{"code": code, "message": map[string]string{"lang": "en", "value": message}})
+	if err != nil {
+		return err
+	}
+	s := cellfs.StageBytes(text)
+	blob, err := s.Add(tx)
+	if err != nil {
+		return err
+	}
+	return tx.AddSnapshot(&cellfs.Snapshot{
+		Cell: j.Scope, Name: fmt.Sprintf("%s.error", j.Name), Index: blob, Size: s.Size, Created: o.fs.Now(),
+	})
+}

@@ -1,0 +1,276 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"cellar/barfs"
+	"cellar/barfs/install"
+	"cellar/cellfs"
+	"cellar/jobs"
+)
+
+// Installing reports whether the box with that node id is being installed: all
+// that changes it or looks below is refused then (DECISIONS 15).
+func (o *Ops) Installing(cell, box int64) bool { return o.jobs.Active(KindInstall, cell, box) }
+
+// InstallOf returns the install by which the box was made, with exact progress;
+// false if it was made otherwise.
+func (o *Ops) InstallOf(cell, box int64) (jobs.Job, bool) { return o.jobs.Get(KindInstall, cell, box) }
+
+// WaitInstall is InstallOf once the install has ended or ctx is done.
+func (o *Ops) WaitInstall(ctx context.Context, cell, box int64) (jobs.Job, bool) {
+	return o.jobs.Wait(ctx, KindInstall, cell, box)
+}
+
+// Install accepts the bar in body for the box name of the cell: on return the
+// box exists, is locked, and the install is under way. Checks are those of
+// spec/box-install.md §4 from the body on; nothing is kept of a refused bar but
+// the line in the event log that its caller writes.
+func (o *Ops) Install(ctx context.Context, cell cellfs.Cell, name string, body io.Reader, c Caller) error {
+	limit := o.cfg.Limits.Archive
+	if limit == 0 {
+		limit = barfs.MaxArchive
+	}
+	counted := &limited{r: body, left: limit}
+	staged, err := o.fs.Stage(ctx, counted)
+	if counted.left < 0 {
+		return barfs.TooLarge(limit + 1)
+	}
+	if err != nil {
+		return err
+	}
+	content, err := o.fs.OpenStaged(ctx, staged)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	bar, err := barfs.Open(content, staged.Size, o.cfg.Limits)
+	if err != nil {
+		return err
+	}
+	if err := o.checkTaken(ctx, cell.ID, name, bar.Manifest.Schema); err != nil {
+		return err
+	}
+	if err := bar.Verify(); err != nil {
+		return err
+	}
+	if err := cellfs.CheckBoxName(name); err != nil {
+		return refusef("PR400-OD-0006", "request body format error. field [Name]")
+	}
+	return o.accept(ctx, cell, name, bar, staged, c)
+}
+
+// limited is a reader that fails after its limit instead of ending.
+type limited struct {
+	r    io.Reader
+	left int64 // negative: more came than allowed
+}
+
+var errLimit = errors.New("body exceeds its limit")
+
+func (l *limited) Read(b []byte) (int, error) {
+	if l.left < 0 {
+		return 0, errLimit
+	}
+	if int64(len(b)) > l.left+1 {
+		b = b[:l.left+1]
+	}
+	n, err := l.r.Read(b)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, errLimit
+	}
+	return n, err
+}
+
+// checkTaken refuses a schema first and a name second, as Personium does.
+func (o *Ops) checkTaken(ctx context.Context, cell int64, name, schema string) error {
+	return o.fs.View(ctx, func(tx cellfs.Tx) error { return taken(tx, cell, name, schema) })
+}
+
+func taken(tx cellfs.Tx, cell int64, name, schema string) error {
+	c, err := tx.CellByID(cell)
+	if err != nil {
+		return err
+	}
+	named := false
+	err = cellfs.EachChild(tx, c.Root, func(n *cellfs.Node) error {
+		if schema != "" && n.Schema == schema {
+			return refusef("PR400-BI-0004", "Install target box is already registered as Box Schema[%s].", schema)
+		}
+		named = named || cellfs.Key(n.Name) == cellfs.Key(name)
+		return nil
+	})
+	if err == nil && named {
+		err = refusef("PR405-BI-0001", "Install target box is already registered [%s].", name)
+	}
+	return err
+}
+
+func (o *Ops) accept(ctx context.Context, cell cellfs.Cell, name string, bar *barfs.Archive, body cellfs.Staged, c Caller) error {
+	total := bar.Files()
+	if bar.Version == 2 {
+		total--
+	}
+	job := jobs.Job{Kind: KindInstall, Scope: cell.ID, Name: name, RequestKey: c.RequestKey, Total: total}
+	_, err := o.jobs.Start(ctx, job, func(tx cellfs.Tx, j *jobs.Job) error {
+		if err := taken(tx, cell.ID, name, bar.Manifest.Schema); err != nil {
+			return err
+		}
+		p, err := cellfs.NewPath(cell.Name, name)
+		if err != nil {
+			return err
+		}
+		box, err := o.fs.MkcolTx(tx, p, cellfs.Node{Kind: cellfs.KindBox, Schema: bar.Manifest.Schema}, nil)
+		if err != nil {
+			return err
+		}
+		j.Target = box.ID
+		if j.Input, err = body.Add(tx); err != nil {
+			return err
+		}
+		e := event(cell.ID, c.RequestKey, o.fs.Now(), "boxinstall", cellfs.LocalCell+name, "202")
+		e.Subject = c.Subject
+		return tx.AddEvents(e)
+	})
+	return err
+}
+
+// RefusedInstall writes the line of the log for an install that was refused
+// with the given status.
+func (o *Ops) RefusedInstall(ctx context.Context, cell int64, name string, c Caller, status int) error {
+	return o.fs.Update(ctx, func(tx cellfs.Tx) error {
+		e := event(cell, c.RequestKey, o.fs.Now(), "boxinstall", cellfs.LocalCell+name, fmt.Sprint(status))
+		e.Subject = c.Subject
+		return tx.AddEvents(e)
+	})
+}
+
+// install is the work of an install job.
+func (o *Ops) install(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Outcome[cellfs.Tx] {
+	events, err := o.runInstall(ctx, j, p)
+	out := jobs.Outcome[cellfs.Tx]{Err: err}
+	var failure *install.Failure
+	switch {
+	case err == nil:
+	case errors.As(err, &failure):
+		out.Code, out.Message = failure.Code, failure.Message
+		if failure.Code == install.CodeInternal {
+			o.cfg.Log.Error("install", "job", j.ID, "err", failure.Err)
+		}
+	default:
+		out.Code, out.Message = install.CodeInternal, fmt.Sprintf("Unknown error(%v).", err)
+	}
+	out.With = func(tx cellfs.Tx) error {
+		now := o.fs.Now()
+		for _, e := range events {
+			if err := tx.AddEvents(event(j.Scope, j.RequestKey, now, e.Type, e.Object, e.Info)); err != nil {
+				return err
+			}
+		}
+		return tx.AddOrphans([]int64{j.Input}, now) // the bar itself is not needed any more
+	}
+	return out
+}
+
+func (o *Ops) runInstall(ctx context.Context, j jobs.Job, p *jobs.Progress) ([]install.Event, error) {
+	t := &target{o: o, job: j, box: j.Target, nodes: map[string]cellfs.Node{}}
+	var cell cellfs.Cell
+	err := o.fs.View(ctx, func(tx cellfs.Tx) (err error) {
+		if cell, err = tx.CellByID(j.Scope); err != nil {
+			return err
+		}
+		return t.load(tx, cell)
+	})
+	if err != nil {
+		return nil, err
+	}
+	content, err := o.fs.OpenBlob(ctx, j.Input)
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	size, err := content.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	bar, err := barfs.Open(content, size, o.cfg.Limits)
+	if err != nil {
+		return nil, err
+	}
+	return install.Run(ctx, bar, t, install.Options{Cell: cell.Name, Box: j.Name, From: j.Step, Progress: p.Set})
+}
+
+// target writes an install into the tree; it implements [install.Target].
+type target struct {
+	o     *Ops
+	job   jobs.Job
+	cell  cellfs.Cell
+	box   int64
+	nodes map[string]cellfs.Node // collections of the box by path; "" is the box
+}
+
+// load finds the box and, after a restart, the collections made before.
+func (t *target) load(tx cellfs.Tx, cell cellfs.Cell) error {
+	t.cell = cell
+	box, err := tx.Node(t.box)
+	if err != nil {
+		return err
+	}
+	t.nodes[""] = box
+	return t.loadBelow(tx, box.ID, "")
+}
+
+func (t *target) loadBelow(tx cellfs.Tx, parent int64, prefix string) error {
+	return cellfs.EachChild(tx, parent, func(n *cellfs.Node) error {
+		if !n.IsCollection() {
+			return nil
+		}
+		t.nodes[prefix+n.Name] = *n
+		return t.loadBelow(tx, n.ID, prefix+n.Name+"/")
+	})
+}
+
+func (t *target) Stage(ctx context.Context, r io.Reader) (install.Content, error) {
+	return t.o.fs.Stage(ctx, r)
+}
+
+// Apply performs a batch in one transaction together with the job's row.
+func (t *target) Apply(ctx context.Context, b install.Batch) error {
+	made := map[string]cellfs.Node{}
+	err := t.o.fs.Update(ctx, func(tx cellfs.Tx) error {
+		gen, err := tx.Touch(t.cell.ID)
+		if err != nil {
+			return err
+		}
+		a := &applier{target: t, tx: tx, gen: gen, now: t.o.fs.Now(), made: made}
+		for i := range b.Steps {
+			if err := a.apply(&b.Steps[i]); err != nil {
+				return &install.StepError{Index: i, Err: err}
+			}
+		}
+		j := toRow(t.job)
+		j.State, j.Step, j.Done, j.Total = string(jobs.Running), b.Next, b.Done, b.Total
+		return tx.PutJob(&j)
+	})
+	if err == nil {
+		for p, n := range made {
+			t.nodes[p] = n
+		}
+	}
+	return err
+}
+
+// asInvalid is the cause a client sees for errors that are the bar's fault.
+func asInvalid(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return &barfs.Invalid{Cause: barfs.CauseExists}
+	case errors.Is(err, cellfs.ErrTooDeep):
+		return &barfs.Invalid{Cause: "Hierarchy of the collection is too deep."}
+	}
+	return err
+}

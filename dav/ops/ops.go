@@ -1,0 +1,132 @@
+// Package ops performs the two long-running operations of a cell: installing a
+// box from a bar and exporting the cell to a snapshot. It joins the tree
+// (cellfs), the archive (barfs) and the job tracker (jobs), and knows nothing of
+// HTTP. Refusals that a client must hear are [*Refused], with a code of
+// spec/errors.md.
+package ops
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"cellar/barfs"
+	"cellar/cellfs"
+	"cellar/jobs"
+)
+
+// Kinds of jobs.
+const (
+	KindInstall = "install"
+	KindExport  = "export"
+)
+
+// Refused is a request that is not accepted.
+type Refused struct{ Code, Message string }
+
+func (e *Refused) Error() string { return e.Code + ": " + e.Message }
+
+func refusef(code, format string, args ...any) error {
+	return &Refused{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Config is what an [Ops] is made of.
+type Config struct {
+	FS      *cellfs.FS
+	Workers int    // jobs that run at once
+	UnitURL string // for the manifest of exports; "" if not known
+	Program string // name and version, likewise
+	TempDir string // where the index of an export grows
+	Limits  barfs.Limits
+	Log     *slog.Logger
+}
+
+// Ops runs the operations. Close ends it.
+type Ops struct {
+	fs   *cellfs.FS
+	cfg  Config
+	jobs *jobs.Tracker[cellfs.Tx]
+}
+
+// New starts the workers and takes up the jobs that an earlier process left.
+func New(ctx context.Context, c Config) (*Ops, error) {
+	o := &Ops{fs: c.FS, cfg: c}
+	o.fs.SetGuard(func(cell, box int64) error {
+		if o.Installing(cell, box) {
+			return cellfs.ErrInstalling
+		}
+		return nil
+	})
+	tracker, err := jobs.NewTracker(ctx, jobs.Config[cellfs.Tx]{
+		Ledger:  ledger{c.FS},
+		Workers: c.Workers,
+		Now:     c.FS.Now,
+		Log:     c.Log,
+		Work:    map[string]jobs.Work[cellfs.Tx]{KindInstall: o.install, KindExport: o.export},
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.jobs = tracker
+	return o, nil
+}
+
+// Close stops the workers and waits for them until ctx is done. What they were
+// doing goes on after the next start.
+func (o *Ops) Close(ctx context.Context) error { return o.jobs.Close(ctx) }
+
+// Busy reports whether a job works on the cell or on one of its boxes.
+func (o *Ops) Busy(cell int64) bool { return o.jobs.AnyActive(cell) }
+
+// ledger keeps jobs as rows of the store.
+type ledger struct{ fs *cellfs.FS }
+
+func (l ledger) Save(ctx context.Context, j *jobs.Job, with func(cellfs.Tx) error) error {
+	return l.fs.Update(ctx, func(tx cellfs.Tx) error {
+		if err := with(tx); err != nil {
+			return err
+		}
+		row := toRow(*j)
+		err := tx.PutJob(&row)
+		j.ID = row.ID
+		return err
+	})
+}
+
+func (l ledger) Load(ctx context.Context) (all []jobs.Job, err error) {
+	err = l.fs.View(ctx, func(tx cellfs.Tx) error {
+		rows, err := tx.Jobs()
+		for _, r := range rows {
+			all = append(all, fromRow(r))
+		}
+		return err
+	})
+	return all, err
+}
+
+func toRow(j jobs.Job) cellfs.Job {
+	return cellfs.Job{
+		ID: j.ID, Kind: j.Kind, Cell: j.Scope, Target: j.Target, State: string(j.State), Name: j.Name,
+		RequestKey: j.RequestKey, Input: j.Input, Started: j.Started, Ended: j.Ended, Done: j.Done, Total: j.Total,
+		Step: j.Step, Code: j.Code, Message: j.Message,
+	}
+}
+
+func fromRow(r cellfs.Job) jobs.Job {
+	return jobs.Job{
+		ID: r.ID, Kind: r.Kind, Scope: r.Cell, Target: r.Target, State: jobs.State(r.State), Name: r.Name,
+		RequestKey: r.RequestKey, Input: r.Input, Started: r.Started, Ended: r.Ended, Done: r.Done, Total: r.Total,
+		Step: r.Step, Code: r.Code, Message: r.Message,
+	}
+}
+
+// Caller is who asked for an operation, for the event log.
+type Caller struct {
+	Subject    string // "" when there is none
+	RequestKey string
+}
+
+func event(cell int64, key string, now time.Time, kind, object, info string) cellfs.Event {
+	return cellfs.Event{Cell: cell, Time: now, RequestKey: key, Type: kind, Object: object, Info: info}
+}
