@@ -48,21 +48,27 @@ func appendField(buf []byte, s string) []byte {
 // [Event.AppendLine].
 func (f *FS) RenderLog(ctx context.Context, cell int64, cellURL string) (text []byte, modified time.Time, err error) {
 	err = f.meta.View(ctx, func(tx Tx) error {
-		for after := int64(0); ; {
-			page, err := tx.Events(cell, after, listPage)
-			if err != nil {
-				return err
-			}
-			for i := range page {
-				text = page[i].AppendLine(text, cellURL)
-				after, modified = page[i].ID, page[i].Time
-			}
-			if len(page) < listPage {
-				return nil
-			}
-		}
+		text, modified, err = f.RenderLogTx(tx, cell, cellURL)
+		return err
 	})
 	return text, modified, err
+}
+
+// RenderLogTx is [FS.RenderLog] inside a transaction.
+func (f *FS) RenderLogTx(tx Tx, cell int64, cellURL string) (text []byte, modified time.Time, err error) {
+	for after := int64(0); ; {
+		page, err := tx.Events(cell, after, listPage)
+		if err != nil {
+			return nil, modified, err
+		}
+		for i := range page {
+			text = page[i].AppendLine(text, cellURL)
+			after, modified = page[i].ID, page[i].Time
+		}
+		if len(page) < listPage {
+			return text, modified, nil
+		}
+	}
 }
 
 func (f *FS) openLog(ctx context.Context, cell int64) (Content, error) {

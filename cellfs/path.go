@@ -109,7 +109,10 @@ func (p Path) Parent() Path {
 	return Path{segs: p.segs[:len(p.segs)-1]}
 }
 
-// Box root, cut from any path at or below a box.
+// CellRoot is the path of the cell that p is or lies in.
+func (p Path) CellRoot() Path { return Path{segs: p.segs[:min(1, len(p.segs))]} }
+
+// BoxRoot is the path of the box that p is or lies in.
 func (p Path) BoxRoot() Path { return Path{segs: p.segs[:min(2, len(p.segs))]} }
 
 // Join is the path of a child. The name must have passed [CheckName], as every

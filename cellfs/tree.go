@@ -45,18 +45,32 @@ func (f *FS) Publish(ctx context.Context, p Path, s Staged, o PutOptions) (n Nod
 	return n, created, err
 }
 
-func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) {
+// PutAllowed returns the error that a Put at p would meet as things stand.
+func (f *FS) PutAllowed(ctx context.Context, p Path, check Check) error {
+	return f.meta.View(ctx, func(tx Tx) error {
+		_, err := f.putPlace(tx, p, check)
+		return err
+	})
+}
+
+// putPlace finds where a Put works and checks that it may.
+func (f *FS) putPlace(tx Tx, p Path, check Check) (place, error) {
 	if p.Len() < 3 {
-		return Node{}, false, ErrIsCollection
+		return place{}, ErrIsCollection
 	}
 	l, err := f.locate(tx, p)
 	if err != nil {
-		return Node{}, false, err
+		return place{}, err
 	}
 	if l.node != nil && l.node.IsCollection() {
-		return Node{}, false, ErrIsCollection
+		return place{}, ErrIsCollection
 	}
-	if err := o.Check.run(tx, l.node); err != nil {
+	return l, check.run(tx, l.node)
+}
+
+func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) {
+	l, err := f.putPlace(tx, p, o.Check)
+	if err != nil {
 		return Node{}, false, err
 	}
 	gen, err := tx.Touch(l.parent.Cell)

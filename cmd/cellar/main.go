@@ -1,0 +1,98 @@
+// Command cellar is a WebDAV server for personal data stores.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+)
+
+// version is set by the linker; builds without it say what the module knows.
+var version = ""
+
+func programVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args, os.Stdout, os.Stderr))
+}
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailed  = 1 // the command could not do its work
+	exitUsage   = 2 // flags or arguments are wrong
+	exitProblem = 3 // check found something wrong
+)
+
+// exitError carries an exit code; one without text was reported already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func usagef(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// run executes the command line and returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	app := &cli.App{
+		Name:           "cellar",
+		Usage:          "a WebDAV server for personal data stores",
+		Version:        programVersion(),
+		HideVersion:    true,
+		Writer:         stdout,
+		ErrWriter:      stderr,
+		ExitErrHandler: func(*cli.Context, error) {}, // the code is returned, not exited with
+		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &exitError{exitUsage, err} },
+		Commands: []*cli.Command{
+			serveCommand(stdout, stderr), cellCommand(stdout), checkCommand(stdout), sweepCommand(stdout),
+			{
+				Name: "version", Usage: "print the version",
+				Action: func(*cli.Context) error {
+					fmt.Fprintln(stdout, "cellar", programVersion())
+					return nil
+				},
+			},
+		},
+		CommandNotFound: func(c *cli.Context, name string) {
+			fmt.Fprintf(stderr, "cellar: no command %q; see cellar help\n", name)
+		},
+	}
+	err := app.RunContext(ctx, args)
+	if err == nil {
+		return exitOK
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(stderr, "cellar:", text)
+	}
+	var exit *exitError
+	if errors.As(err, &exit) {
+		return exit.code
+	}
+	return exitFailed
+}

@@ -1,0 +1,314 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"cellar/cellfs"
+	"cellar/cellfs/meta"
+	"cellar/dav"
+	"cellar/dav/ops"
+)
+
+const (
+	// drainTime is how long a shutdown waits for requests and jobs.
+	drainTime = 20 * time.Second
+	// headerTime is how long a client may take to send its headers.
+	headerTime = 15 * time.Second
+	// idleTime is how long a connection is kept open between requests.
+	idleTime = 2 * time.Minute
+	// maxHeader bounds the headers of a request, in bytes.
+	maxHeader = 64 << 10
+	// sweepEvery is how often unnamed contents are looked for.
+	sweepEvery = 15 * time.Minute
+)
+
+func serveFlags() []cli.Flag {
+	return []cli.Flag{
+		dataFlag(),
+		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", EnvVars: env("LISTEN"), Usage: "`ADDRESS` to listen on"},
+		&cli.StringFlag{Name: "unit-url", EnvVars: env("UNIT_URL"), Usage: "public `URL` of the unit, if it is not the address listened on"},
+		&cli.StringSliceFlag{Name: "cell", EnvVars: env("CELL"), Usage: "make sure that the cell `NAME` exists; may be repeated"},
+		&cli.StringFlag{Name: "admin-user", Value: "admin", EnvVars: env("ADMIN_USER"), Usage: "`NAME` of the unit admin"},
+		&cli.StringFlag{
+			Name: "admin-password-file", EnvVars: env("ADMIN_PASSWORD_FILE"),
+			Usage: "`FILE` with the admin's password (default: admin-password in the data folder, made at the first start); CELLAR_ADMIN_PASSWORD sets it directly",
+		},
+		&cli.StringFlag{Name: "tls-cert", EnvVars: env("TLS_CERT"), Usage: "`FILE` with the certificate; needs --tls-key"},
+		&cli.StringFlag{Name: "tls-key", EnvVars: env("TLS_KEY"), Usage: "`FILE` with the key of the certificate"},
+		&cli.BoolFlag{Name: "insecure-basic", EnvVars: env("INSECURE_BASIC"), Usage: "accept passwords over plain HTTP from other machines"},
+		&cli.StringFlag{
+			Name: "durability", Value: "full", EnvVars: env("DURABILITY"),
+			Usage: "`full`: what was acknowledged survives a power loss; relaxed: but for the last second",
+		},
+		&cli.IntFlag{Name: "propfind-limit", Value: dav.DefaultPropfindLimit, EnvVars: env("PROPFIND_LIMIT"), Usage: "resources that a PROPFIND of infinite depth may list"},
+		&cli.IntFlag{Name: "job-workers", Value: runtime.NumCPU(), EnvVars: env("JOB_WORKERS"), Usage: "installs and exports that run at once"},
+		&cli.StringFlag{Name: "log-format", Value: "text", EnvVars: env("LOG_FORMAT"), Usage: "`text` or json"},
+		&cli.StringFlag{Name: "log-level", Value: "info", EnvVars: env("LOG_LEVEL"), Usage: "`debug` (a line for every request), info, warn or error"},
+	}
+}
+
+func serveCommand(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "serve", Usage: "serve a unit", Flags: serveFlags(),
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return usagef("serve takes no arguments, only flags: %q", c.Args().First())
+			}
+			log, err := newLogger(stderr, c.String("log-format"), c.String("log-level"))
+			if err != nil {
+				return err
+			}
+			s := &server{c: c, log: log, stdout: stdout}
+			return s.run(c.Context)
+		},
+	}
+}
+
+func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, usagef("--log-level %q: use debug, info, warn or error", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return nil, usagef("--log-format %q: use text or json", format)
+}
+
+// server is one run of "cellar serve".
+type server struct {
+	c      *cli.Context
+	log    *slog.Logger
+	stdout io.Writer
+
+	unit *unit
+	ops  *ops.Ops
+	http *http.Server
+}
+
+func (s *server) run(ctx context.Context) (err error) {
+	unitURL, durability, err := s.checkFlags()
+	if err != nil {
+		return err
+	}
+	// The socket first: whoever starts a second server hears of the address.
+	listener, err := net.Listen("tcp", s.c.String("listen"))
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // again after Shutdown: harmless
+	if s.unit, err = openUnit(ctx, s.c.String("data"), durability, true, s.log); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.unit.Close()) }()
+	if err := s.makeCells(ctx); err != nil {
+		return err
+	}
+	password, where, err := s.password()
+	if err != nil {
+		return err
+	}
+	if err := s.start(ctx, unitURL, password); err != nil {
+		return err
+	}
+	s.announce(listener.Addr(), unitURL, where)
+	return s.serve(ctx, listener)
+}
+
+func (s *server) checkFlags() (*url.URL, meta.Durability, error) {
+	durability := meta.Full
+	switch v := s.c.String("durability"); v {
+	case "full":
+	case "relaxed":
+		durability = meta.Relaxed
+	default:
+		return nil, durability, usagef("--durability %q: use full or relaxed", v)
+	}
+	if (s.c.String("tls-cert") == "") != (s.c.String("tls-key") == "") {
+		return nil, durability, usagef("--tls-cert and --tls-key go together")
+	}
+	if s.c.Int("propfind-limit") < 1 || s.c.Int("job-workers") < 1 {
+		return nil, durability, usagef("--propfind-limit and --job-workers must be at least 1")
+	}
+	for _, name := range s.c.StringSlice("cell") {
+		if err := cellfs.CheckCellName(name); err != nil {
+			return nil, durability, cellError(name, err)
+		}
+	}
+	v := s.c.String("unit-url")
+	if v == "" {
+		return nil, durability, nil
+	}
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return nil, durability, usagef("--unit-url %q: use http(s)://host[:port]/", v)
+	}
+	return u, durability, nil
+}
+
+func (s *server) makeCells(ctx context.Context) error {
+	for _, name := range s.c.StringSlice("cell") {
+		_, err := s.unit.fs.CreateCell(ctx, name, s.c.String("admin-user"))
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return cellError(name, err)
+		}
+	}
+	return nil
+}
+
+// password finds the admin's password, or makes one at the first start, and
+// says where it is.
+func (s *server) password() (password, where string, err error) {
+	if v := os.Getenv("CELLAR_ADMIN_PASSWORD"); v != "" {
+		return v, "the environment (CELLAR_ADMIN_PASSWORD)", nil
+	}
+	file := s.c.String("admin-password-file")
+	given := file != ""
+	if !given {
+		file = filepath.Join(s.unit.dir, "admin-password")
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && !given {
+		password = rand.Text()
+		if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+			return "", "", err
+		}
+		fmt.Fprintf(s.stdout, "The admin's password is %s (shown this once, kept in %s)\n", password, file)
+		return password, file, nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	info, err := os.Stat(file)
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		s.log.Warn("the admin's password can be read by others: chmod 600 it", "file", file)
+	}
+	if password = strings.TrimRight(string(text), "\r\n"); password == "" {
+		return "", "", fmt.Errorf("%s holds no password", file)
+	}
+	return password, file, nil
+}
+
+func (s *server) start(ctx context.Context, unitURL *url.URL, password string) error {
+	public := ""
+	if unitURL != nil {
+		public = unitURL.String()
+	}
+	var err error
+	s.ops, err = ops.New(ctx, ops.Config{
+		FS: s.unit.fs, Workers: s.c.Int("job-workers"), UnitURL: public, Program: "cellar " + programVersion(),
+		TempDir: s.unit.temp(), Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	handler, err := dav.New(ctx, dav.Config{
+		FS: s.unit.fs, Ops: s.ops, UnitURL: unitURL, AdminUser: s.c.String("admin-user"), AdminPassword: password,
+		InsecureBasic: s.c.Bool("insecure-basic"), PropfindLimit: s.c.Int("propfind-limit"), Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.http = &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	return nil
+}
+
+func (s *server) announce(addr net.Addr, unitURL *url.URL, where string) {
+	u := "http://" + addr.String() + "/"
+	if s.c.String("tls-cert") != "" {
+		u = "https://" + addr.String() + "/"
+	}
+	fmt.Fprintf(s.stdout, "cellar serves %s\n", u)
+	for _, name := range s.c.StringSlice("cell") {
+		fmt.Fprintf(s.stdout, "  cell %s: %s%s/\n", name, u, name)
+	}
+	fmt.Fprintf(s.stdout, "  admin: %s, password in %s\n", s.c.String("admin-user"), where)
+	s.log.Info("listening", "address", addr.String(), "data", s.unit.dir, "version", programVersion())
+}
+
+// serve answers requests until ctx is done, and then drains: requests first,
+// jobs next.
+func (s *server) serve(ctx context.Context, l net.Listener) error {
+	ended := make(chan error, 1)
+	go func() {
+		if cert := s.c.String("tls-cert"); cert != "" {
+			ended <- s.http.ServeTLS(l, cert, s.c.String("tls-key"))
+		} else {
+			ended <- s.http.Serve(l)
+		}
+	}()
+	sweeping, stopSweeping := context.WithCancel(ctx)
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		s.sweep(sweeping)
+	}()
+	var err error
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		s.log.Info("shutting down")
+	}
+	stopSweeping()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if serr := s.http.Shutdown(drain); serr != nil {
+		s.log.Warn("requests were cut off", "err", serr)
+		s.http.Close()
+	}
+	err = errors.Join(err, s.ops.Close(drain))
+	<-swept
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	s.log.Info("stopped")
+	return err
+}
+
+// sweep frees contents that nothing names, at the start also what a crash left.
+func (s *server) sweep(ctx context.Context) {
+	if n, err := s.unit.fs.SweepStrays(ctx, cellfs.SweepGrace); err != nil && ctx.Err() == nil {
+		s.log.Error("sweep stray files", "err", err)
+	} else if n.Strays > 0 {
+		s.log.Info("swept stray files", "files", n.Strays, "bytes", n.Bytes)
+	}
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		n, err := s.unit.fs.Sweep(ctx, cellfs.SweepGrace)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("sweep", "err", err)
+		}
+		if n.Contents > 0 {
+			s.log.Info("swept", "contents", n.Contents, "bytes", n.Bytes)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

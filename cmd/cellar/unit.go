@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"cellar/cellfs"
+	"cellar/cellfs/blob"
+	"cellar/cellfs/meta"
+	"cellar/cellfs/snapshot"
+)
+
+func dataFlag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "data", Value: "./cellar-data", EnvVars: []string{"CELLAR_DATA"},
+		Usage: "`DIR` of the unit's data, made if it is missing",
+	}
+}
+
+func env(name string) []string { return []string{"CELLAR_" + name} }
+
+// unit is an opened data folder.
+type unit struct {
+	dir   string
+	fs    *cellfs.FS
+	close []func() error // in reverse
+}
+
+// openUnit locks and opens the folder. create says whether a missing one is
+// made.
+func openUnit(ctx context.Context, dir string, d meta.Durability, create bool, log *slog.Logger) (u *unit, err error) {
+	u = &unit{dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, u.Close())
+			u = nil
+		}
+	}()
+	if _, serr := os.Stat(filepath.Join(dir, "cellar.db")); serr != nil && !create {
+		return u, fmt.Errorf("%s holds no cellar data (no cellar.db)", dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return u, err
+	}
+	if err := u.lock(); err != nil {
+		return u, err
+	}
+	blobs, err := blob.Open(filepath.Join(dir, "blobs"), d == meta.Full)
+	if err != nil {
+		return u, err
+	}
+	u.close = append(u.close, blobs.Close)
+	rows, err := meta.OpenSQLite(ctx, dir, d, log)
+	if err != nil {
+		return u, err
+	}
+	u.close = append(u.close, rows.Close)
+	if err := os.RemoveAll(u.temp()); err != nil {
+		return u, err
+	}
+	if err := os.Mkdir(u.temp(), 0o700); err != nil {
+		return u, err
+	}
+	u.fs = cellfs.New(cellfs.Config{Meta: rows, Blobs: blobs, Snapshots: snapshot.Reader{}, Log: log})
+	return u, nil
+}
+
+// temp is where exports grow; what is in it may be lost.
+func (u *unit) temp() string { return filepath.Join(u.dir, "tmp") }
+
+// lock keeps a second process out of the folder (DESIGN.md §7). The kernel gives
+// the lock back when the process ends, however it ends.
+func (u *unit) lock() error {
+	f, err := os.OpenFile(filepath.Join(u.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return fmt.Errorf("%s is in use by another cellar process: stop it first", u.dir)
+	}
+	u.close = append(u.close, f.Close)
+	return nil
+}
+
+// Close closes what was opened, the lock last.
+func (u *unit) Close() (err error) {
+	for i := len(u.close) - 1; i >= 0; i-- {
+		err = errors.Join(err, u.close[i]())
+	}
+	u.close = nil
+	return err
+}
+
+// withUnit runs fn on the data folder of a command that works offline.
+func withUnit(c *cli.Context, fn func(*unit) error) error {
+	u, err := openUnit(c.Context, c.String("data"), meta.Full, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	err = fn(u)
+	return errors.Join(err, u.Close())
+}
+
+func oneArgument(c *cli.Context, what string) (string, error) {
+	if c.NArg() != 1 {
+		return "", usagef("%s takes one %s", c.Command.FullName(), what)
+	}
+	return c.Args().First(), nil
+}
+
+func cellCommand(stdout io.Writer) *cli.Command {
+	create := &cli.Command{
+		Name: "create", Usage: "make a cell", ArgsUsage: "NAME", Flags: []cli.Flag{dataFlag()},
+		Action: func(c *cli.Context) error {
+			name, err := oneArgument(c, "name")
+			if err != nil {
+				return err
+			}
+			return withUnit(c, func(u *unit) error {
+				if _, err := u.fs.CreateCell(c.Context, name, ""); err != nil {
+					return cellError(name, err)
+				}
+				fmt.Fprintf(stdout, "cell %s made\n", name)
+				return nil
+			})
+		},
+	}
+	list := &cli.Command{
+		Name: "list", Usage: "list the cells, one a line", Flags: []cli.Flag{dataFlag()},
+		Action: func(c *cli.Context) error {
+			return withUnit(c, func(u *unit) error {
+				cells, err := u.fs.Cells(c.Context)
+				for _, cell := range cells {
+					fmt.Fprintln(stdout, cell.Name)
+				}
+				return err
+			})
+		},
+	}
+	remove := &cli.Command{
+		Name: "delete", Usage: "remove a cell with all it holds, its snapshots included", ArgsUsage: "NAME",
+		Flags: []cli.Flag{dataFlag(), &cli.BoolFlag{Name: "yes", Usage: "do it: nothing brings the cell back"}},
+		Action: func(c *cli.Context) error {
+			name, err := oneArgument(c, "name")
+			if err != nil {
+				return err
+			}
+			if !c.Bool("yes") {
+				return usagef("this removes cell %s for good: add --yes before its name", name)
+			}
+			return withUnit(c, func(u *unit) error {
+				if err := u.fs.DeleteCell(c.Context, name, nil); err != nil {
+					return cellError(name, err)
+				}
+				fmt.Fprintf(stdout, "cell %s removed\n", name)
+				return nil
+			})
+		},
+	}
+	return &cli.Command{
+		Name: "cell", Usage: "make, list and remove cells while the server is stopped",
+		Subcommands: []*cli.Command{create, list, remove},
+	}
+}
+
+func cellError(name string, err error) error {
+	switch {
+	case errors.Is(err, cellfs.ErrName):
+		return usagef("%q cannot be a cell's name: use a-z, 0-9 and -, at most 128, beginning with a letter or digit", name)
+	case errors.Is(err, os.ErrExist):
+		return fmt.Errorf("cell %s exists already", name)
+	case errors.Is(err, cellfs.ErrNoCell):
+		return fmt.Errorf("there is no cell %s", name)
+	}
+	return err
+}
+
+func checkCommand(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "check", Usage: "verify all data of a stopped server: rows, references, checksums",
+		Description: "Reads every content. Ends with 0 if all is sound and 3 if something is wrong.",
+		Flags:       []cli.Flag{dataFlag()},
+		Action: func(c *cli.Context) error {
+			return withUnit(c, func(u *unit) error {
+				r, err := u.fs.Check(c.Context)
+				if err != nil {
+					return err
+				}
+				for _, p := range r.Problems {
+					fmt.Fprintln(stdout, "problem:", p)
+				}
+				fmt.Fprintf(stdout, "%d cells, %d nodes, %d contents (%d bytes), %d snapshots, %d stray files: %d problems\n",
+					r.Cells, r.Nodes, r.Contents, r.Bytes, r.Snapshots, r.Strays, len(r.Problems))
+				if len(r.Problems) > 0 {
+					return &exitError{code: exitProblem}
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func sweepCommand(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "sweep", Usage: "free the space of contents that nothing names any more",
+		Description: "The server does this by itself; here it can be done at once, with the server stopped.",
+		Flags: []cli.Flag{dataFlag(), &cli.DurationFlag{
+			Name: "grace", Value: cellfs.SweepGrace, Usage: "spare what became free within this `TIME`; 0s spares nothing",
+		}},
+		Action: func(c *cli.Context) error {
+			return withUnit(c, func(u *unit) error {
+				s, err := u.fs.Sweep(c.Context, c.Duration("grace"))
+				if err != nil {
+					return err
+				}
+				strays, err := u.fs.SweepStrays(c.Context, c.Duration("grace"))
+				fmt.Fprintf(stdout, "removed %d contents and %d stray files, %d bytes\n",
+					s.Contents, strays.Strays, s.Bytes+strays.Bytes)
+				return err
+			})
+		},
+	}
+}

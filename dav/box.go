@@ -1,0 +1,174 @@
+package dav
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"cellar/barfs/xmltree"
+	"cellar/cellfs"
+	"cellar/dav/ops"
+	"cellar/jobs"
+)
+
+// The states of a box (spec/box-install.md §6).
+const (
+	boxReady      = "ready"
+	boxInstalling = "installation in progress"
+	boxFailed     = "installation failed"
+)
+
+// jsonTime is the form of times in JSON.
+const jsonTime = "2006-01-02T15:04:05.000Z"
+
+func stateName(j jobs.Job) string {
+	switch {
+	case j.State == jobs.Failed:
+		return boxFailed
+	case j.State == jobs.Succeeded:
+		return boxReady
+	}
+	return boxInstalling
+}
+
+// boxStatus is what p:status and p:progress of a box say.
+func (q *request) boxStatus(n *cellfs.Node) (status string, percent int64) {
+	j, ok := q.h.ops.InstallOf(n.Cell, n.ID)
+	if !ok {
+		return boxReady, 100
+	}
+	return stateName(j), j.Percent()
+}
+
+// getBox answers GET on a box: its metadata, which is how an install is polled
+// (spec/box-metadata-and-export.md §2).
+func (q *request) getBox() error {
+	var cell cellfs.Cell
+	var n cellfs.Node
+	err := q.h.fs.View(q.Context(), func(tx cellfs.Tx) (err error) {
+		if n, err = q.h.fs.Lookup(tx, q.target.path); err == nil {
+			cell, err = tx.CellByID(n.Cell)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	j, installed := q.h.ops.InstallOf(cell.ID, n.ID)
+	if wait := q.wait(); wait > 0 && installed && !j.State.Ended() {
+		ctx, cancel := context.WithTimeout(q.Context(), wait)
+		defer cancel()
+		j, installed = q.h.ops.WaitInstall(ctx, cell.ID, n.ID)
+	}
+	box := map[string]any{"name": n.Name, "url": q.target.cellURL + n.Name + "/", "status": boxReady, "schema": nil}
+	if n.Schema != "" {
+		box["schema"] = n.Schema
+	}
+	if n.Name == cellfs.MainBox {
+		box["schema"] = q.target.cellURL
+	}
+	installedAt := n.Created
+	if installed {
+		installedAt = j.Started
+		box["status"] = stateName(j)
+	}
+	if box["status"] == boxReady {
+		box["installed_at"] = installedAt.UTC().Format(jsonTime)
+	} else {
+		box["started_at"] = j.Started.UTC().Format(jsonTime)
+		box["progress"] = strconv.FormatInt(j.Percent(), 10) + "%"
+	}
+	if installed && j.State == jobs.Failed {
+		// The cellURL of a cause depends on the form in which it is asked for.
+		text := strings.ReplaceAll(j.Message, "{cell}", q.target.cellURL)
+		box["message"] = map[string]any{"code": j.Code, "message": map[string]string{"lang": "en", "value": text}}
+	}
+	return q.writeJSON(http.StatusOK, map[string]any{"box": box, "cell": q.cellJSON(cell.Name), "unit": q.unitJSON()})
+}
+
+// maxWait bounds what Prefer: wait may ask for (RFC 7240, 4.3).
+const maxWait = 60 * time.Second
+
+// wait is how long the client prefers to wait for a change of state.
+func (q *request) wait() time.Duration {
+	for _, v := range q.Header["Prefer"] {
+		for p := range strings.SplitSeq(v, ",") {
+			name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+			if strings.EqualFold(strings.TrimSpace(name), "wait") {
+				if n, err := strconv.Atoi(strings.Trim(strings.TrimSpace(value), `"`)); err == nil && n > 0 {
+					q.w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(n))
+					return min(time.Duration(n)*time.Second, maxWait)
+				}
+			}
+		}
+	}
+	return 0
+}
+
+// mkcolBox answers MKCOL on a box name: an empty box without a body, an install
+// with one (DECISIONS 32).
+func (q *request) mkcolBox() error {
+	contentType := strings.TrimSpace(q.Header.Get("Content-Type"))
+	zip := strings.EqualFold(contentType, "application/zip")
+	body, err := q.hasBody()
+	if err != nil {
+		return err
+	}
+	if !body && contentType == "" {
+		return q.emptyBox()
+	}
+	cell, err := q.cell()
+	if err != nil {
+		return err
+	}
+	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
+	if !zip {
+		err = q.notZip(contentType)
+	} else {
+		err = q.h.ops.Install(q.Context(), cell, q.target.path.Box(), q.Body, caller)
+	}
+	if err != nil {
+		e, known := q.answer(err)
+		if known && q.Context().Err() == nil {
+			if lerr := q.h.ops.RefusedInstall(q.Context(), cell.ID, q.target.path.Box(), caller, statusOf(e.code)); lerr != nil {
+				return lerr
+			}
+		}
+		return err
+	}
+	q.w.Header().Set("Location", q.target.cellURL+q.target.path.Box())
+	q.w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// notZip is the answer to a body of another type. An RFC 5689 body is a type
+// that is known but not taken here.
+func (q *request) notZip(contentType string) error {
+	wrong := codef("PR400-BI-0001", "Request header is not defined or invalid [%s].", "Content-Type")
+	if !strings.Contains(contentType, "xml") {
+		return wrong
+	}
+	var root *xmltree.Element
+	root, err := q.readXML()
+	if err == nil && root != nil && root.Name == dav("mkcol") {
+		return errMediaType
+	}
+	return wrong
+}
+
+func (q *request) emptyBox() error {
+	_, err := q.h.fs.Mkcol(q.Context(), q.target.path, cellfs.KindBox, q.check(q.target.path, false))
+	switch {
+	case err == nil:
+		return q.created(true)
+	case isName(err):
+		return codef("PR400-OD-0006", "request body format error. field [%s]", "Name")
+	}
+	return err
+}
+
+// subject is the caller as the event log names it: the unit admin has no URL of
+// its own.
+func (q *request) subject() string { return q.target.unitURL + "#" + q.h.cfg.AdminUser }

@@ -1,0 +1,106 @@
+package dav
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/http"
+	"net/textproto"
+	"regexp"
+	"strings"
+)
+
+// requestKey is the form of X-Personium-RequestKey (spec/http-conventions.md §2.1).
+var requestKey = regexp.MustCompile(`^[A-Za-z0-9_-]{0,128}$`)
+
+const headerKey = "X-Personium-Requestkey"
+
+// davHeader is sent on OPTIONS and on 401: Finder and Windows look there
+// whether this is a WebDAV server at all. Both headers are set by assignment
+// because their canonical form would be Dav.
+func davHeaders(h http.Header) {
+	h["DAV"] = []string{"1, 2, 3"}
+	h["MS-Author-Via"] = []string{"DAV"}
+}
+
+func (q *request) commonHeaders() {
+	h := q.w.Header()
+	h["X-Personium-Version"] = []string{Version}
+	h["Access-Control-Allow-Origin"] = []string{"*"}
+	h["Access-Control-Expose-Headers"] = []string{"X-Personium-Version, Location, ETag, Last-Modified, DAV, Lock-Token"}
+}
+
+// edge applies what stands before everything else, in the order of
+// spec/http-conventions.md §2.2. done tells that the answer was given.
+func (q *request) edge() (done bool, err error) {
+	wire := q.Method
+	if wire == http.MethodPost {
+		if m := q.Header.Get("X-Http-Method-Override"); m != "" {
+			q.Method = m
+		}
+	}
+	if values := q.Header["X-Override"]; values != nil {
+		overrideHeaders(q.Header, values)
+	}
+	values, given := q.Header[headerKey]
+	switch {
+	case !given:
+		q.key = newRequestKey()
+	case len(values) != 1 || !requestKey.MatchString(values[0]):
+		return false, codef("PR400-EV-0002", "Request header is invalid [X-Personium-RequestKey].")
+	default:
+		q.key = values[0]
+	}
+	if wire == http.MethodOptions && q.Header.Get("Authorization") == "" {
+		q.preflight()
+		return true, nil
+	}
+	if accept := q.Header.Get("Accept"); !isASCII(accept) {
+		return false, codef("PR400-OD-0041", "Request header %s value is invalid [%s].", "Accept", accept)
+	}
+	return false, nil
+}
+
+// overrideHeaders replaces headers as X-Override asks: "Name:value", the last
+// one of a name wins.
+func overrideHeaders(h http.Header, values []string) {
+	for _, v := range values {
+		name, value, ok := strings.Cut(v, ":")
+		if name = strings.TrimSpace(name); ok && name != "" {
+			h[textproto.CanonicalMIMEHeaderKey(name)] = []string{strings.TrimSpace(value)}
+		}
+	}
+}
+
+// newRequestKey is a random UUID's worth of base64url, as {4}_{18}.
+func newRequestKey() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	s := base64.RawURLEncoding.EncodeToString(b[:])
+	return s[:4] + "_" + s[4:]
+}
+
+// preflightMethods is what an unauthenticated OPTIONS says of every path.
+const preflightMethods = "OPTIONS, GET, POST, PUT, DELETE, HEAD, MERGE, MKCOL, MOVE, COPY, LOCK, UNLOCK, PROPFIND, PROPPATCH, ACL"
+
+// preflight answers OPTIONS without credentials, whatever the path.
+func (q *request) preflight() {
+	h := q.w.Header()
+	davHeaders(h)
+	h.Set("Allow", preflightMethods)
+	h.Set("Access-Control-Allow-Methods", preflightMethods)
+	if asked := q.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		h.Set("Access-Control-Allow-Headers", asked)
+	}
+	h.Set("Access-Control-Max-Age", "86400")
+	h.Set("Content-Length", "0")
+	q.w.WriteHeader(http.StatusOK)
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,114 @@
+package dav
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"time"
+
+	"cellar/cellfs"
+)
+
+// get answers GET and HEAD: the content of a file, a line of text for a
+// collection.
+func (q *request) get() error {
+	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.path)
+	if err != nil {
+		return err
+	}
+	if n.IsCollection() {
+		return q.getCollection()
+	}
+	defer content.Close()
+	h := q.w.Header()
+	h["Content-Type"] = []string{n.ContentType}
+	h["Etag"] = []string{n.ETag()}
+	// What a user uploaded must not act with the server's authority in a browser.
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	h["Content-Security-Policy"] = []string{"sandbox; default-src 'none'"}
+	relaxETags(q.Header)
+	http.ServeContent(q.w, q.Request, "", n.Modified, content)
+	return nil
+}
+
+// relaxETags quotes a bare entity tag: Personium's documents show it without
+// quotes (spec/cell-snapshot.md §5).
+func relaxETags(h http.Header) {
+	for _, name := range []string{"If-Match", "If-None-Match", "If-Range"} {
+		v := h.Get(name)
+		if v != "" && v != "*" && !strings.ContainsAny(v, `", `) {
+			h.Set(name, `"`+v+`"`)
+		}
+	}
+}
+
+func (q *request) getCollection() error {
+	h := q.w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	_, err := q.w.Write([]byte("URL : " + q.target.url() + "\n"))
+	return err
+}
+
+// getUnit answers GET on the unit root.
+func (q *request) getUnit() error {
+	return q.writeJSON(http.StatusOK, map[string]any{"unit": q.unitJSON()})
+}
+
+func (q *request) unitJSON() map[string]any {
+	return map[string]any{"url": q.target.unitURL, "path_based_cellurl_enabled": !q.target.hostForm}
+}
+
+// getCell answers GET on a cell (spec/cell-and-box-management.md §4).
+func (q *request) getCell() error {
+	n, err := q.h.fs.Node(q.Context(), q.target.path)
+	if err != nil {
+		return err
+	}
+	return q.writeJSON(http.StatusOK, map[string]any{"cell": q.cellJSON(n.Name), "unit": q.unitJSON()})
+}
+
+func (q *request) cellJSON(name string) map[string]any {
+	return map[string]any{"name": name, "url": q.target.cellURL}
+}
+
+// getLog answers GET on a file of the event log (spec/event-log.md §4).
+func (q *request) getLog() error {
+	n, err := q.h.fs.Node(q.Context(), q.target.path)
+	if err != nil {
+		return err
+	}
+	if n.Kind != cellfs.KindLog {
+		return errMethod
+	}
+	text, modified, err := q.h.fs.RenderLog(q.Context(), n.Cell, q.target.cellURL)
+	if err != nil {
+		return err
+	}
+	h := q.w.Header()
+	h.Set("Content-Type", "text/csv")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	q.Header.Del("If-None-Match") // accepted and ignored: the log grows all the time
+	http.ServeContent(q.w, q.Request, "", modified.Truncate(time.Second), bytes.NewReader(text))
+	return nil
+}
+
+func (q *request) deleteLog() error {
+	if _, err := q.h.fs.Node(q.Context(), q.target.path); err != nil {
+		return err
+	}
+	return codef("PR400-EV-0005", "Cannot delete current eventLog file.")
+}
+
+// deleteSnapshot answers DELETE on a file of the snapshot area.
+func (q *request) deleteSnapshot() error {
+	p := q.target.path
+	err := q.h.fs.DeleteSnapshot(q.Context(), p.Cell(), p.Name(), func(n *cellfs.Node) error {
+		return q.preconditions(n)
+	})
+	if err != nil {
+		return err
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}

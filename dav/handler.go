@@ -1,0 +1,215 @@
+package dav
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"cellar/cellfs"
+	"cellar/dav/ops"
+)
+
+// Version is the X-Personium-Version of every response (DECISIONS 25).
+const Version = "1.8.3"
+
+// DefaultPropfindLimit is how many resources a PROPFIND of infinite depth may
+// list (DECISIONS 4).
+const DefaultPropfindLimit = 10_000
+
+// Config is what a [Handler] is made of. FS, Ops, AdminUser and AdminPassword
+// are required.
+type Config struct {
+	FS  *cellfs.FS
+	Ops *ops.Ops
+	// UnitURL is the public URL of the unit. Cells are also served under
+	// {cell}.{its host}. nil: URLs follow the request, and the host is localhost.
+	UnitURL       *url.URL
+	AdminUser     string
+	AdminPassword string
+	// InsecureBasic accepts passwords also over plain HTTP from other machines.
+	InsecureBasic bool
+	PropfindLimit int // 0: [DefaultPropfindLimit]
+	Log           *slog.Logger
+	Now           func() time.Time // nil: time.Now
+}
+
+// Handler serves one unit. It is safe for concurrent use.
+type Handler struct {
+	cfg      Config
+	fs       *cellfs.FS
+	ops      *ops.Ops
+	unitHost string // without port
+	auth     *authenticator
+	locks    *locks
+	log      *slog.Logger
+}
+
+// New returns a handler, or an error if the configuration lacks something.
+func New(ctx context.Context, c Config) (*Handler, error) {
+	if c.FS == nil || c.Ops == nil || c.AdminUser == "" || c.AdminPassword == "" {
+		return nil, errors.New("dav: FS, Ops, AdminUser and AdminPassword are required")
+	}
+	if c.PropfindLimit == 0 {
+		c.PropfindLimit = DefaultPropfindLimit
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	h := &Handler{cfg: c, fs: c.FS, ops: c.Ops, log: c.Log, unitHost: "localhost", locks: newLocks()}
+	if c.UnitURL != nil {
+		h.unitHost = strings.ToLower(c.UnitURL.Hostname())
+	}
+	var err error
+	if h.auth, err = newAuthenticator(ctx, c); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// request is one request on its way.
+type request struct {
+	*http.Request
+	h      *Handler
+	w      *response
+	key    string // X-Personium-RequestKey
+	target target
+	caller caller
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	req := &request{Request: r, h: h, w: &response{ResponseWriter: w}}
+	defer func() {
+		h.log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", req.w.status, "key", req.key,
+			"remote", r.RemoteAddr, "took", time.Since(start))
+	}()
+	if err := req.serve(); err != nil {
+		req.fail(err)
+	}
+}
+
+func (q *request) serve() error {
+	q.commonHeaders()
+	if q.URL.Path == "/__health" {
+		return q.health()
+	}
+	if done, err := q.edge(); done || err != nil {
+		return err
+	}
+	var err error
+	if q.target, err = q.h.route(q.Request); err != nil {
+		return err
+	}
+	if q.target.kind == targetToken {
+		return q.token()
+	}
+	q.caller = q.h.auth.caller(q.Request)
+	route := q.target.kind.handler(q.Method)
+	if err := q.admit(route); err != nil {
+		return err
+	}
+	return route.serve(q)
+}
+
+// admit refuses in the order of spec/http-conventions.md §7: what does not
+// exist, what the method cannot do, what an export forbids, and only then who
+// may not. A caller with all privileges skips the look-ups, because the handler
+// makes them anyway.
+func (q *request) admit(route route) error {
+	if q.Method == "MKCOL" && q.target.kind == targetBox && q.target.path.Box() == cellfs.MainBox {
+		return errMethod // before the privilege (spec/box-install.md §4)
+	}
+	if q.caller.admin && route.serve != nil && !route.exclusive {
+		return nil
+	}
+	if p, ok := q.prerequisite(); ok {
+		if _, err := q.h.fs.Node(q.Context(), p); err != nil {
+			return err
+		}
+	}
+	if route.serve == nil {
+		return errMethod
+	}
+	if route.exclusive {
+		if err := q.noExport(); err != nil {
+			return err
+		}
+	}
+	if !q.caller.admin {
+		return q.unauthorized()
+	}
+	return nil
+}
+
+// prerequisite is the cell or box that must exist whoever asks.
+func (q *request) prerequisite() (p cellfs.Path, ok bool) {
+	p = q.target.path
+	making := q.Method == "MKCOL"
+	switch {
+	case q.target.kind == targetUnit, q.target.kind == targetCell && making:
+		return p, false
+	case q.target.kind == targetResource, q.target.kind == targetBox && !making:
+		return p.BoxRoot(), true
+	}
+	return p.CellRoot(), true
+}
+
+func (q *request) noExport() error {
+	cell, err := q.cell()
+	if err != nil {
+		return err
+	}
+	return q.h.ops.CheckNoExport(cell.ID)
+}
+
+// cell is the cell that the URL names.
+func (q *request) cell() (c cellfs.Cell, err error) {
+	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) error {
+		c, err = tx.Cell(q.target.path.Cell())
+		return err
+	})
+	if isNotExist(err) {
+		err = cellfs.ErrNoCell
+	}
+	return c, err
+}
+
+func (q *request) health() error {
+	q.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if q.Method != http.MethodGet && q.Method != http.MethodHead {
+		return errMethod
+	}
+	_, err := q.w.Write([]byte("ok\n"))
+	return err
+}
+
+// response remembers whether and how the answer began.
+type response struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,401 @@
+package dav
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"cellar/barfs/xmltree"
+	"cellar/cellfs"
+)
+
+const (
+	defaultLockTime = 10 * time.Minute
+	maxLockTime     = 24 * time.Hour
+)
+
+// lock is an active lock (RFC 4918, 6).
+type lock struct {
+	token    string // urn:uuid:…
+	root     cellfs.Path
+	shared   bool
+	infinite bool   // depth
+	owner    string // XML inside D:owner
+	timeout  time.Duration
+	expires  time.Time
+}
+
+// locks are the locks of a unit, in memory: a restart loses them.
+type locks struct {
+	now func() time.Time
+
+	mu     sync.Mutex // held for map look-ups only
+	byRoot map[string][]*lock
+}
+
+func newLocks() *locks { return &locks{now: time.Now, byRoot: map[string][]*lock{}} }
+
+func lockKey(p cellfs.Path) string { return cellfs.Key(p.String()) }
+
+// at returns the live locks with that root. mu is held.
+func (l *locks) at(p cellfs.Path) []*lock {
+	key := lockKey(p)
+	all, now := l.byRoot[key], l.now()
+	live := all[:0:0]
+	for _, k := range all {
+		if k.expires.After(now) {
+			live = append(live, k)
+		}
+	}
+	if len(live) != len(all) {
+		l.put(key, live)
+	}
+	return live
+}
+
+func (l *locks) put(key string, all []*lock) {
+	if len(all) == 0 {
+		delete(l.byRoot, key)
+	} else {
+		l.byRoot[key] = all
+	}
+}
+
+// covering calls yield for every root whose locks protect p itself. mu is held.
+func (l *locks) covering(p cellfs.Path, yield func(root []*lock)) {
+	if len(l.byRoot) == 0 {
+		return
+	}
+	if all := l.at(p); len(all) > 0 {
+		yield(all)
+	}
+	for up := p; up.Len() > 0; {
+		up = up.Parent()
+		var deep []*lock
+		for _, k := range l.at(up) {
+			if k.infinite {
+				deep = append(deep, k)
+			}
+		}
+		if len(deep) > 0 {
+			yield(deep)
+		}
+	}
+}
+
+// below calls yield for every root that lies below p. mu is held.
+func (l *locks) below(p cellfs.Path, yield func(root []*lock)) {
+	for _, all := range l.byRoot {
+		if root := all[0].root; root.Len() > p.Len() && p.Contains(root) {
+			if live := l.at(root); len(live) > 0 {
+				yield(live)
+			}
+		}
+	}
+}
+
+// allow returns [errLocked] unless one of tokens is submitted for every locked
+// resource that a change of p concerns: p itself, with deep all below, with
+// member the collection above.
+func (l *locks) allow(p cellfs.Path, deep, member bool, tokens []string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.byRoot) == 0 {
+		return nil
+	}
+	held := true
+	need := func(root []*lock) {
+		for _, k := range root {
+			for _, t := range tokens {
+				if t == k.token {
+					return
+				}
+			}
+		}
+		held = false
+	}
+	l.covering(p, need)
+	if deep {
+		l.below(p, need)
+	}
+	if up := l.at(p.Parent()); member && len(up) > 0 {
+		need(up)
+	}
+	if !held {
+		return errLocked
+	}
+	return nil
+}
+
+// covers reports whether the token is that of a lock that protects p.
+func (l *locks) covers(token string, p cellfs.Path) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.find(token, p) != nil
+}
+
+func (l *locks) find(token string, p cellfs.Path) (found *lock) {
+	l.covering(p, func(root []*lock) {
+		for _, k := range root {
+			if k.token == token {
+				found = k
+			}
+		}
+	})
+	return found
+}
+
+// create adds k, or returns [errLocked] if another lock is in the way (RFC 4918,
+// 6.1).
+func (l *locks) create(k *lock) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clash := false
+	conflict := func(root []*lock) {
+		for _, other := range root {
+			clash = clash || !k.shared || !other.shared
+		}
+	}
+	l.covering(k.root, conflict)
+	if k.infinite {
+		l.below(k.root, conflict)
+	}
+	if clash {
+		return &coded{errLocked.code, errLocked.message, "no-conflicting-lock"}
+	}
+	key := lockKey(k.root)
+	l.byRoot[key] = append(l.byRoot[key], k)
+	return nil
+}
+
+// refresh prolongs the lock, or returns nil if there is none that protects p.
+func (l *locks) refresh(token string, p cellfs.Path, timeout time.Duration) *lock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.find(token, p)
+	if k == nil {
+		return nil
+	}
+	renewed := *k
+	renewed.timeout, renewed.expires = timeout, l.now().Add(timeout)
+	l.replace(k, &renewed)
+	return &renewed
+}
+
+// replace puts renewed in the place of k; nil removes it. mu is held.
+func (l *locks) replace(k, renewed *lock) {
+	key := lockKey(k.root)
+	var all []*lock
+	for _, other := range l.byRoot[key] {
+		if other != k {
+			all = append(all, other)
+		}
+	}
+	if renewed != nil {
+		all = append(all, renewed)
+	}
+	l.put(key, all)
+}
+
+func (l *locks) remove(token string, p cellfs.Path) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.find(token, p)
+	if k != nil {
+		l.replace(k, nil)
+	}
+	return k != nil
+}
+
+// forget drops the locks of what was deleted or moved away (RFC 4918, 7.5, 9.6).
+func (l *locks) forget(p cellfs.Path) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, all := range l.byRoot {
+		if p.Contains(all[0].root) {
+			delete(l.byRoot, key)
+		}
+	}
+}
+
+// active lists the locks that protect p.
+func (l *locks) active(p cellfs.Path) (all []*lock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.covering(p, func(root []*lock) { all = append(all, root...) })
+	return all
+}
+
+// lock answers LOCK and UNLOCK.
+func (q *request) lock() error {
+	if q.Method == "UNLOCK" {
+		return q.unlock()
+	}
+	timeout := lockTimeout(q.Header.Get("Timeout"))
+	info, err := q.readXML()
+	if err != nil {
+		return err
+	}
+	if info == nil {
+		return q.refreshLock(timeout)
+	}
+	k, err := newLock(info, q.target.path, timeout, q.h.locks.now())
+	if err != nil {
+		return err
+	}
+	switch d := q.Header.Get("Depth"); {
+	case d == "", strings.EqualFold(d, "infinity"):
+		k.infinite = true
+	case d != "0":
+		return errDepth(d)
+	}
+	created, err := q.ensureMapped()
+	if err != nil {
+		return err
+	}
+	if err := q.h.locks.create(k); err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	q.w.Header().Set("Lock-Token", "<"+k.token+">")
+	return q.writeLock(k, status)
+}
+
+// ensureMapped makes an empty file where LOCK finds nothing (RFC 4918, 9.10.4).
+func (q *request) ensureMapped() (created bool, err error) {
+	p := q.target.path
+	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) error {
+		n, err := q.h.fs.Lookup(tx, p)
+		if err == nil {
+			err = q.checkIf(tx, p, &n)
+		}
+		return err
+	})
+	if p.Len() < 3 || err == nil || !isNotExist(err) {
+		return false, err
+	}
+	_, created, err = q.h.fs.Publish(q.Context(), p, cellfs.StageBytes(nil), cellfs.PutOptions{
+		ContentType: cellfs.TypeByName(p.Name()),
+		Check: func(tx cellfs.Tx, n *cellfs.Node) error {
+			if n != nil {
+				return errRaced
+			}
+			return q.checkLocks(tx, p, nil, false)
+		},
+	})
+	if err == errRaced {
+		return false, nil
+	}
+	return created, err
+}
+
+// errRaced: somebody else mapped the URL meanwhile.
+var errRaced = codef("PR409-DV-0003", "Resource was created meanwhile.")
+
+func newLock(info *xmltree.Element, p cellfs.Path, timeout time.Duration, now time.Time) (*lock, error) {
+	k := &lock{token: newLockToken(), root: p, timeout: timeout, expires: now.Add(timeout)}
+	scopes := info.All(davSpace, "lockscope")
+	types := info.All(davSpace, "locktype")
+	if info.Name.Space != davSpace || info.Name.Local != "lockinfo" || len(scopes) != 1 || len(types) != 1 ||
+		len(types[0].All(davSpace, "write")) != 1 {
+		return nil, errXML
+	}
+	k.shared = len(scopes[0].All(davSpace, "shared")) == 1
+	if !k.shared && len(scopes[0].All(davSpace, "exclusive")) != 1 {
+		return nil, errXML
+	}
+	for _, o := range info.All(davSpace, "owner") {
+		if k.owner = o.Inner(); len(k.owner) > maxOwner {
+			return nil, errTooLarge
+		}
+	}
+	return k, nil
+}
+
+// maxOwner bounds what a client may store in a lock, in bytes.
+const maxOwner = 4 << 10
+
+func newLockToken() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// lockTimeout reads a Timeout header (RFC 4918, 10.7); every lock ends.
+func lockTimeout(v string) time.Duration {
+	for t := range strings.SplitSeq(v, ",") {
+		t = strings.TrimSpace(t)
+		if strings.EqualFold(t, "infinite") {
+			return maxLockTime
+		}
+		if rest, ok := strings.CutPrefix(t, "Second-"); ok {
+			if n, err := strconv.ParseUint(rest, 10, 64); err == nil && n > 0 {
+				return time.Duration(min(n, uint64(maxLockTime/time.Second))) * time.Second
+			}
+		}
+	}
+	return defaultLockTime
+}
+
+func (q *request) refreshLock(timeout time.Duration) error {
+	for _, t := range q.tokens() {
+		if k := q.h.locks.refresh(t, q.target.path, timeout); k != nil {
+			return q.writeLock(k, http.StatusOK)
+		}
+	}
+	if q.Header.Get("If") == "" {
+		return codef("PR400-DV-0010", "Header %s is required.", "If")
+	}
+	return &coded{errETag.code, "Lock token does not match.", "lock-token-matches-request-uri"}
+}
+
+func (q *request) unlock() error {
+	token := strings.Trim(strings.TrimSpace(q.Header.Get("Lock-Token")), "<>") // some Windows versions leave the brackets out
+	if token == "" {
+		return codef("PR400-DV-0010", "Header %s is required.", "Lock-Token")
+	}
+	if !q.h.locks.remove(token, q.target.path) {
+		return &coded{"PR409-DV-0004", "Lock token does not match the request URL.", "lock-token-matches-request-uri"}
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (q *request) writeLock(k *lock, status int) error {
+	b := append([]byte(xmlHeader), `<D:prop xmlns:D="DAV:"><D:lockdiscovery>`...)
+	b = q.appendLock(b, k)
+	b = append(b, `</D:lockdiscovery></D:prop>`...)
+	h := q.w.Header()
+	h.Set("Content-Type", xmlType)
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	q.w.WriteHeader(status)
+	_, err := q.w.Write(b)
+	return err
+}
+
+func (q *request) appendLock(b []byte, k *lock) []byte {
+	scope, depth := "exclusive", "0"
+	if k.shared {
+		scope = "shared"
+	}
+	if k.infinite {
+		depth = "infinity"
+	}
+	b = append(b, `<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope><D:`+scope+`/></D:lockscope><D:depth>`+depth+`</D:depth>`...)
+	if k.owner != "" {
+		b = append(b, `<D:owner>`+k.owner+`</D:owner>`...)
+	}
+	b = append(b, `<D:timeout>Second-`...)
+	b = strconv.AppendInt(b, int64(k.timeout/time.Second), 10)
+	b = append(b, `</D:timeout><D:locktoken><D:href>`+k.token+`</D:href></D:locktoken><D:lockroot><D:href>`...)
+	b = q.target.href(b, k.root, false)
+	return append(b, `</D:href></D:lockroot></D:activelock>`...)
+}

@@ -1,0 +1,114 @@
+package dav
+
+import (
+	"encoding/xml"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"cellar/barfs/xmltree"
+	"cellar/cellfs"
+)
+
+// protected are the live properties that a client cannot set (RFC 4918, 15).
+var protected = []string{
+	"creationdate", "getlastmodified", "getcontentlength", "getcontenttype", "getetag", "resourcetype", "supportedlock",
+	"lockdiscovery", "acl", "quota-used-bytes", "quota-available-bytes",
+}
+
+func isProtected(name xml.Name) bool {
+	return name.Space == davSpace && slices.Contains(protected, name.Local) ||
+		name.Space == personiumSpace && (name.Local == "status" || name.Local == "progress" || name.Local == "cellstatus")
+}
+
+// proppatch answers PROPPATCH: all changes or none (RFC 4918, 9.2).
+func (q *request) proppatch() error {
+	root, err := q.readXML()
+	if err != nil {
+		return err
+	}
+	patches, err := parseProppatch(root)
+	if err != nil {
+		return err
+	}
+	refused := slices.ContainsFunc(patches, func(p cellfs.PropPatch) bool { return isProtected(nameOf(p)) })
+	var n cellfs.Node
+	if refused {
+		n, err = q.h.fs.Node(q.Context(), q.target.path)
+	} else {
+		n, err = q.h.fs.Patch(q.Context(), q.target.path, patches, func(tx cellfs.Tx, n *cellfs.Node) error {
+			if err := q.preconditions(n); err != nil {
+				return err
+			}
+			if err := q.checkIf(tx, q.target.path, n); err != nil {
+				return err
+			}
+			return q.h.locks.allow(q.target.path, false, false, q.tokens())
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return q.writePropstats(n, patches, refused)
+}
+
+func nameOf(p cellfs.PropPatch) xml.Name { return xml.Name{Space: p.Space, Local: p.Local} }
+
+func parseProppatch(root *xmltree.Element) ([]cellfs.PropPatch, error) {
+	if root == nil || root.Name != dav("propertyupdate") {
+		return nil, errXML
+	}
+	var patches []cellfs.PropPatch
+	for _, action := range root.Children {
+		if action.Name != dav("set") && action.Name != dav("remove") {
+			continue
+		}
+		for _, prop := range action.All(davSpace, "prop") {
+			for _, e := range prop.Children {
+				patches = append(patches, cellfs.PropPatch{
+					Remove: action.Name.Local == "remove",
+					Property: cellfs.Property{
+						Space: e.Name.Space, Local: e.Name.Local, Lang: e.Lang,
+						XML: cellfs.ElementWith(e.Name, e.Lang, e.Attributes(), e.Inner()),
+					},
+				})
+			}
+		}
+	}
+	if len(patches) == 0 {
+		return nil, errXML
+	}
+	return patches, nil
+}
+
+func (q *request) writePropstats(n cellfs.Node, patches []cellfs.PropPatch, refused bool) error {
+	b := append([]byte(xmlHeader), `<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`"><D:response><D:href>`...)
+	b = q.target.href(b, q.target.path, n.IsCollection())
+	b = append(b, `</D:href>`...)
+	stat := func(status, inside string, in func(cellfs.PropPatch) bool) {
+		var props []byte
+		for _, p := range patches {
+			if in(p) {
+				props = appendEmpty(props, nameOf(p))
+			}
+		}
+		if props != nil {
+			b = append(b, `<D:propstat><D:prop>`...)
+			b = append(b, props...)
+			b = append(b, `</D:prop><D:status>HTTP/1.1 `+status+`</D:status>`+inside+`</D:propstat>`...)
+		}
+	}
+	if refused {
+		stat("403 Forbidden", `<D:error><D:cannot-modify-protected-property/></D:error>`, func(p cellfs.PropPatch) bool { return isProtected(nameOf(p)) })
+		stat("424 Failed Dependency", "", func(p cellfs.PropPatch) bool { return !isProtected(nameOf(p)) })
+	} else {
+		stat("200 OK", "", func(cellfs.PropPatch) bool { return true })
+	}
+	b = append(b, `</D:response></D:multistatus>`...)
+	h := q.w.Header()
+	h.Set("Content-Type", xmlType)
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	q.w.WriteHeader(http.StatusMultiStatus)
+	_, err := q.w.Write(b)
+	return err
+}

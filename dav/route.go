@@ -1,0 +1,263 @@
+package dav
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"cellar/cellfs"
+)
+
+// kind of a target decides which methods it has.
+type kind int
+
+const (
+	targetUnit kind = iota
+	targetToken
+	targetCell
+	targetExport
+	targetImport
+	targetSnapshots // __snapshot
+	targetSnapshot  // a file in it
+	targetLogs      // __log and its collections
+	targetLog       // a file in them
+	targetBox
+	targetResource // anything below a box
+	targetUnknown  // a reserved name that means nothing
+)
+
+// target is what a URL names.
+type target struct {
+	kind     kind
+	path     cellfs.Path
+	slash    bool   // the URL ends in one
+	hostForm bool   // the cell came from the host name
+	unitURL  string // ends in a slash
+	cellURL  string // likewise; "" above cells
+}
+
+// route reads the URL. Segments are split before they are decoded, so that an
+// encoded slash is part of a name and refused there.
+func (h *Handler) route(r *http.Request) (t target, err error) {
+	var segs []string
+	host, cell := h.cellHost(r)
+	if cell != "" {
+		segs, t.hostForm = append(segs, cell), true
+	}
+	escaped := r.URL.EscapedPath()
+	t.slash = strings.HasSuffix(escaped, "/")
+	for seg := range strings.SplitSeq(escaped, "/") {
+		if seg == "" {
+			continue
+		}
+		name, err := url.PathUnescape(seg)
+		if err != nil {
+			return t, &cellfs.NameError{Name: seg}
+		}
+		segs = append(segs, name)
+	}
+	h.baseURLs(&t, r, host, segs)
+	if t.kind = kindOf(segs); t.kind == targetUnknown {
+		return t, errNotMapped
+	}
+	t.path, err = cellfs.NewPath(segs...)
+	return t, err
+}
+
+// cellHost splits {cell}.{unit host} (DECISIONS 1). host is the whole authority.
+func (h *Handler) cellHost(r *http.Request) (host, cell string) {
+	host = r.Host
+	name := host
+	if n, _, err := net.SplitHostPort(host); err == nil {
+		name = n
+	}
+	cell, ok := strings.CutSuffix(strings.ToLower(name), "."+h.unitHost)
+	if !ok || strings.Contains(cell, ".") {
+		return host, ""
+	}
+	return host, cell
+}
+
+// baseURLs fills in the URLs in the form in which the request came.
+func (h *Handler) baseURLs(t *target, r *http.Request, host string, segs []string) {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if h.cfg.UnitURL != nil {
+		scheme = h.cfg.UnitURL.Scheme
+	}
+	switch {
+	case t.hostForm:
+		t.cellURL = scheme + "://" + host + "/"
+		t.unitURL = scheme + "://" + host[len(segs[0])+1:] + "/"
+		return
+	case h.cfg.UnitURL != nil:
+		t.unitURL = strings.TrimSuffix(h.cfg.UnitURL.String(), "/") + "/"
+	default:
+		t.unitURL = scheme + "://" + host + "/"
+	}
+	if len(segs) > 0 {
+		t.cellURL = t.unitURL + url.PathEscape(segs[0]) + "/"
+	}
+}
+
+func kindOf(segs []string) kind {
+	switch len(segs) {
+	case 0:
+		return targetUnit
+	case 1:
+		switch {
+		case segs[0] == "__token":
+			return targetToken
+		case strings.HasPrefix(segs[0], "__"):
+			return targetUnknown
+		}
+		return targetCell
+	}
+	switch second := segs[1]; {
+	case second == cellfs.SnapshotArea && len(segs) == 2:
+		return targetSnapshots
+	case second == cellfs.SnapshotArea && len(segs) == 3:
+		return targetSnapshot
+	case second == cellfs.LogArea && len(segs) <= 3:
+		return targetLogs
+	case second == cellfs.LogArea && len(segs) == 4:
+		return targetLog
+	case second == "__export" && len(segs) == 2:
+		return targetExport
+	case second == "__import" && len(segs) == 2:
+		return targetImport
+	case strings.HasPrefix(second, "__") && second != cellfs.MainBox:
+		return targetUnknown
+	case len(segs) == 2:
+		return targetBox
+	}
+	return targetResource
+}
+
+// route is what serves one method of one kind of target.
+type route struct {
+	serve func(*request) error
+	// exclusive: refused while the cell is exported (DECISIONS 11).
+	exclusive bool
+}
+
+// methods lists what every kind of target can do. OPTIONS is everywhere.
+var methods map[kind]map[string]route
+
+func init() {
+	get := func(f func(*request) error) map[string]route {
+		return map[string]route{"GET": {serve: f}, "HEAD": {serve: f}}
+	}
+	with := func(base map[string]route, more map[string]route) map[string]route {
+		for m, r := range more {
+			base[m] = r
+		}
+		return base
+	}
+	propfind, proppatch := route{serve: (*request).propfind}, route{serve: (*request).proppatch}
+	methods = map[kind]map[string]route{
+		targetUnit: with(get((*request).getUnit), map[string]route{"PROPFIND": propfind}),
+		targetCell: with(get((*request).getCell), map[string]route{
+			"MKCOL": {serve: (*request).mkcolCell}, "DELETE": {serve: (*request).deleteCell},
+			"PROPFIND": propfind, "PROPPATCH": proppatch,
+		}),
+		targetExport: with(get((*request).getExport), map[string]route{
+			"POST": {serve: (*request).postExport, exclusive: true}, "PROPFIND": propfind,
+		}),
+		targetImport:    {},
+		targetSnapshots: {"PROPFIND": propfind},
+		targetSnapshot: with(get((*request).get), map[string]route{
+			"DELETE": {serve: (*request).deleteSnapshot}, "PROPFIND": propfind, "COPY": {serve: (*request).copySpecial},
+		}),
+		targetLogs: {"PROPFIND": propfind},
+		targetLog: with(get((*request).getLog), map[string]route{
+			"PROPFIND": propfind, "DELETE": {serve: (*request).deleteLog}, "COPY": {serve: (*request).copySpecial},
+		}),
+		targetBox: with(get((*request).getBox), map[string]route{
+			"MKCOL": {serve: (*request).mkcolBox}, "DELETE": {serve: (*request).delete}, "COPY": {serve: (*request).copyMove},
+			"MOVE": {serve: (*request).copyMove}, "PROPFIND": propfind, "PROPPATCH": proppatch,
+			"LOCK": {serve: (*request).lock}, "UNLOCK": {serve: (*request).lock},
+		}),
+		targetResource: with(get((*request).get), map[string]route{
+			"PUT": {serve: (*request).put}, "DELETE": {serve: (*request).delete}, "MKCOL": {serve: (*request).mkcol},
+			"COPY": {serve: (*request).copyMove}, "MOVE": {serve: (*request).copyMove}, "PROPFIND": propfind,
+			"PROPPATCH": proppatch, "LOCK": {serve: (*request).lock}, "UNLOCK": {serve: (*request).lock},
+		}),
+	}
+}
+
+func (k kind) handler(method string) route {
+	if method == http.MethodOptions {
+		return route{serve: (*request).options}
+	}
+	return methods[k][method]
+}
+
+// allow is the Allow header of a kind of target.
+func (k kind) allow() string {
+	all := []string{"OPTIONS"}
+	for m := range methods[k] {
+		all = append(all, m)
+	}
+	slices.Sort(all[1:])
+	return strings.Join(all, ", ")
+}
+
+// options answers OPTIONS with credentials: what the resource can do.
+func (q *request) options() error {
+	davHeaders(q.w.Header())
+	q.w.Header().Set("Allow", q.target.kind.allow())
+	q.w.Header().Set("Content-Length", "0")
+	q.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// href is the path of a resource in a 207 body: absolute, percent-encoded,
+// collections ending in a slash (DECISIONS 1).
+func (t *target) href(buf []byte, p cellfs.Path, collection bool) []byte {
+	if !t.hostForm && p.Len() > 0 {
+		buf = appendEscaped(append(buf, '/'), p.Cell())
+	}
+	for _, s := range p.Segments() {
+		buf = appendEscaped(append(buf, '/'), s)
+	}
+	if collection || len(buf) == 0 {
+		buf = append(buf, '/')
+	}
+	return buf
+}
+
+const upperHex = "0123456789ABCDEF"
+
+// appendEscaped percent-encodes a path segment. What stays is safe in a path and
+// in XML; parentheses stay because gvfs looks for them as they are.
+func appendEscaped(buf []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~!$()*,=:@", c) >= 0 {
+			buf = append(buf, c)
+		} else {
+			buf = append(buf, '%', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return buf
+}
+
+// url is the absolute URL of the resource, as error messages show it.
+func (t *target) url() string {
+	if t.cellURL == "" {
+		return t.unitURL
+	}
+	u := []byte(t.cellURL)
+	for i, s := range t.path.Segments() {
+		if i > 0 {
+			u = append(u, '/')
+		}
+		u = appendEscaped(u, s)
+	}
+	return string(u)
+}

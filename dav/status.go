@@ -1,0 +1,208 @@
+package dav
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"cellar/barfs"
+	"cellar/cellfs"
+	"cellar/dav/ops"
+)
+
+// coded is an answer of spec/errors.md. The three digits of its code are the
+// HTTP status.
+type coded struct {
+	code, message string
+	// element is the precondition element of RFC 4918, 16, without "D:"; "" for none.
+	element string
+}
+
+func (e *coded) Error() string { return e.code + ": " + e.message }
+
+func codef(code, format string, args ...any) *coded {
+	return &coded{code: code, message: fmt.Sprintf(format, args...)}
+}
+
+var (
+	errMethod    = codef("PR405-MC-0001", "Method not allowed.")
+	errNotMapped = codef("PR404-MC-0001", "URI is not recognized.")
+	errMediaType = codef("PR415-MC-0001", "Unsupported media type.")
+	errXML       = codef("PR400-DV-0001", "XML parse error.")
+	errTooLarge  = codef("PR413-CM-0001", "Request body is too large.")
+	errETag      = codef("PR412-DV-0001", "ETag does not match.")
+	errNoImpl    = codef("PR501-MC-0001", "Method not implemented.")
+	errLocked    = &coded{"PR423-DV-0001", "Resource is locked.", "lock-token-submitted"}
+	errInfinite  = &coded{"PR403-DV-0001", "Infinite depth is not supported.", "propfind-finite-depth"}
+	errBroken    = codef("PR400-CM-0006", "Request body broke off.")
+)
+
+func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// statuses turns errors into answers; the first that matches counts.
+var statuses = []struct {
+	is     error
+	answer func(q *request, err error) *coded
+}{
+	{cellfs.ErrNoCell, say("PR404-DV-0003", "Cell not found.")},
+	{cellfs.ErrNoBox, func(q *request, _ error) *coded {
+		return codef("PR404-DV-0002", "Box not found at [%s].", q.target.cellURL+q.target.path.Box())
+	}},
+	{cellfs.ErrNoParent, func(q *request, _ error) *coded { // RFC 4918, 9.3.1, 9.7.1, 9.8.5
+		return codef("PR409-DV-0001", "intermediate collection [%s] should be created first.", q.target.url())
+	}},
+	{cellfs.ErrName, func(_ *request, err error) *coded {
+		var e *cellfs.NameError
+		errors.As(err, &e)
+		return codef("PR403-DV-0004", "Resource name is invalid [%s].", printable(e.Name))
+	}},
+	{cellfs.ErrTooDeep, say("PR400-DV-0008", "Hierarchy of the collection is too deep.")},
+	{cellfs.ErrIsCollection, sayErr(errMethod)},
+	{cellfs.ErrReadOnly, sayErr(errMethod)},
+	{cellfs.ErrSame, func(q *request, _ error) *coded { // RFC 4918, 9.8.5
+		return codef("PR403-DV-0005", "Destination header value [%s] equals request URL.", q.Header.Get("Destination"))
+	}},
+	{cellfs.ErrOverlap, func(q *request, _ error) *coded {
+		return codef("PR403-DV-0006", "Destination header value [%s] contains the request URL or lies within it.", q.Header.Get("Destination"))
+	}},
+	{cellfs.ErrDestinationExists, say("PR412-DV-0002", `Overwrite header is "F" and the destination URL is already mapped to a resource.`)},
+	{cellfs.ErrPrecondition, sayErr(errETag)},
+	{cellfs.ErrInstalling, func(q *request, _ error) *coded { // DECISIONS 15
+		q.w.Header().Set("Retry-After", "1")
+		return codef("PR423-BI-0001", "Box [%s] is being installed.", q.target.path.Box())
+	}},
+	{fs.ErrExist, say("PR405-DV-0001", "Method not allowed. MKCOL can only be executed on a deleted/non-existent resource.")},
+	{fs.ErrNotExist, func(q *request, _ error) *coded {
+		return codef("PR404-DV-0001", "Resource not found. [%s].", q.target.url())
+	}},
+	{io.ErrUnexpectedEOF, sayErr(errBroken)},
+	{context.Canceled, sayErr(errBroken)}, // nobody reads the answer
+}
+
+func say(code, message string) func(*request, error) *coded {
+	return sayErr(codef(code, "%s", message))
+}
+
+func sayErr(e *coded) func(*request, error) *coded {
+	return func(*request, error) *coded { return e }
+}
+
+// answer finds what an error means to the client. ok is false for what is
+// nobody's business but the operator's.
+func (q *request) answer(err error) (e *coded, ok bool) {
+	var refused *ops.Refused
+	var bar *barfs.Error
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &e):
+		return e, true
+	case errors.As(err, &refused):
+		return codef(refused.Code, "%s", refused.Message), true
+	case errors.As(err, &bar):
+		return codef(bar.Code, "%s", bar.Message), true
+	case errors.As(err, &large):
+		return errTooLarge, true
+	}
+	for _, s := range statuses {
+		if errors.Is(err, s.is) {
+			return s.answer(q, err), true
+		}
+	}
+	return codef("PR500-SV-0000", "Unknown error."), false
+}
+
+// statusOf reads the HTTP status from a code, PR404-….
+func statusOf(code string) int {
+	if len(code) > 5 {
+		if n, err := strconv.Atoi(code[2:5]); err == nil {
+			return n
+		}
+	}
+	return http.StatusInternalServerError
+}
+
+// fail answers with an error. If the answer has begun, all that can be said is
+// that it is not complete: the connection is cut.
+func (q *request) fail(err error) {
+	e, known := q.answer(err)
+	if !known {
+		q.h.log.Error("request failed", "method", q.Method, "path", q.URL.Path, "key", q.key, "err", err)
+	}
+	if q.w.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	h := q.w.Header()
+	for _, name := range []string{"Content-Length", "Content-Encoding", "ETag", "Last-Modified"} {
+		h.Del(name)
+	}
+	status := statusOf(e.code)
+	switch status {
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", q.target.kind.allow())
+	case http.StatusUnauthorized:
+		davHeaders(h)
+	}
+	body, contentType := q.errorBody(e)
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	q.w.WriteHeader(status)
+	if q.Method != http.MethodHead {
+		q.w.Write(body)
+	}
+}
+
+func (q *request) errorBody(e *coded) (body []byte, contentType string) {
+	if e.element != "" && !strings.Contains(q.Header.Get("Accept"), "json") {
+		return []byte(xmlHeader + `<D:error xmlns:D="DAV:"><D:` + e.element + `/></D:error>`), "application/xml; charset=utf-8"
+	}
+	return errorJSON(e.code, e.message), "application/json"
+}
+
+// errorJSON is the body of spec/http-conventions.md §6.
+func errorJSON(code, message string) []byte {
+	type text struct {
+		Lang  string `json:"lang"`
+		Value string `json:"value"`
+	}
+	body, _ := json.Marshal(struct { // strings cannot fail
+		Code    string `json:"code"`
+		Message text   `json:"message"`
+	}{code, text{"en", message}})
+	return body
+}
+
+// printable shows control characters as \uXXXX.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r < 0x20 || r == 0x7f {
+			fmt.Fprintf(&b, `\u%04X`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// writeJSON answers with v.
+func (q *request) writeJSON(status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	h := q.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	q.w.WriteHeader(status)
+	if q.Method != http.MethodHead {
+		_, err = q.w.Write(body)
+	}
+	return err
+}

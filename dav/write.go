@@ -1,0 +1,316 @@
+package dav
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"cellar/barfs/xmltree"
+	"cellar/cellfs"
+)
+
+// check is the precondition of a change at p: the conditional headers, the If
+// header and the locks. deep: what lies below changes too.
+func (q *request) check(p cellfs.Path, deep bool) cellfs.Check {
+	return func(tx cellfs.Tx, n *cellfs.Node) error {
+		if err := q.preconditions(n); err != nil {
+			return err
+		}
+		return q.checkLocks(tx, p, n, deep)
+	}
+}
+
+// put answers PUT.
+func (q *request) put() error {
+	if q.target.slash {
+		return errMethod // RFC 4918, 9.7.2: a collection's URL
+	}
+	if q.Header.Get("Content-Range") != "" { // RFC 9110, 14.5
+		return codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "Content-Range", q.Header.Get("Content-Range"))
+	}
+	check := q.check(q.target.path, false)
+	if q.ContentLength > cellfs.MaxInline || q.ContentLength < 0 || q.Header.Get("Expect") != "" {
+		// Refuse before the body comes, and before a client that waits for "100
+		// Continue" sends it. Judged again when the body is complete.
+		if err := q.h.fs.PutAllowed(q.Context(), q.target.path, check); err != nil {
+			return err
+		}
+	}
+	n, created, err := q.h.fs.Put(q.Context(), q.target.path, q.Body, cellfs.PutOptions{
+		ContentType: q.contentType(), Check: check,
+	})
+	if err != nil {
+		return err
+	}
+	h := q.w.Header()
+	h["Etag"] = []string{n.ETag()}
+	h["Last-Modified"] = []string{n.Modified.Format(http.TimeFormat)}
+	h["Content-Length"] = []string{"0"}
+	return q.created(created)
+}
+
+// contentType is that of the request, or what the name suggests where the client
+// says nothing of use.
+func (q *request) contentType() string {
+	t := q.Header.Get("Content-Type")
+	if base, _, err := mime.ParseMediaType(t); err != nil || base == "application/octet-stream" || base == "application/x-www-form-urlencoded" {
+		if guess := cellfs.TypeByName(q.target.path.Name()); guess != "" {
+			return guess
+		}
+	}
+	return t
+}
+
+func (q *request) created(created bool) error {
+	if created {
+		q.w.WriteHeader(http.StatusCreated)
+	} else {
+		q.w.Header().Del("Content-Length")
+		q.w.WriteHeader(http.StatusNoContent)
+	}
+	return nil
+}
+
+// delete answers DELETE on a box and on what is below (DECISIONS 5).
+func (q *request) delete() error {
+	if d := q.Header.Get("Depth"); d != "" && !strings.EqualFold(d, "infinity") && q.target.slash {
+		return errDepth(d) // RFC 4918, 9.6.1
+	}
+	if err := q.h.fs.Delete(q.Context(), q.target.path, q.check(q.target.path, true)); err != nil {
+		return err
+	}
+	q.h.locks.forget(q.target.path)
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func errDepth(v string) error {
+	return codef("PR400-DV-0003", "Invalid depth header value:[%s].", v)
+}
+
+// deleteCell answers DELETE on a cell.
+func (q *request) deleteCell() error {
+	if q.Header.Get("X-Personium-Recursive") != "true" {
+		return codef("PR412-MC-0001", "Precondition failed [Header: %s].", "X-Personium-Recursive")
+	}
+	cell, err := q.cell()
+	if err != nil {
+		return err
+	}
+	if q.h.ops.Busy(cell.ID) {
+		return codef("PR409-MC-0001", "Cell to be processed is being accessed by other requests.")
+	}
+	if err := q.h.fs.DeleteCell(q.Context(), cell.Name, q.check(q.target.path, true)); err != nil {
+		return err
+	}
+	q.h.locks.forget(q.target.path)
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// hasBody reports whether the request brings a body. One of unknown length is
+// looked into.
+func (q *request) hasBody() (bool, error) {
+	if q.ContentLength >= 0 {
+		return q.ContentLength > 0, nil
+	}
+	var b [1]byte
+	n, err := io.ReadFull(q.Body, b[:])
+	if n == 0 {
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return false, err
+	}
+	q.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(strings.NewReader(string(b[:])), q.Body), q.Body}
+	return true, nil
+}
+
+// mkcol answers MKCOL below a box.
+func (q *request) mkcol() error {
+	if body, err := q.hasBody(); err != nil {
+		return err
+	} else if body {
+		return errMediaType // RFC 4918, 9.3
+	}
+	if _, err := q.h.fs.Mkcol(q.Context(), q.target.path, cellfs.KindCollection, q.check(q.target.path, false)); err != nil {
+		return err
+	}
+	q.w.Header()["Content-Length"] = []string{"0"}
+	return q.created(true)
+}
+
+// mkcolCell answers MKCOL on a cell's URL: it makes the cell (DECISIONS 2).
+func (q *request) mkcolCell() error {
+	if body, err := q.hasBody(); err != nil {
+		return err
+	} else if body {
+		return errMediaType
+	}
+	_, err := q.h.fs.CreateCell(q.Context(), q.target.path.Cell(), q.h.cfg.AdminUser)
+	if errors.Is(err, cellfs.ErrName) {
+		return codef("PR400-OD-0006", "request body format error. field [%s]", "Name")
+	}
+	if err != nil {
+		return err
+	}
+	return q.created(true)
+}
+
+// copyMove answers COPY and MOVE.
+func (q *request) copyMove() error {
+	dst, err := q.destination()
+	if err != nil {
+		return err
+	}
+	move := q.Method == "MOVE"
+	o := cellfs.TransferOptions{}
+	switch v := q.Header.Get("Overwrite"); strings.ToUpper(v) { // RFC 4918, 10.6: absent means T
+	case "", "T":
+	case "F":
+		o.KeepExisting = true
+	default:
+		return codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "Overwrite", v)
+	}
+	switch v := q.Header.Get("Depth"); {
+	case v == "", strings.EqualFold(v, "infinity"):
+	case v == "0" && !move:
+		o.Shallow = true
+	default:
+		return errDepth(v)
+	}
+	src := q.target.path
+	o.Source = func(tx cellfs.Tx, n *cellfs.Node) error {
+		if err := q.preconditions(n); err != nil {
+			return err
+		}
+		if err := q.checkIf(tx, src, n); err != nil || !move {
+			return err
+		}
+		return q.h.locks.allow(src, true, true, q.tokens())
+	}
+	o.Destination = func(_ cellfs.Tx, n *cellfs.Node) error { return q.h.locks.allow(dst, true, n == nil, q.tokens()) }
+	var created bool
+	if move {
+		created, err = q.h.fs.Move(q.Context(), src, dst, o)
+	} else {
+		created, err = q.h.fs.Copy(q.Context(), src, dst, o)
+	}
+	if err != nil {
+		return q.transferError(err, src, dst)
+	}
+	if move {
+		q.h.locks.forget(src)
+	}
+	q.w.Header()["Content-Length"] = []string{"0"}
+	return q.created(created)
+}
+
+// transferError says 403 where the resource, not the method, is the obstacle.
+func (q *request) transferError(err error, src, dst cellfs.Path) error {
+	switch {
+	case errors.Is(err, cellfs.ErrReadOnly) && src.Len() == 2 && q.Method == "MOVE":
+		return codef("PR403-DV-0007", "Prohibited to move box.") // DECISIONS 8
+	case errors.Is(err, cellfs.ErrReadOnly):
+		return codef("PR403-DV-0008", "Destination [%s] cannot be written.", dst)
+	case errors.Is(err, cellfs.ErrNoParent):
+		return codef("PR409-DV-0001", "intermediate collection [%s] should be created first.", dst.Parent())
+	}
+	return err
+}
+
+// copySpecial answers COPY of a file of __snapshot or __log into a box.
+func (q *request) copySpecial() error {
+	dst, err := q.destination()
+	if err != nil {
+		return err
+	}
+	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.path)
+	if err != nil {
+		return err
+	}
+	if content == nil {
+		return errMethod
+	}
+	defer content.Close()
+	keep := strings.EqualFold(q.Header.Get("Overwrite"), "F")
+	_, created, err := q.h.fs.Put(q.Context(), dst, content, cellfs.PutOptions{
+		ContentType: n.ContentType,
+		Check: func(_ cellfs.Tx, there *cellfs.Node) error {
+			if there != nil && keep {
+				return cellfs.ErrDestinationExists
+			}
+			return q.h.locks.allow(dst, false, there == nil, q.tokens())
+		},
+	})
+	if err != nil {
+		return q.transferError(err, q.target.path, dst)
+	}
+	q.w.Header()["Content-Length"] = []string{"0"}
+	return q.created(created)
+}
+
+// destination reads the Destination header (RFC 4918, 10.3): an absolute URL of
+// this unit or an absolute path.
+func (q *request) destination() (cellfs.Path, error) {
+	v := q.Header.Get("Destination")
+	if v == "" {
+		return cellfs.Path{}, codef("PR400-DV-0010", "Header %s is required.", "Destination")
+	}
+	invalid := codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "Destination", printable(v))
+	u, err := url.Parse(v)
+	if err != nil { // RFC 3986 forbids it, but clients send bare percent signs
+		u, err = url.Parse(strings.ReplaceAll(v, "%", "%25"))
+	}
+	if err != nil || len(q.Header["Destination"]) > 1 || u.Fragment != "" || u.RawQuery != "" || !strings.HasPrefix(u.Path, "/") {
+		return cellfs.Path{}, invalid
+	}
+	host := q.Host
+	if u.Host != "" {
+		if !q.sameUnit(u.Host) {
+			return cellfs.Path{}, codef("PR502-DV-0001", "Destination [%s] is on another server.", printable(v))
+		}
+		host = u.Host
+	}
+	t, err := q.h.route(&http.Request{Host: host, URL: u, TLS: q.TLS})
+	if errors.Is(err, errNotMapped) {
+		return cellfs.Path{}, invalid
+	}
+	return t.path, err
+}
+
+// sameUnit reports whether the authority of a URL is this unit: the one the
+// request came to, or the unit's own, in either form.
+func (q *request) sameUnit(host string) bool {
+	name := func(h string) string {
+		u := url.URL{Host: strings.ToLower(h)}
+		return u.Hostname()
+	}
+	n := name(host)
+	return n == name(q.Host) || n == q.h.unitHost || strings.HasSuffix(n, "."+q.h.unitHost) || strings.HasSuffix(name(q.Host), "."+n)
+}
+
+// maxXML bounds an XML body, in bytes (DESIGN.md §5).
+const maxXML = 1 << 20
+
+// readXML reads an XML body; nil if there is none.
+func (q *request) readXML() (*xmltree.Element, error) {
+	text, err := io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxXML))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) == 0 {
+		return nil, nil
+	}
+	root, err := xmltree.Parse(text)
+	if err != nil {
+		return nil, errXML
+	}
+	return root, nil
+}
