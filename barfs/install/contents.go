@@ -203,7 +203,7 @@ func (r *run) odataItem(x item, col *barfs.Resource, rest string) error {
 		if err := r.leaveOData(); err != nil {
 			return err
 		}
-		r.odata = &odata{path: col.Path, ids: map[string]bool{}, dir: strings.TrimSuffix(strings.TrimSuffix(x.name, "/"), rest)}
+		r.odata = &odata{path: col.Path, ids: map[string]bool{}, dir: r.logPath(path.Join(barfs.ContentsDir, col.Path)) + "/"}
 	}
 	r.entry = x.name
 	v1 := r.a.Version == 1
