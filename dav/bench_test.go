@@ -1,0 +1,172 @@
+package dav_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"cellar/barfs/bartest"
+	"cellar/cellfs"
+	"cellar/dav/davtest"
+)
+
+// client sends requests without the assertions of httpexpect, whose cost would
+// be measured too.
+func client(b *testing.B, s *davtest.Server) func(method, path string, body []byte, header ...string) int64 {
+	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	b.Cleanup(c.CloseIdleConnections)
+	return func(method, path string, body []byte, header ...string) int64 {
+		r, err := http.NewRequest(method, s.URL+path, bytes.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.SetBasicAuth(davtest.User, davtest.Password)
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		res, err := c.Do(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer res.Body.Close()
+		n, err := io.Copy(io.Discard, res.Body)
+		if err != nil || res.StatusCode >= 300 {
+			b.Fatalf("%s %s: %s, %v", method, path, res.Status, err)
+		}
+		return n
+	}
+}
+
+// fill makes n small files in the box, in collections of 1,000.
+func fill(tb testing.TB, fs *cellfs.FS, cell, box string, n int, content func(i int) string) {
+	tb.Helper()
+	ctx := context.Background()
+	root, _ := cellfs.NewPath(cell, box)
+	if box != cellfs.MainBox {
+		if _, err := fs.Mkcol(ctx, root, cellfs.KindBox, nil); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	for from := 0; from < n; from += 1000 {
+		col, err := fs.Mkcol(ctx, root.Join(fmt.Sprintf("c%03d", from/1000)), cellfs.KindCollection, nil)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		err = fs.Update(ctx, func(tx cellfs.Tx) error {
+			for i := from; i < min(from+1000, n); i++ {
+				s := cellfs.StageBytes([]byte(content(i)))
+				blob, err := s.Add(tx)
+				if err != nil {
+					return err
+				}
+				node := cellfs.Node{
+					Cell: col.Cell, Parent: col.ID, Name: fmt.Sprintf("file-%06d.txt", i), Kind: cellfs.KindFile, ContentType: "text/plain",
+					Blob: blob, Size: s.Size, Version: col.Version, Created: col.Created, Modified: col.Created,
+				}
+				if err := tx.AddNode(&node); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkInstall installs a bar of 5,000 small files over HTTP, durably.
+func BenchmarkInstall(b *testing.B) {
+	const files = 5000
+	s := davtest.New(b, davtest.Config{NoCheck: true})
+	do := client(b, s)
+	bar := bartest.Many("", files, 400)
+	b.ResetTimer()
+	for i := range b.N {
+		do("MKCOL", fmt.Sprintf("/cell1/box%d", i), bar, "Content-Type", "application/zip")
+		do("GET", fmt.Sprintf("/cell1/box%d", i), nil, "Prefer", "wait=60")
+	}
+	b.ReportMetric(float64(b.N*files)/b.Elapsed().Seconds(), "entries/s")
+}
+
+// BenchmarkExport takes snapshots of a cell of 100,000 files. MB is the memory
+// in use above that before, at its highest.
+func BenchmarkExport(b *testing.B) {
+	const files = 100_000
+	s := davtest.New(b, davtest.Config{NoCheck: true})
+	fill(b, s.FS, "cell1", "box", files, func(i int) string { return fmt.Sprintf("content of file %d", i) })
+	do := client(b, s)
+	runtime.GC()
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var peak uint64
+	b.ResetTimer()
+	for i := range b.N {
+		do("POST", "/cell1/__export", fmt.Appendf(nil, `{"Name":"s%d"}`, i))
+		do("GET", "/cell1/__export", nil, "Prefer", "wait=60")
+		b.StopTimer()
+		runtime.ReadMemStats(&now)
+		peak = max(peak, now.HeapSys-now.HeapReleased)
+		b.StartTimer()
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/export")
+	b.ReportMetric(float64(peak-min(peak, before.HeapAlloc))/1e6, "MB")
+}
+
+const connections = 16
+
+// parallel runs f on 16 connections.
+func parallel(b *testing.B, f func(n int64)) {
+	var next atomic.Int64
+	b.SetParallelism(max(1, connections/runtime.GOMAXPROCS(0)))
+	b.ResetTimer()
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			f(next.Add(1))
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+}
+
+func BenchmarkGet4K(b *testing.B) {
+	s := davtest.New(b, davtest.Config{NoCheck: true})
+	fill(b, s.FS, "cell1", "box", 1000, func(i int) string { return strings.Repeat(fmt.Sprintf("%07d\n", i), 512) })
+	do := client(b, s)
+	parallel(b, func(n int64) { do("GET", fmt.Sprintf("/cell1/box/c000/file-%06d.txt", n*7919%1000), nil) })
+}
+
+func BenchmarkPut4K(b *testing.B) {
+	s := davtest.New(b, davtest.Config{NoCheck: true})
+	s.Mkcol("/cell1/box")
+	do := client(b, s)
+	parallel(b, func(n int64) {
+		do("PUT", fmt.Sprintf("/cell1/box/f%d", n), []byte(strings.Repeat(fmt.Sprintf("%07d\n", n), 512)))
+	})
+}
+
+func BenchmarkPropfind(b *testing.B) {
+	for _, n := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := davtest.New(b, davtest.Config{NoCheck: true})
+			do := client(b, s)
+			s.Mkcol("/cell1/box")
+			put := func(i int) { do("PUT", fmt.Sprintf("/cell1/box/file-%06d.txt", i), []byte("x")) }
+			for i := range n {
+				put(i)
+			}
+			b.ResetTimer()
+			var bytes int64
+			for range b.N {
+				bytes = do("PROPFIND", "/cell1/box/", nil, "Depth", "1")
+			}
+			b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N), "ms/listing")
+			b.ReportMetric(float64(bytes)/1e3, "kB")
+		})
+	}
+}
