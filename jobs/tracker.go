@@ -21,12 +21,13 @@ type Ledger[Tx any] interface {
 	Load(ctx context.Context) ([]Job, error)
 }
 
-// Outcome is how a job ended. With is committed together with the transition.
+// Outcome is how a job ended. With is committed together with the transition and
+// may change what the ledger keeps of the job.
 type Outcome[Tx any] struct {
 	Err     error // nil: succeeded
 	Code    string
 	Message string
-	With    func(Tx) error
+	With    func(Tx, *Job) error
 }
 
 // Work does a job. It returns early when ctx is done, which means that the
@@ -359,13 +360,8 @@ func (t *Tracker[Tx]) do(ctx context.Context, id int64) error {
 // conclude commits the outcome, even while the tracker closes. If that cannot
 // be done, the job has failed: as far as possible in the ledger, else in memory,
 // so that what waits for it goes on; a restart then runs it again.
-func (t *Tracker[Tx]) conclude(ctx context.Context, j Job, p *Progress, state State, with func(Tx) error) error {
-	err := t.change(ctx, &j, p, state, func(tx Tx, _ *Job) error {
-		if with == nil {
-			return nil
-		}
-		return with(tx)
-	})
+func (t *Tracker[Tx]) conclude(ctx context.Context, j Job, p *Progress, state State, with func(Tx, *Job) error) error {
+	err := t.change(ctx, &j, p, state, with)
 	if err == nil {
 		return nil
 	}

@@ -168,6 +168,11 @@ func (t *tx) DeleteCell(id int64, now time.Time) error {
 	if err := t.DeleteTree(&root, now); err != nil {
 		return err
 	}
+	_, err = t.write(`INSERT INTO orphan (blob, since) SELECT input, ? FROM job WHERE cell = ? AND input IS NOT NULL
+		ON CONFLICT (blob) DO UPDATE SET since = excluded.since`, micros(now), id)
+	if err != nil {
+		return err
+	}
 	for _, table := range []string{"entity", "link", "event", "job"} {
 		if _, err := t.write("DELETE FROM "+table+" WHERE cell = ?", id); err != nil {
 			return err
@@ -207,6 +212,22 @@ func scanBlob(scan func(...any) error) (b cellfs.Blob, err error) {
 	return b, nil
 }
 
+// scanListed reads a row that tells only whether it holds the bytes.
+func scanListed(scan func(...any) error) (b cellfs.Blob, err error) {
+	var hash []byte
+	var crc int64
+	var inline bool
+	if err := scan(&b.ID, &hash, &b.Size, &crc, &inline); err != nil {
+		return b, err
+	}
+	if inline {
+		b.Data = []byte{}
+	}
+	b.CRC32 = uint32(crc)
+	copy(b.Hash[:], hash)
+	return b, nil
+}
+
 func (t *tx) oneBlob(query string, arg any) (cellfs.Blob, error) {
 	b, err := scanBlob(func(dest ...any) error { return t.row(query, []any{arg}, dest...) })
 	if err != nil {
@@ -223,7 +244,7 @@ func (t *tx) BlobByHash(h cellfs.Hash) (cellfs.Blob, error) {
 
 func (t *tx) blobs(query string, args ...any) (all []cellfs.Blob, err error) {
 	err = t.c.query(t.ctx, query, args, func(scan func(...any) error) error {
-		b, err := scanBlob(scan)
+		b, err := scanListed(scan)
 		all = append(all, b)
 		return err
 	})
@@ -231,7 +252,7 @@ func (t *tx) blobs(query string, args ...any) (all []cellfs.Blob, err error) {
 }
 
 func (t *tx) Blobs(after int64, limit int) ([]cellfs.Blob, error) {
-	return t.blobs(`SELECT id, hash, size, crc, CASE WHEN data IS NULL THEN NULL ELSE x'' END
+	return t.blobs(`SELECT id, hash, size, crc, data IS NOT NULL
 		FROM blob WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
 }
 
@@ -246,7 +267,7 @@ func (t *tx) Orphans(before time.Time, after int64, limit int) ([]cellfs.Blob, e
 			return nil, err
 		}
 	}
-	return t.blobs(`SELECT b.id, b.hash, b.size, b.crc, CASE WHEN b.data IS NULL THEN NULL ELSE x'' END
+	return t.blobs(`SELECT b.id, b.hash, b.size, b.crc, b.data IS NOT NULL
 		FROM orphan o JOIN blob b ON b.id = o.blob WHERE o.since < ? AND o.blob > ? AND NOT `+fmt.Sprintf(named, "o.blob")+
 		" ORDER BY o.blob LIMIT ?", micros(before), after, limit)
 }
@@ -274,8 +295,8 @@ func (t *tx) DropBlobs(ids []int64, before time.Time) ([]cellfs.Blob, error) {
 		if _, err := t.write("SELECT 1"); err != nil {
 			return nil, err
 		}
-		b, err := t.oneBlob("DELETE FROM blob WHERE id = ? AND NOT "+fmt.Sprintf(named, "blob.id")+
-			" RETURNING id, hash, size, crc, CASE WHEN data IS NULL THEN NULL ELSE x'' END", id)
+		b, err := t.droppedBlob("DELETE FROM blob WHERE id = ? AND NOT "+fmt.Sprintf(named, "blob.id")+
+			" RETURNING id, hash, size, crc, data IS NOT NULL", id)
 		switch {
 		case err == nil:
 			dropped = append(dropped, b)
@@ -284,6 +305,10 @@ func (t *tx) DropBlobs(ids []int64, before time.Time) ([]cellfs.Blob, error) {
 		}
 	}
 	return dropped, nil
+}
+
+func (t *tx) droppedBlob(query string, id int64) (cellfs.Blob, error) {
+	return scanListed(func(dest ...any) error { return t.row(query, []any{id}, dest...) })
 }
 
 func (t *tx) Setting(name string) (value string, err error) {

@@ -105,11 +105,11 @@ func (o *Ops) export(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Out
 			o.cfg.Log.Error("export", "job", j.ID, "cell", j.Scope, "err", err)
 		}
 		code, message := "PR500-CM-0002", "Files I/O error caused [create snapshot file] to fail."
-		return jobs.Outcome[cellfs.Tx]{Err: err, Code: code, Message: message, With: func(tx cellfs.Tx) error {
+		return jobs.Outcome[cellfs.Tx]{Err: err, Code: code, Message: message, With: func(tx cellfs.Tx, _ *jobs.Job) error {
 			return o.recordError(tx, j, code, message)
 		}}
 	}
-	return jobs.Outcome[cellfs.Tx]{With: record}
+	return jobs.Outcome[cellfs.Tx]{With: func(tx cellfs.Tx, _ *jobs.Job) error { return record(tx) }}
 }
 
 // build writes the index and returns what records it.

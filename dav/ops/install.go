@@ -164,14 +164,15 @@ func (o *Ops) install(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Ou
 	default:
 		out.Code, out.Message = install.CodeInternal, fmt.Sprintf("Unknown error(%v).", err)
 	}
-	out.With = func(tx cellfs.Tx) error {
+	out.With = func(tx cellfs.Tx, row *jobs.Job) error {
 		now := o.fs.Now()
 		for _, e := range events {
 			if err := tx.AddEvents(event(j.Scope, j.RequestKey, now, e.Type, e.Object, e.Info)); err != nil {
 				return err
 			}
 		}
-		return tx.AddOrphans([]int64{j.Input}, now) // the bar itself is not needed any more
+		row.Input = 0 // the bar itself is not needed any more
+		return tx.AddOrphans([]int64{j.Input}, now)
 	}
 	return out
 }

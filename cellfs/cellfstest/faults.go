@@ -1,0 +1,111 @@
+package cellfstest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"cellar/cellfs"
+)
+
+// ErrFault is the error of an injected fault.
+var ErrFault = errors.New("injected fault")
+
+// Fault says how an injected failure ends.
+type Fault int
+
+const (
+	// NotStored: the operation fails and leaves nothing.
+	NotStored Fault = iota
+	// Stored: the operation takes effect, and then fails all the same, as when
+	// the answer of a database is lost.
+	Stored
+)
+
+func (f Fault) String() string {
+	if f == Stored {
+		return "failed, but stored"
+	}
+	return "failed, not stored"
+}
+
+// Faults decides which call fails. The zero value lets all pass.
+type Faults struct {
+	mu   sync.Mutex
+	in   int // calls until the fault; 0: never
+	kind Fault
+	hit  bool
+}
+
+// Arm makes the n-th call from now on fail, n beginning at 1.
+func (f *Faults) Arm(n int, kind Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.in, f.kind, f.hit = n, kind, false
+}
+
+// Disarm lets all calls pass and reports whether one failed.
+func (f *Faults) Disarm() (hit bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.in = 0
+	return f.hit
+}
+
+func (f *Faults) next() (fail bool, kind Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.in == 0 {
+		return false, 0
+	}
+	f.in--
+	if f.in == 0 {
+		f.hit = true
+		return true, f.kind
+	}
+	return false, 0
+}
+
+func (f *Faults) do(op func() error) error {
+	fail, kind := f.next()
+	if !fail {
+		return op()
+	}
+	if kind == Stored {
+		return errors.Join(op(), ErrFault)
+	}
+	return ErrFault
+}
+
+// FaultyMeta fails Updates as its Faults say.
+type FaultyMeta struct {
+	cellfs.Meta
+	*Faults
+}
+
+// Update implements [cellfs.Meta].
+func (m FaultyMeta) Update(ctx context.Context, fn func(cellfs.Tx) error) error {
+	return m.do(func() error { return m.Meta.Update(ctx, fn) })
+}
+
+// FaultyBlobs fails Puts and Deletes as its Faults say.
+type FaultyBlobs struct {
+	cellfs.Blobs
+	*Faults
+}
+
+// Put implements [cellfs.Blobs].
+func (b FaultyBlobs) Put(ctx context.Context, r io.Reader) (ref cellfs.Ref, err error) {
+	err = b.do(func() error {
+		ref, err = b.Blobs.Put(ctx, r)
+		return err
+	})
+	return ref, err
+}
+
+// Delete implements [cellfs.Blobs].
+func (b FaultyBlobs) Delete(ctx context.Context, h cellfs.Hash, before time.Time) error {
+	return b.do(func() error { return b.Blobs.Delete(ctx, h, before) })
+}

@@ -1,0 +1,637 @@
+package cellfstest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"cellar/cellfs"
+)
+
+// MemMeta is a strict [cellfs.Meta] in memory. Every Update works on a copy of
+// the whole state, so that nothing of a failed one can stay and a View cannot
+// see what comes later. It is slow and keeps nothing.
+type MemMeta struct {
+	mu     sync.Mutex // held by Update, and to take the state
+	state  *state
+	closed bool
+}
+
+// NewMemMeta returns an empty store.
+func NewMemMeta() *MemMeta {
+	return &MemMeta{state: &state{
+		cells: map[int64]cellfs.Cell{}, nodes: map[int64]cellfs.Node{}, children: map[childKey]int64{}, blobs: map[int64]cellfs.Blob{},
+		orphans: map[int64]time.Time{}, entities: map[int64]cellfs.Entity{}, links: map[cellfs.Link]bool{},
+		snapshots: map[int64]cellfs.Snapshot{}, jobs: map[int64]cellfs.Job{}, settings: map[string]string{},
+	}}
+}
+
+type childKey struct {
+	parent int64
+	key    string
+}
+
+// state is everything; a transaction that writes has its own copy.
+type state struct {
+	next      int64
+	cells     map[int64]cellfs.Cell
+	nodes     map[int64]cellfs.Node
+	children  map[childKey]int64
+	blobs     map[int64]cellfs.Blob
+	orphans   map[int64]time.Time
+	entities  map[int64]cellfs.Entity
+	links     map[cellfs.Link]bool
+	events    []cellfs.Event
+	snapshots map[int64]cellfs.Snapshot
+	jobs      map[int64]cellfs.Job
+	settings  map[string]string
+}
+
+func (s *state) clone() *state {
+	c := *s
+	c.cells, c.nodes, c.children = maps.Clone(s.cells), maps.Clone(s.nodes), maps.Clone(s.children)
+	c.blobs, c.orphans, c.entities = maps.Clone(s.blobs), maps.Clone(s.orphans), maps.Clone(s.entities)
+	c.links, c.events, c.snapshots = maps.Clone(s.links), slices.Clone(s.events), maps.Clone(s.snapshots)
+	c.jobs, c.settings = maps.Clone(s.jobs), maps.Clone(s.settings)
+	return &c
+}
+
+// View implements [cellfs.Meta].
+func (m *MemMeta) View(ctx context.Context, fn func(cellfs.Tx) error) error {
+	m.mu.Lock()
+	s, closed := m.state, m.closed
+	m.mu.Unlock()
+	if err := ctx.Err(); err != nil || closed {
+		return cmp.Or(err, errClosed)
+	}
+	return fn(&memTx{state: s})
+}
+
+var errClosed = errors.New("store is closed")
+
+// Update implements [cellfs.Meta].
+func (m *MemMeta) Update(ctx context.Context, fn func(cellfs.Tx) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil || m.closed {
+		return cmp.Or(err, errClosed)
+	}
+	s := m.state.clone()
+	if err := fn(&memTx{state: s, writes: true}); err != nil {
+		return err
+	}
+	m.state = s
+	return nil
+}
+
+// Close implements [cellfs.Meta].
+func (m *MemMeta) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	return nil
+}
+
+type memTx struct {
+	*state
+	writes bool
+}
+
+func (t *memTx) mayWrite() error {
+	if !t.writes {
+		return errors.New("write inside View")
+	}
+	return nil
+}
+
+func (t *memTx) id() int64 {
+	t.next++
+	return t.next
+}
+
+func absent(format string, args ...any) error {
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), fs.ErrNotExist)
+}
+
+func taken(format string, args ...any) error {
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), fs.ErrExist)
+}
+
+func sorted[K comparable, V any](m map[K]V, keep func(V) bool, less func(a, b V) int) []V {
+	var all []V
+	for _, v := range m {
+		if keep(v) {
+			all = append(all, v)
+		}
+	}
+	slices.SortFunc(all, less)
+	return all
+}
+
+func (t *memTx) Cell(name string) (cellfs.Cell, error) {
+	for _, c := range t.cells {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	return cellfs.Cell{}, absent("cell %q", name)
+}
+
+func (t *memTx) CellByID(id int64) (cellfs.Cell, error) {
+	c, ok := t.cells[id]
+	if !ok {
+		return c, absent("cell %d", id)
+	}
+	return c, nil
+}
+
+func (t *memTx) Cells() ([]cellfs.Cell, error) {
+	return sorted(t.cells, func(cellfs.Cell) bool { return true }, func(a, b cellfs.Cell) int { return cmp.Compare(a.Name, b.Name) }), nil
+}
+
+func (t *memTx) AddCell(c *cellfs.Cell) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	if _, err := t.Cell(c.Name); err == nil {
+		return taken("cell %q", c.Name)
+	}
+	c.ID, c.Gen = t.id(), 1
+	root := cellfs.Node{Cell: c.ID, Name: fmt.Sprint(c.ID), Kind: cellfs.KindCell, Version: 1, Created: c.Created, Modified: c.Created}
+	if err := t.AddNode(&root); err != nil {
+		return err
+	}
+	c.Root = root.ID
+	t.cells[c.ID] = *c
+	return t.AddNode(&cellfs.Node{
+		Cell: c.ID, Parent: root.ID, Name: cellfs.MainBox, Kind: cellfs.KindBox, Version: 1, Created: c.Created, Modified: c.Created,
+	})
+}
+
+func (t *memTx) DeleteCell(id int64, now time.Time) error {
+	c, err := t.CellByID(id)
+	if err != nil {
+		return err
+	}
+	for _, s := range t.snapshots {
+		if s.Cell == id {
+			if err := t.DeleteSnapshot(s.ID, now); err != nil {
+				return err
+			}
+		}
+	}
+	root := t.nodes[c.Root]
+	if err := t.DeleteTree(&root, now); err != nil {
+		return err
+	}
+	maps.DeleteFunc(t.entities, func(_ int64, e cellfs.Entity) bool { return e.Cell == id })
+	maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool { return l.Cell == id })
+	maps.DeleteFunc(t.jobs, func(_ int64, j cellfs.Job) bool { return j.Cell == id && t.orphanInput(j, now) })
+	t.events = slices.DeleteFunc(t.events, func(e cellfs.Event) bool { return e.Cell == id })
+	delete(t.cells, id)
+	return nil
+}
+
+// orphanInput puts the input of a job that goes on the work list.
+func (t *memTx) orphanInput(j cellfs.Job, now time.Time) bool {
+	if j.Input != 0 {
+		t.orphans[j.Input] = now
+	}
+	return true
+}
+
+func (t *memTx) Touch(cell int64) (int64, error) {
+	c, err := t.CellByID(cell)
+	if err = cmp.Or(err, t.mayWrite()); err != nil {
+		return 0, err
+	}
+	c.Gen++
+	t.cells[cell] = c
+	return c.Gen, nil
+}
+
+func (t *memTx) Node(id int64) (cellfs.Node, error) {
+	n, ok := t.nodes[id]
+	if !ok {
+		return n, absent("node %d", id)
+	}
+	return n, nil
+}
+
+func (t *memTx) Child(parent int64, name string) (cellfs.Node, error) {
+	id, ok := t.children[childKey{parent, cellfs.Key(name)}]
+	if !ok {
+		return cellfs.Node{}, absent("node %q", name)
+	}
+	return t.nodes[id], nil
+}
+
+func (t *memTx) Children(parent int64, after string, limit int) ([]cellfs.Node, error) {
+	all := sorted(t.nodes, func(n cellfs.Node) bool { return n.Parent == parent && cellfs.Key(n.Name) > after },
+		func(a, b cellfs.Node) int { return strings.Compare(cellfs.Key(a.Name), cellfs.Key(b.Name)) })
+	return all[:min(limit, len(all))], nil
+}
+
+func (t *memTx) ChildRefs(parent int64, after string, limit int) ([]cellfs.NodeRef, error) {
+	nodes, err := t.Children(parent, after, limit)
+	var all []cellfs.NodeRef
+	for _, n := range nodes {
+		all = append(all, cellfs.NodeRef{Node: n, Ref: t.blobs[n.Blob].Ref})
+	}
+	return all, err
+}
+
+// tree returns the ids of root and of all below it.
+func (t *memTx) tree(root int64) []int64 {
+	ids := []int64{root}
+	for i := 0; i < len(ids); i++ {
+		for id, n := range t.nodes {
+			if n.Parent == ids[i] {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+func (t *memTx) Count(root int64) (nodes, bytes int64, err error) {
+	for _, id := range t.tree(root) {
+		nodes++
+		bytes += t.nodes[id].Size
+	}
+	return nodes, bytes, nil
+}
+
+func (t *memTx) Nodes() (int64, error) { return int64(len(t.nodes)), nil }
+
+func (t *memTx) AddNode(n *cellfs.Node) error {
+	if err := t.free(n); err != nil {
+		return err
+	}
+	n.ID = t.id()
+	t.put(*n)
+	return nil
+}
+
+// free checks what the unique indexes of a database check.
+func (t *memTx) free(n *cellfs.Node) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	if id, ok := t.children[childKey{n.Parent, cellfs.Key(n.Name)}]; ok && id != n.ID {
+		return taken("node %q", n.Name)
+	}
+	for _, m := range t.nodes {
+		if n.Schema != "" && m.ID != n.ID && m.Cell == n.Cell && m.Schema == n.Schema {
+			return cellfs.ErrSchemaTaken
+		}
+	}
+	if n.Blob != 0 {
+		if _, ok := t.blobs[n.Blob]; !ok {
+			return fmt.Errorf("node %q names content %d, which is not there", n.Name, n.Blob)
+		}
+	}
+	return nil
+}
+
+func (t *memTx) put(n cellfs.Node) {
+	t.nodes[n.ID] = n
+	t.children[childKey{n.Parent, cellfs.Key(n.Name)}] = n.ID
+}
+
+func (t *memTx) remove(n cellfs.Node) {
+	delete(t.nodes, n.ID)
+	delete(t.children, childKey{n.Parent, cellfs.Key(n.Name)})
+}
+
+func (t *memTx) SetNode(old, n *cellfs.Node, now time.Time) error {
+	there, ok := t.nodes[old.ID]
+	if !ok || there.Parent != old.Parent || cellfs.Key(there.Name) != cellfs.Key(old.Name) {
+		return absent("node %d", old.ID)
+	}
+	if err := t.free(n); err != nil {
+		return err
+	}
+	t.remove(there)
+	t.put(*n)
+	if old.Blob != 0 && old.Blob != n.Blob {
+		t.orphans[old.Blob] = now
+	}
+	return nil
+}
+
+func (t *memTx) SetCellOf(root, cell int64) error {
+	for _, id := range t.tree(root) {
+		n := t.nodes[id]
+		n.Cell = cell
+		t.nodes[id] = n
+	}
+	return t.mayWrite()
+}
+
+func (t *memTx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Time) error {
+	pairs := map[int64]int64{src: dst.ID}
+	for _, id := range t.tree(src)[1:] {
+		if id == dst.ID {
+			continue
+		}
+		n := t.nodes[id]
+		up, ok := pairs[n.Parent]
+		if !ok {
+			continue // below dst itself
+		}
+		n.Parent, n.Cell, n.Version, n.Created, n.Modified, n.Schema = up, dst.Cell, version, now, now, ""
+		if err := t.AddNode(&n); err != nil {
+			return err
+		}
+		pairs[id] = n.ID
+	}
+	for _, l := range sorted(linksOf(t.links), func(cellfs.Link) bool { return true }, compareLinks) {
+		if to, ok := pairs[l.Node]; ok && l.Node != 0 {
+			l.Node, l.Cell = to, dst.Cell
+			t.links[l] = true
+		}
+	}
+	return nil
+}
+
+func linksOf(m map[cellfs.Link]bool) map[cellfs.Link]cellfs.Link {
+	all := map[cellfs.Link]cellfs.Link{}
+	for l := range m {
+		all[l] = l
+	}
+	return all
+}
+
+func compareLinks(a, b cellfs.Link) int {
+	return cmp.Or(cmp.Compare(a.From.Set, b.From.Set), cmp.Compare(a.From.Key, b.From.Key), cmp.Compare(a.To.Set, b.To.Set), cmp.Compare(a.To.Key, b.To.Key))
+}
+
+func (t *memTx) DeleteTree(n *cellfs.Node, now time.Time) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	for _, id := range t.tree(n.ID) {
+		m := t.nodes[id]
+		if m.Blob != 0 {
+			t.orphans[m.Blob] = now
+		}
+		t.remove(m)
+		maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool { return l.Node == id })
+		if m.Kind != cellfs.KindBox {
+			continue
+		}
+		maps.DeleteFunc(t.entities, func(eid int64, e cellfs.Entity) bool {
+			if e.Box != id {
+				return false
+			}
+			end := cellfs.End{Set: e.Set, Key: fmt.Sprint(eid)}
+			maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool {
+				return l.Node == 0 && l.Cell == e.Cell && (l.From == end || l.To == end)
+			})
+			return true
+		})
+		maps.DeleteFunc(t.jobs, func(_ int64, j cellfs.Job) bool { return j.Target == id && t.orphanInput(j, now) })
+	}
+	return nil
+}
+
+func (t *memTx) AddBlob(b *cellfs.Blob) (int64, error) {
+	if err := t.mayWrite(); err != nil {
+		return 0, err
+	}
+	if old, err := t.BlobByHash(b.Hash); err == nil {
+		return old.ID, nil
+	}
+	n := *b
+	n.ID = t.id()
+	t.blobs[n.ID] = n
+	return n.ID, nil
+}
+
+func (t *memTx) Blob(id int64) (cellfs.Blob, error) {
+	b, ok := t.blobs[id]
+	if !ok {
+		return b, absent("content %d", id)
+	}
+	return b, nil
+}
+
+func (t *memTx) BlobByHash(h cellfs.Hash) (cellfs.Blob, error) {
+	for _, b := range t.blobs {
+		if b.Hash == h {
+			return b, nil
+		}
+	}
+	return cellfs.Blob{}, absent("content %s", h)
+}
+
+func (t *memTx) listBlobs(after int64, limit int, keep func(id int64) bool) []cellfs.Blob {
+	all := sorted(t.blobs, func(b cellfs.Blob) bool { return b.ID > after && keep(b.ID) }, func(a, b cellfs.Blob) int { return cmp.Compare(a.ID, b.ID) })
+	all = all[:min(limit, len(all))]
+	for i := range all {
+		if all[i].Data != nil {
+			all[i].Data = []byte{}
+		}
+	}
+	return all
+}
+
+func (t *memTx) Blobs(after int64, limit int) ([]cellfs.Blob, error) {
+	return t.listBlobs(after, limit, func(int64) bool { return true }), nil
+}
+
+func (t *memTx) named(id int64) bool {
+	for _, n := range t.nodes {
+		if n.Blob == id {
+			return true
+		}
+	}
+	for _, s := range t.snapshots {
+		if s.Index == id {
+			return true
+		}
+	}
+	for _, j := range t.jobs {
+		if j.Input == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *memTx) Orphans(before time.Time, after int64, limit int) ([]cellfs.Blob, error) {
+	due := func(id int64) bool {
+		since, ok := t.orphans[id]
+		return ok && since.Before(before)
+	}
+	if t.writes {
+		maps.DeleteFunc(t.orphans, func(id int64, _ time.Time) bool { return due(id) && t.named(id) })
+	}
+	return t.listBlobs(after, limit, func(id int64) bool { return due(id) && !t.named(id) }), nil
+}
+
+func (t *memTx) AddOrphans(ids []int64, now time.Time) error {
+	for _, id := range ids {
+		t.orphans[id] = now
+	}
+	return t.mayWrite()
+}
+
+func (t *memTx) DropBlobs(ids []int64, before time.Time) (dropped []cellfs.Blob, err error) {
+	for _, id := range ids {
+		since, ok := t.orphans[id]
+		if !ok || !since.Before(before) {
+			continue
+		}
+		delete(t.orphans, id)
+		if b, ok := t.blobs[id]; ok && !t.named(id) {
+			delete(t.blobs, id)
+			dropped = append(dropped, b)
+		}
+	}
+	return dropped, t.mayWrite()
+}
+
+func (t *memTx) AddEntity(e *cellfs.Entity) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	if _, err := t.Entity(e.Cell, e.Box, e.Set, e.Key); err == nil {
+		return taken("%s %q", e.Set, e.Key)
+	}
+	e.ID = t.id()
+	t.entities[e.ID] = *e
+	return nil
+}
+
+func (t *memTx) Entity(cell, box int64, set, key string) (cellfs.Entity, error) {
+	for _, e := range t.entities {
+		if e.Cell == cell && e.Box == box && e.Set == set && e.Key == key {
+			return e, nil
+		}
+	}
+	return cellfs.Entity{}, absent("%s %q", set, key)
+}
+
+func (t *memTx) EntityByID(id int64) (cellfs.Entity, error) {
+	e, ok := t.entities[id]
+	if !ok {
+		return e, absent("entity %d", id)
+	}
+	return e, nil
+}
+
+func (t *memTx) Entities(cell int64, set string) ([]cellfs.Entity, error) {
+	return sorted(t.entities, func(e cellfs.Entity) bool { return e.Cell == cell && (set == "" || e.Set == set) }, func(a, b cellfs.Entity) int {
+		return cmp.Or(cmp.Compare(a.Set, b.Set), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Box, b.Box))
+	}), nil
+}
+
+func (t *memTx) AddLink(l cellfs.Link) error {
+	if t.links[l] {
+		return taken("link")
+	}
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	t.links[l] = true
+	return nil
+}
+
+func (t *memTx) Links(cell, node int64) ([]cellfs.Link, error) {
+	return sorted(linksOf(t.links), func(l cellfs.Link) bool { return l.Cell == cell && l.Node == node }, compareLinks), nil
+}
+
+func (t *memTx) Setting(name string) (string, error) { return t.settings[name], nil }
+
+func (t *memTx) SetSetting(name, value string) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	t.settings[name] = value
+	return nil
+}
+
+func (t *memTx) AddEvents(events ...cellfs.Event) error {
+	for _, e := range events {
+		e.ID = t.id()
+		t.events = append(t.events, e)
+	}
+	return t.mayWrite()
+}
+
+func (t *memTx) Events(cell, after int64, limit int) (all []cellfs.Event, err error) {
+	for _, e := range t.events {
+		if e.Cell == cell && e.ID > after && len(all) < limit {
+			all = append(all, e)
+		}
+	}
+	return all, nil
+}
+
+func (t *memTx) AddSnapshot(s *cellfs.Snapshot) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	if _, err := t.Snapshot(s.Cell, s.Name); err == nil {
+		return taken("snapshot %q", s.Name)
+	}
+	s.ID = t.id()
+	t.snapshots[s.ID] = *s
+	return nil
+}
+
+func (t *memTx) Snapshot(cell int64, name string) (cellfs.Snapshot, error) {
+	for _, s := range t.snapshots {
+		if s.Cell == cell && s.Name == name {
+			return s, nil
+		}
+	}
+	return cellfs.Snapshot{}, absent("snapshot %q", name)
+}
+
+func (t *memTx) Snapshots(cell int64) ([]cellfs.Snapshot, error) {
+	return sorted(t.snapshots, func(s cellfs.Snapshot) bool { return cell == 0 || s.Cell == cell }, func(a, b cellfs.Snapshot) int {
+		return cmp.Or(cmp.Compare(a.Cell, b.Cell), cmp.Compare(a.Name, b.Name))
+	}), nil
+}
+
+func (t *memTx) DeleteSnapshot(id int64, now time.Time) error {
+	s, ok := t.snapshots[id]
+	if !ok {
+		return absent("snapshot %d", id)
+	}
+	delete(t.snapshots, id)
+	t.orphans[s.Index] = now
+	return t.mayWrite()
+}
+
+func (t *memTx) PutJob(j *cellfs.Job) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	if j.ID == 0 {
+		j.ID = t.id()
+	} else if _, ok := t.jobs[j.ID]; !ok {
+		return absent("job %d", j.ID)
+	}
+	t.jobs[j.ID] = *j
+	return nil
+}
+
+func (t *memTx) DeleteJob(id int64) error {
+	delete(t.jobs, id)
+	return t.mayWrite()
+}
+
+func (t *memTx) Jobs() ([]cellfs.Job, error) {
+	return sorted(t.jobs, func(cellfs.Job) bool { return true }, func(a, b cellfs.Job) int { return cmp.Compare(a.ID, b.ID) }), nil
+}

@@ -1,0 +1,532 @@
+package cellfstest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"cellar/cellfs"
+)
+
+// at is the time of everything the suite makes.
+var at = time.Date(2026, 1, 2, 3, 4, 5, 678_000, time.UTC)
+
+// metaTest is one store under test, with verbs that must succeed.
+type metaTest struct {
+	*testing.T
+	m cellfs.Meta
+}
+
+func (t metaTest) update(fn func(cellfs.Tx) error) {
+	t.Helper()
+	if err := t.m.Update(context.Background(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (t metaTest) view(fn func(cellfs.Tx) error) {
+	t.Helper()
+	if err := t.m.View(context.Background(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (t metaTest) cell(name string) cellfs.Cell {
+	t.Helper()
+	c := cellfs.Cell{Name: name, Owner: "me", Created: at}
+	t.update(func(tx cellfs.Tx) error { return tx.AddCell(&c) })
+	return c
+}
+
+func (t metaTest) node(cell cellfs.Cell, parent int64, name string, kind cellfs.Kind, data string) cellfs.Node {
+	t.Helper()
+	n := cellfs.Node{Cell: cell.ID, Parent: parent, Name: name, Kind: kind, Version: 1, Created: at, Modified: at}
+	t.update(func(tx cellfs.Tx) (err error) {
+		if data != "" {
+			s := cellfs.StageBytes([]byte(data))
+			n.Size, n.ContentType = s.Size, "text/plain"
+			if n.Blob, err = s.Add(tx); err != nil {
+				return err
+			}
+		}
+		return tx.AddNode(&n)
+	})
+	return n
+}
+
+// TestMeta checks the contract of [cellfs.Meta]. open returns an empty store,
+// which it closes itself.
+func TestMeta(t *testing.T, open func(t *testing.T) cellfs.Meta) {
+	run := func(name string, test func(metaTest)) {
+		t.Run(name, func(t *testing.T) { test(metaTest{t, open(t)}) })
+	}
+	run("transactions", testTransactions)
+	run("one point in time", testPointInTime)
+	run("concurrent updates", testConcurrent)
+	run("cells", testCells)
+	run("nodes", testNodes)
+	run("trees", testTrees)
+	run("contents", testContents)
+	run("control", testControl)
+	run("records", testRecords)
+	run("closed", testClosed)
+}
+
+func testTransactions(t metaTest) {
+	ctx := context.Background()
+	refuse := errors.New("refused")
+	c := t.cell("c1")
+	err := t.m.Update(ctx, func(tx cellfs.Tx) error {
+		if err := tx.AddNode(&cellfs.Node{Cell: c.ID, Parent: c.Root, Name: "gone", Kind: cellfs.KindBox, Created: at, Modified: at}); err != nil {
+			return err
+		}
+		if _, err := tx.Child(c.Root, "gone"); err != nil {
+			t.Errorf("an Update does not see its own write: %v", err)
+		}
+		return refuse
+	})
+	if err != refuse {
+		t.Errorf("Update = %v, want fn's own error", err)
+	}
+	t.view(func(tx cellfs.Tx) error {
+		if _, err := tx.Child(c.Root, "gone"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a refused Update left something: %v", err)
+		}
+		if err := tx.SetSetting("a", "b"); err == nil {
+			t.Error("a View may write")
+		}
+		return nil
+	})
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := t.m.Update(cancelled, func(cellfs.Tx) error { t.Error("ran"); return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("Update after cancel = %v", err)
+	}
+}
+
+func testPointInTime(t metaTest) {
+	c := t.cell("c1")
+	for i := range 10 {
+		t.node(c, c.Root, fmt.Sprintf("b%d", i), cellfs.KindBox, "")
+	}
+	t.view(func(tx cellfs.Tx) error {
+		before, err := tx.Children(c.Root, "", 5)
+		if err != nil {
+			return err
+		}
+		done := make(chan error)
+		go func() {
+			done <- t.m.Update(context.Background(), func(tx cellfs.Tx) error { return tx.DeleteCell(c.ID, at) })
+		}()
+		if err := <-done; err != nil {
+			return err
+		}
+		rest, err := tx.Children(c.Root, before[4].Name, 100)
+		if err != nil || len(rest) != 6 {
+			t.Errorf("the rest of the listing has %d, want 6 (%v)", len(rest), err)
+		}
+		return nil
+	})
+}
+
+func testConcurrent(t metaTest) {
+	c := t.cell("c1")
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	refused := 0
+	for i := range 40 {
+		wg.Go(func() {
+			err := t.m.Update(context.Background(), func(tx cellfs.Tx) error {
+				if _, err := tx.Touch(c.ID); err != nil {
+					return err
+				}
+				n := cellfs.Node{Cell: c.ID, Parent: c.Root, Name: fmt.Sprintf("b%d", i/2), Kind: cellfs.KindBox, Created: at, Modified: at}
+				return tx.AddNode(&n)
+			})
+			if errors.Is(err, fs.ErrExist) {
+				mu.Lock()
+				refused++
+				mu.Unlock()
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if refused != 20 {
+		t.Errorf("%d of 40 were refused, want 20", refused)
+	}
+	t.view(func(tx cellfs.Tx) error {
+		got, err := tx.CellByID(c.ID)
+		if err != nil || got.Gen != c.Gen+20 {
+			t.Errorf("generation %d, want %d: refused Updates must not count", got.Gen, c.Gen+20)
+		}
+		return err
+	})
+}
+
+func testCells(t metaTest) {
+	b, a := t.cell("b"), t.cell("a")
+	err := t.m.Update(context.Background(), func(tx cellfs.Tx) error { return tx.AddCell(&cellfs.Cell{Name: "a", Created: at}) })
+	if !errors.Is(err, fs.ErrExist) {
+		t.Errorf("AddCell twice = %v", err)
+	}
+	t.view(func(tx cellfs.Tx) error {
+		all, err := tx.Cells()
+		if want := []cellfs.Cell{a, b}; !reflect.DeepEqual(all, want) {
+			t.Errorf("Cells = %+v, want %+v", all, want)
+		}
+		if _, err := tx.Cell("c"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Cell of nothing = %v", err)
+		}
+		main, merr := tx.Child(a.Root, cellfs.MainBox)
+		if merr != nil || main.Kind != cellfs.KindBox {
+			t.Errorf("main box: %+v, %v", main, merr)
+		}
+		return err
+	})
+	f := t.node(a, a.Root, "file", cellfs.KindFile, "x")
+	t.update(func(tx cellfs.Tx) error {
+		s := cellfs.Snapshot{Cell: a.ID, Name: "s.error", Index: f.Blob, Size: 1, Created: at}
+		if err := tx.AddSnapshot(&s); err != nil {
+			return err
+		}
+		if err := tx.AddEvents(cellfs.Event{Cell: a.ID, Time: at, Type: "t"}); err != nil {
+			return err
+		}
+		return tx.DeleteCell(a.ID, at)
+	})
+	t.view(func(tx cellfs.Tx) error {
+		if n, _ := tx.Nodes(); n != 2 {
+			t.Errorf("%d nodes are left, want the root and main box of the other cell", n)
+		}
+		all, err := tx.Snapshots(0)
+		if len(all) != 0 {
+			t.Errorf("snapshots are left: %+v", all)
+		}
+		if orphans, _ := tx.Orphans(at.Add(time.Second), 0, 10); len(orphans) != 1 {
+			t.Errorf("orphans %+v, want the content of the file", orphans)
+		}
+		return err
+	})
+}
+
+func testNodes(t metaTest) {
+	ctx := context.Background()
+	c := t.cell("c1")
+	full := cellfs.Node{
+		Cell: c.ID, Parent: c.Root, Name: "box", Kind: cellfs.KindBox, Version: 7, Created: at, Modified: at.Add(time.Hour), Schema: "https://a.example/",
+		Props: []cellfs.Property{{Space: "urn:x", Local: "p", Lang: "de", XML: `<p xmlns="urn:x">a &amp; b</p>`}},
+		ACL:   &cellfs.ACL{RequireSchemaAuthz: "public", ACEs: []cellfs.ACE{{Role: 3, Privileges: []cellfs.Privilege{{Space: "DAV:", Local: "read"}}}}},
+	}
+	t.update(func(tx cellfs.Tx) error { return tx.AddNode(&full) })
+	t.view(func(tx cellfs.Tx) error {
+		got, err := tx.Node(full.ID)
+		if !reflect.DeepEqual(got, full) {
+			t.Errorf("Node = %+v, want %+v", got, full)
+		}
+		return err
+	})
+	for name, n := range map[string]cellfs.Node{
+		"same name":   {Name: "box"},
+		"same in NFC": {Name: "e\u0301"},
+	} {
+		n.Cell, n.Parent, n.Kind, n.Created, n.Modified = c.ID, c.Root, cellfs.KindCollection, at, at
+		if name == "same in NFC" {
+			t.node(c, c.Root, "\u00e9", cellfs.KindCollection, "")
+		}
+		if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddNode(&n) }); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("%s: AddNode = %v, want fs.ErrExist", name, err)
+		}
+	}
+	twin := cellfs.Node{Cell: c.ID, Parent: c.Root, Name: "twin", Kind: cellfs.KindBox, Schema: full.Schema, Created: at, Modified: at}
+	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddNode(&twin) }); !errors.Is(err, cellfs.ErrSchemaTaken) {
+		t.Errorf("same schema: %v", err)
+	}
+	a, b := t.node(c, full.ID, "a", cellfs.KindFile, "one"), t.node(c, full.ID, "b", cellfs.KindFile, "two")
+	moved := a
+	moved.Name = "b"
+	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.SetNode(&a, &moved, at) }); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("SetNode onto another = %v", err)
+	}
+	moved.Parent, moved.Name = c.Root, "moved"
+	t.update(func(tx cellfs.Tx) error { return tx.SetNode(&a, &moved, at) })
+	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.SetNode(&a, &moved, at) }); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("SetNode of what is gone = %v", err)
+	}
+	t.view(func(tx cellfs.Tx) error {
+		got, err := tx.Child(c.Root, "moved")
+		if !reflect.DeepEqual(got, moved) {
+			t.Errorf("moved node = %+v, want %+v", got, moved)
+		}
+		refs, rerr := tx.ChildRefs(full.ID, "", 10)
+		if rerr != nil || len(refs) != 1 || !reflect.DeepEqual(refs[0].Node, b) || refs[0].Ref != cellfs.StageBytes([]byte("two")).Ref {
+			t.Errorf("ChildRefs = %+v, %v", refs, rerr)
+		}
+		return err
+	})
+}
+
+func testTrees(t metaTest) {
+	c, other := t.cell("c1"), t.cell("c2")
+	box := t.node(c, c.Root, "box", cellfs.KindBox, "")
+	dir := t.node(c, box.ID, "dir", cellfs.KindCollection, "")
+	odata := t.node(c, dir.ID, "data", cellfs.KindOData, "")
+	t.node(c, dir.ID, "f1", cellfs.KindFile, "shared")
+	t.node(c, odata.ID, "f2", cellfs.KindFile, "shared")
+	t.node(c, dir.ID, "f3", cellfs.KindFile, "alone")
+	link := cellfs.Link{Cell: c.ID, Node: odata.ID, From: cellfs.End{Set: "A", Key: "1"}, To: cellfs.End{Set: "B", Key: "2"}}
+	t.update(func(tx cellfs.Tx) error { return tx.AddLink(link) })
+
+	nodes, bytes := int64(0), int64(0)
+	t.view(func(tx cellfs.Tx) (err error) {
+		nodes, bytes, err = tx.Count(dir.ID)
+		return err
+	})
+	if nodes != 5 || bytes != 17 {
+		t.Errorf("Count = %d nodes, %d bytes, want 5, 17", nodes, bytes)
+	}
+	// A copy into itself is of what was there before.
+	inside := cellfs.Node{Cell: c.ID, Parent: dir.ID, Name: "copy", Kind: cellfs.KindCollection, Version: 9, Created: at, Modified: at}
+	abroad := cellfs.Node{Cell: other.ID, Parent: other.Root, Name: "copy", Kind: cellfs.KindCollection, Version: 9, Created: at, Modified: at}
+	t.update(func(tx cellfs.Tx) error {
+		if err := tx.AddNode(&abroad); err != nil {
+			return err
+		}
+		return tx.CopyTree(dir.ID, &abroad, 9, at)
+	})
+	t.view(func(tx cellfs.Tx) error {
+		n, b, err := tx.Count(abroad.ID)
+		if n != 5 || b != 17 || err != nil {
+			t.Errorf("the copy has %d nodes, %d bytes", n, b)
+		}
+		d, err := tx.Child(abroad.ID, "data")
+		if err != nil {
+			return err
+		}
+		f, err := tx.Child(d.ID, "f2")
+		if f.Cell != other.ID || f.Version != 9 {
+			t.Errorf("copied file %+v", f)
+		}
+		links, lerr := tx.Links(other.ID, d.ID)
+		if len(links) != 1 || links[0].From != link.From {
+			t.Errorf("copied links %+v, %v", links, lerr)
+		}
+		return err
+	})
+	t.update(func(tx cellfs.Tx) error {
+		if err := tx.AddNode(&inside); err != nil {
+			return err
+		}
+		return tx.SetCellOf(abroad.ID, c.ID)
+	})
+	t.update(func(tx cellfs.Tx) error { return tx.DeleteTree(&dir, at) })
+	t.view(func(tx cellfs.Tx) error {
+		orphans, err := tx.Orphans(at.Add(time.Second), 0, 10)
+		if len(orphans) != 0 {
+			t.Errorf("the copy still names the contents, but orphans are %+v", orphans)
+		}
+		if links, _ := tx.Links(c.ID, odata.ID); len(links) != 0 {
+			t.Errorf("links are left: %+v", links)
+		}
+		return err
+	})
+	t.update(func(tx cellfs.Tx) error { return tx.DeleteTree(&abroad, at) })
+	t.view(func(tx cellfs.Tx) error {
+		orphans, err := tx.Orphans(at.Add(time.Second), 0, 10)
+		if len(orphans) != 2 {
+			t.Errorf("orphans %+v, want both contents", orphans)
+		}
+		if n, _ := tx.Nodes(); n != 5 { // two cells with main boxes, and the box
+			t.Errorf("%d nodes are left, want 5", n)
+		}
+		return err
+	})
+}
+
+func testContents(t metaTest) {
+	c := t.cell("c1")
+	small := cellfs.StageBytes([]byte("small"))
+	large := cellfs.Blob{Ref: cellfs.Ref{Hash: cellfs.Hash{9}, Size: 1 << 40, CRC32: 0xfffffffe}}
+	var ids [3]int64
+	t.update(func(tx cellfs.Tx) (err error) {
+		for i := range 2 { // the second time it is there
+			if ids[i], err = small.Add(tx); err != nil {
+				return err
+			}
+		}
+		ids[2], err = tx.AddBlob(&large)
+		return err
+	})
+	if ids[0] != ids[1] {
+		t.Errorf("one content has ids %d and %d", ids[0], ids[1])
+	}
+	t.view(func(tx cellfs.Tx) error {
+		b, err := tx.Blob(ids[0])
+		if string(b.Data) != "small" || b.Ref != small.Ref || err != nil {
+			t.Errorf("Blob = %+v, %v", b, err)
+		}
+		if b, err = tx.BlobByHash(large.Hash); b.Data != nil || b.Ref != large.Ref || err != nil {
+			t.Errorf("BlobByHash = %+v, %v", b, err)
+		}
+		all, err := tx.Blobs(0, 10)
+		if len(all) != 2 || all[0].Data == nil || len(all[0].Data) != 0 || all[1].Data != nil {
+			t.Errorf("Blobs = %+v", all)
+		}
+		return err
+	})
+	job := cellfs.Job{Kind: "k", Cell: c.ID, State: "running", Input: ids[0], Started: at}
+	t.update(func(tx cellfs.Tx) error {
+		if err := tx.PutJob(&job); err != nil {
+			return err
+		}
+		return tx.AddOrphans(ids[:], at)
+	})
+	drop := func(before time.Time) (n int) {
+		t.update(func(tx cellfs.Tx) error {
+			dropped, err := tx.DropBlobs(ids[1:], before)
+			n = len(dropped)
+			return err
+		})
+		return n
+	}
+	if n := drop(at); n != 0 {
+		t.Errorf("%d contents were dropped before their time", n)
+	}
+	if n := drop(at.Add(time.Second)); n != 1 {
+		t.Errorf("%d contents were dropped, want the one that is no job's input", n)
+	}
+}
+
+func testControl(t metaTest) {
+	ctx := context.Background()
+	c := t.cell("c1")
+	box := t.node(c, c.Root, "box", cellfs.KindBox, "")
+	add := func(box int64, set, key string) cellfs.Entity {
+		e := cellfs.Entity{Cell: c.ID, Box: box, Set: set, Key: key, Doc: json.RawMessage(`{"Name":"` + key + `"}`), Created: at, Updated: at}
+		t.update(func(tx cellfs.Tx) error { return tx.AddEntity(&e) })
+		return e
+	}
+	r1, boxed, rel := add(0, cellfs.SetRole, "r"), add(box.ID, cellfs.SetRole, "r"), add(box.ID, cellfs.SetRelation, "rel")
+	again := boxed
+	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddEntity(&again) }); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("AddEntity twice = %v", err)
+	}
+	link := cellfs.Link{Cell: c.ID, From: cellfs.End{Set: rel.Set, Key: fmt.Sprint(rel.ID)}, To: cellfs.End{Set: r1.Set, Key: fmt.Sprint(r1.ID)}}
+	t.update(func(tx cellfs.Tx) error { return tx.AddLink(link) })
+	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddLink(link) }); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("AddLink twice = %v", err)
+	}
+	t.view(func(tx cellfs.Tx) error {
+		roles, err := tx.Entities(c.ID, cellfs.SetRole)
+		if want := []cellfs.Entity{r1, boxed}; !reflect.DeepEqual(roles, want) {
+			t.Errorf("Entities = %+v, want %+v", roles, want)
+		}
+		if all, _ := tx.Entities(c.ID, ""); len(all) != 3 {
+			t.Errorf("%d entities in all", len(all))
+		}
+		if e, err := tx.EntityByID(rel.ID); err != nil || !reflect.DeepEqual(e, rel) {
+			t.Errorf("EntityByID = %+v, %v", e, err)
+		}
+		return err
+	})
+	job := cellfs.Job{Kind: "install", Cell: c.ID, Target: box.ID, State: "failed", Started: at}
+	t.update(func(tx cellfs.Tx) error { return tx.PutJob(&job) })
+	t.update(func(tx cellfs.Tx) error { return tx.DeleteTree(&box, at) })
+	t.view(func(tx cellfs.Tx) error {
+		all, err := tx.Entities(c.ID, "")
+		links, lerr := tx.Links(c.ID, 0)
+		jobs, jerr := tx.Jobs()
+		if len(all) != 1 || len(links) != 0 || len(jobs) != 0 {
+			t.Errorf("after the box went: entities %+v, links %+v, jobs %+v", all, links, jobs)
+		}
+		return errors.Join(err, lerr, jerr)
+	})
+	t.update(func(tx cellfs.Tx) error { return tx.SetSetting("k", "1") })
+	t.update(func(tx cellfs.Tx) error { return tx.SetSetting("k", "2") })
+	t.view(func(tx cellfs.Tx) error {
+		v, err := tx.Setting("k")
+		if none, _ := tx.Setting("none"); v != "2" || none != "" {
+			t.Errorf("settings %q, %q", v, none)
+		}
+		return err
+	})
+}
+
+func testRecords(t metaTest) {
+	ctx := context.Background()
+	c := t.cell("c1")
+	f := t.node(c, c.Root, "f", cellfs.KindFile, "index")
+	events := []cellfs.Event{
+		{Cell: c.ID, Time: at, RequestKey: "k", Type: "a", Object: `o"o`, Info: "line\nline"},
+		{Cell: c.ID, Time: at, RequestKey: "k", External: true, Schema: "s", Subject: "u", Type: "b"},
+	}
+	t.update(func(tx cellfs.Tx) error { return tx.AddEvents(events...) })
+	t.view(func(tx cellfs.Tx) error {
+		first, err := tx.Events(c.ID, 0, 1)
+		if err != nil || len(first) != 1 {
+			t.Fatalf("Events = %+v, %v", first, err)
+		}
+		rest, err := tx.Events(c.ID, first[0].ID, 10)
+		got := append(first, rest...)
+		for i := range got {
+			got[i].ID = 0
+		}
+		if !reflect.DeepEqual(got, events) {
+			t.Errorf("Events = %+v, want %+v", got, events)
+		}
+		return err
+	})
+	s := cellfs.Snapshot{Cell: c.ID, Name: "s.zip", Index: f.Blob, Size: 99, Created: at}
+	t.update(func(tx cellfs.Tx) error { return tx.AddSnapshot(&s) })
+	twin := s
+	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddSnapshot(&twin) }); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("AddSnapshot twice = %v", err)
+	}
+	j := cellfs.Job{
+		Kind: "k", Cell: c.ID, Target: 5, State: "running", Name: "n", RequestKey: "r", Input: f.Blob, Started: at, Done: 1, Total: 2, Step: 3,
+		Code: "c", Message: "m",
+	}
+	t.update(func(tx cellfs.Tx) error { return tx.PutJob(&j) })
+	j.State, j.Ended, j.Input = "failed", at.Add(time.Minute), 0
+	t.update(func(tx cellfs.Tx) error { return tx.PutJob(&j) })
+	t.view(func(tx cellfs.Tx) error {
+		if got, err := tx.Snapshot(c.ID, "s.zip"); err != nil || !reflect.DeepEqual(got, s) {
+			t.Errorf("Snapshot = %+v, %v, want %+v", got, err, s)
+		}
+		jobs, err := tx.Jobs()
+		if want := []cellfs.Job{j}; !reflect.DeepEqual(jobs, want) {
+			t.Errorf("Jobs = %+v, want %+v", jobs, want)
+		}
+		return err
+	})
+	missing := cellfs.Job{ID: 999}
+	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.PutJob(&missing) }); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("PutJob of what is gone = %v", err)
+	}
+	t.update(func(tx cellfs.Tx) error {
+		if err := tx.DeleteSnapshot(s.ID, at); err != nil {
+			return err
+		}
+		return tx.DeleteJob(j.ID)
+	})
+	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.DeleteSnapshot(s.ID, at) }); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("DeleteSnapshot twice = %v", err)
+	}
+}
+
+func testClosed(t metaTest) {
+	if err := t.m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fail := func(cellfs.Tx) error { t.Error("ran after Close"); return nil }
+	if t.m.Update(context.Background(), fail) == nil || t.m.View(context.Background(), fail) == nil {
+		t.Error("a closed store works")
+	}
+}

@@ -1,0 +1,52 @@
+package meta
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// HotQueries are statements and what their plan must say.
+var HotQueries = map[string]string{
+	nodeColumns + "WHERE id = 1":                                                                               "USING INDEX node_id",
+	nodeColumns + "WHERE parent = 1 AND key = 'x'":                                                             "USING PRIMARY KEY (parent=? AND key=?)",
+	nodeColumns + "WHERE parent = 1 AND key > '' ORDER BY key LIMIT 1000":                                      "USING PRIMARY KEY (parent=? AND key>?)",
+	strings.Replace(subtree, "?", "1", 1) + "DELETE FROM node WHERE parent IN (SELECT id FROM tree) OR id = 1": "USING PRIMARY KEY (parent=?)",
+	strings.Replace(subtree, "?", "1", 1) + "SELECT count(*) FROM node WHERE parent IN (SELECT id FROM tree)":  "USING PRIMARY KEY (parent=?)",
+	"SELECT 1 FROM node WHERE node.blob = 1 AND node.blob IS NOT NULL":                                         "USING COVERING INDEX node_blob",
+}
+
+// Explain returns the plan of a statement, a line a step.
+func (s *Store) Explain(t *testing.T, query string) string {
+	t.Helper()
+	rows, err := s.read.Query("EXPLAIN QUERY PLAN " + query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, detail)
+	}
+	return strings.Join(plan, "\n")
+}
+
+// SetVersion makes the database look as if a later program had migrated it.
+func SetVersion(t *testing.T, dir string, version int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, "cellar.db"), Full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(context.Background(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", version); err != nil {
+		t.Fatal(err)
+	}
+}
