@@ -11,9 +11,11 @@ import (
 const (
 	// MaxNameBytes is the longest name of a resource (DECISIONS 6).
 	MaxNameBytes = 255
-	// MaxDepth is how many collections may lie above a resource of a box
-	// (DECISIONS 7).
+	// MaxDepth is how deep a resource may lie below its box (DECISIONS 7).
 	MaxDepth = 128
+
+	// maxSegments: the cell, the box, and the collections and file below it.
+	maxSegments = MaxDepth + 2
 
 	// MainBox is the name of the box every cell has.
 	MainBox = "__"
@@ -44,7 +46,7 @@ func NewPath(segs ...string) (Path, error) {
 			return Path{}, err
 		}
 	}
-	if len(segs) > MaxDepth+2 {
+	if len(segs) > maxSegments {
 		return Path{}, ErrTooDeep
 	}
 	return Path{segs: segs}, nil

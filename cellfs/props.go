@@ -29,7 +29,7 @@ func (f *FS) Patch(ctx context.Context, p Path, patches []PropPatch, check Check
 		if err := check.run(tx, &n); err != nil {
 			return err
 		}
-		if _, err := tx.Touch(n.Cell); err != nil {
+		if _, err := tx.Touch(n.Cell, 0); err != nil {
 			return err
 		}
 		old := n

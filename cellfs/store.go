@@ -52,9 +52,9 @@ type NodeTx interface {
 	AddCell(c *Cell) error
 	// DeleteCell removes the cell and everything that belongs to it.
 	DeleteCell(id int64, now time.Time) error
-	// Touch raises the generation of a cell and returns the new one. Every
-	// transaction that changes the tree calls it.
-	Touch(cell int64) (int64, error)
+	// Touch raises the generation of a cell, to atLeast or more, and returns the
+	// new one. Every transaction that changes the tree calls it.
+	Touch(cell, atLeast int64) (int64, error)
 
 	Node(id int64) (Node, error)
 	// Child looks up by Key(name).
@@ -67,6 +67,8 @@ type NodeTx interface {
 	// Count returns the nodes of the subtree, its root included, and the bytes
 	// of its files.
 	Count(root int64) (nodes, bytes int64, err error)
+	// Height is how many levels lie below root; 0 if it has no children.
+	Height(root int64) (int, error)
 	// Nodes counts all nodes of the store.
 	Nodes() (int64, error)
 

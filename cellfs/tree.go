@@ -73,7 +73,7 @@ func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) 
 	if err != nil {
 		return Node{}, false, err
 	}
-	gen, err := tx.Touch(l.parent.Cell)
+	gen, err := tx.Touch(l.parent.Cell, 0)
 	if err != nil {
 		return Node{}, false, err
 	}
@@ -134,7 +134,7 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 		}
 		from.Kind = KindBox
 	}
-	gen, err := tx.Touch(l.parent.Cell)
+	gen, err := tx.Touch(l.parent.Cell, 0)
 	if err != nil {
 		return Node{}, err
 	}
@@ -170,7 +170,7 @@ func (f *FS) DeleteTx(tx Tx, p Path, check Check) error {
 	if err := check.run(tx, l.node); err != nil {
 		return err
 	}
-	if _, err := tx.Touch(l.node.Cell); err != nil {
+	if _, err := tx.Touch(l.node.Cell, 0); err != nil {
 		return err
 	}
 	return tx.DeleteTree(l.node, f.now())
@@ -220,7 +220,7 @@ func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	gen, err := tx.Touch(to.parent.Cell)
+	gen, err := tx.Touch(to.parent.Cell, 0)
 	if err != nil {
 		return false, err
 	}
@@ -255,6 +255,15 @@ func (f *FS) destination(tx Tx, from Node, dst Path, overlap bool, o TransferOpt
 	to, err := f.locate(tx, dst)
 	if err != nil {
 		return place{}, err
+	}
+	if from.IsCollection() && !o.Shallow {
+		height, err := tx.Height(from.ID)
+		if err != nil {
+			return place{}, err
+		}
+		if dst.Len()+height > maxSegments {
+			return place{}, ErrTooDeep
+		}
 	}
 	if to.node != nil && to.node.ID != from.ID && o.KeepExisting {
 		return place{}, ErrDestinationExists
@@ -307,10 +316,13 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, cell := range []int64{from.Cell, to.parent.Cell} {
-		if _, err := tx.Touch(cell); err != nil {
-			return false, err
-		}
+	gen, err := tx.Touch(from.Cell, 0)
+	if err == nil && to.parent.Cell != from.Cell {
+		// The versions that come along must not come again in their new cell.
+		_, err = tx.Touch(to.parent.Cell, gen)
+	}
+	if err != nil {
+		return false, err
 	}
 	n := from
 	n.Cell, n.Parent, n.Name = to.parent.Cell, to.parent.ID, to.name

@@ -207,12 +207,12 @@ func (t *memTx) orphanInput(j cellfs.Job, now time.Time) bool {
 	return true
 }
 
-func (t *memTx) Touch(cell int64) (int64, error) {
+func (t *memTx) Touch(cell, atLeast int64) (int64, error) {
 	c, err := t.CellByID(cell)
 	if err = cmp.Or(err, t.mayWrite()); err != nil {
 		return 0, err
 	}
-	c.Gen++
+	c.Gen = max(c.Gen+1, atLeast)
 	t.cells[cell] = c
 	return c.Gen, nil
 }
@@ -267,6 +267,16 @@ func (t *memTx) Count(root int64) (nodes, bytes int64, err error) {
 		bytes += t.nodes[id].Size
 	}
 	return nodes, bytes, nil
+}
+
+func (t *memTx) Height(root int64) (height int, err error) {
+	for _, n := range t.nodes {
+		if n.Parent == root {
+			below, _ := t.Height(n.ID)
+			height = max(height, below+1)
+		}
+	}
+	return height, nil
 }
 
 func (t *memTx) Nodes() (int64, error) { return int64(len(t.nodes)), nil }

@@ -143,7 +143,7 @@ func testConcurrent(t metaTest) {
 	for i := range 40 {
 		wg.Go(func() {
 			err := t.m.Update(context.Background(), func(tx cellfs.Tx) error {
-				if _, err := tx.Touch(c.ID); err != nil {
+				if _, err := tx.Touch(c.ID, 0); err != nil {
 					return err
 				}
 				n := cellfs.Node{Cell: c.ID, Parent: c.Root, Name: fmt.Sprintf("b%d", i/2), Kind: cellfs.KindBox, Created: at, Modified: at}

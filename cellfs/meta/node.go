@@ -106,6 +106,14 @@ func (t *tx) Count(root int64) (nodes, bytes int64, err error) {
 	return nodes, bytes, err
 }
 
+func (t *tx) Height(root int64) (height int, err error) {
+	err = t.row(`WITH RECURSIVE tree (id, depth) AS (
+			SELECT ?, 0 UNION ALL
+			SELECT n.id, tree.depth + 1 FROM node n JOIN tree ON n.parent = tree.id WHERE n.kind <> 6)
+		SELECT coalesce(max(tree.depth + 1), 0) FROM tree JOIN node n ON n.parent = tree.id`, []any{root}, &height)
+	return height, err
+}
+
 func (t *tx) Nodes() (n int64, err error) {
 	err = t.row("SELECT count(*) FROM node", nil, &n)
 	return n, err

@@ -182,8 +182,8 @@ func (t *tx) DeleteCell(id int64, now time.Time) error {
 	return err
 }
 
-func (t *tx) Touch(cell int64) (gen int64, err error) {
-	err = t.insert(&gen, "UPDATE cell SET gen = gen + 1 WHERE id = ? RETURNING gen", cell)
+func (t *tx) Touch(cell, atLeast int64) (gen int64, err error) {
+	err = t.insert(&gen, "UPDATE cell SET gen = CASE WHEN gen < ?1 THEN ?1 ELSE gen + 1 END WHERE id = ?2 RETURNING gen", atLeast, cell)
 	if err != nil {
 		return 0, fmt.Errorf("cell %d: %w", cell, err)
 	}

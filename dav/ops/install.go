@@ -243,7 +243,7 @@ func (t *target) Stage(ctx context.Context, r io.Reader) (install.Content, error
 func (t *target) Apply(ctx context.Context, b install.Batch) error {
 	made := map[string]cellfs.Node{}
 	err := t.o.fs.Update(ctx, func(tx cellfs.Tx) error {
-		gen, err := tx.Touch(t.cell.ID)
+		gen, err := tx.Touch(t.cell.ID, 0)
 		if err != nil {
 			return err
 		}
