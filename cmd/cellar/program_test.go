@@ -1,0 +1,185 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	adminUser     = "admin"
+	adminPassword = "correct horse"
+)
+
+// binary is the program under test, built once.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "cellar-test-*")
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "cellar")
+	out, err := exec.Command("go", "build", "-o", file, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return file, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if file, err := binary(); err == nil {
+		os.RemoveAll(filepath.Dir(file))
+	}
+	os.Exit(code)
+}
+
+// program is a running "cellar serve".
+type program struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	url string // without final slash
+	log *bytes.Buffer
+	mu  *sync.Mutex // guards log
+
+	ended chan error
+}
+
+// serve starts the program on a free port and waits until it listens.
+func serve(t *testing.T, dir string, args ...string) *program {
+	t.Helper()
+	file, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{t: t, log: &bytes.Buffer{}, mu: &sync.Mutex{}, ended: make(chan error, 1)}
+	p.cmd = exec.Command(file, append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, args...)...)
+	p.cmd.Env = append(os.Environ(), "CELLAR_ADMIN_PASSWORD="+adminPassword)
+	p.cmd.Stderr = lockedWriter{p}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	for p.url == "" {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the program ended before it listened: %v\n%s", p.cmd.Wait(), p.output())
+		}
+		if u, ok := strings.CutPrefix(line, "cellar serves "); ok {
+			p.url = strings.TrimSuffix(strings.TrimSpace(u), "/")
+		}
+	}
+	go func() {
+		io.Copy(io.Discard, lines)
+		p.ended <- p.cmd.Wait()
+	}()
+	t.Cleanup(func() { p.kill() })
+	return p
+}
+
+type lockedWriter struct{ p *program }
+
+func (w lockedWriter) Write(b []byte) (int, error) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	return w.p.log.Write(b)
+}
+
+func (p *program) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// kill ends the program without warning and waits until it is gone.
+func (p *program) kill() {
+	if p.cmd.Process.Signal(syscall.SIGKILL) == nil {
+		p.ended <- <-p.ended
+	}
+}
+
+// stop asks the program to end, which it must do well.
+func (p *program) stop() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		if err != nil {
+			p.t.Errorf("the program ended with %v\n%s", err, p.output())
+		}
+	case <-time.After(60 * time.Second):
+		p.t.Fatalf("the program does not end\n%s", p.output())
+	}
+}
+
+// do sends a request by the admin; header holds names and values in turn.
+func (p *program) do(method, path string, body io.Reader, header ...string) (*http.Response, []byte, error) {
+	r, err := http.NewRequestWithContext(context.Background(), method, p.url+path, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.SetBasicAuth(adminUser, adminPassword)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	return res, text, err
+}
+
+// must is do with an expected status.
+func (p *program) must(status int, method, path string, body io.Reader, header ...string) []byte {
+	p.t.Helper()
+	res, text, err := p.do(method, path, body, header...)
+	if err != nil {
+		p.t.Fatalf("%s %s: %v\n%s", method, path, err, p.output())
+	}
+	if res.StatusCode != status {
+		p.t.Fatalf("%s %s = %s, want %d\n%s", method, path, res.Status, status, text)
+	}
+	return text
+}
+
+// check runs "cellar check" over a stopped server's data, which must be sound.
+func check(t *testing.T, dir string) {
+	t.Helper()
+	file, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(file, "check", "--data", dir).CombinedOutput(); err != nil {
+		t.Errorf("cellar check: %v\n%s", err, out)
+	}
+}
+
+// tool returns the path of a client program, or skips the test where there is
+// none.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	file, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("SKIPPED: %s is not installed", name)
+	}
+	return file
+}
