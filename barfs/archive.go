@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/flate"
@@ -122,6 +124,9 @@ func (a *Archive) index(files []*zip.File, l Limits) error {
 		if f.Flags&1 != 0 || f.Method != zip.Store && f.Method != zip.Deflate {
 			return refuse(CodeNotZip, "archive is not a ZIP archive")
 		}
+		if f.UncompressedSize64 > math.MaxInt64 || f.CompressedSize64 > math.MaxInt64 {
+			return refuse(CodeStructure, name)
+		}
 		if mode := f.Mode(); !mode.IsRegular() && !mode.IsDir() {
 			return refuse(CodeStructure, name)
 		}
@@ -177,24 +182,30 @@ func printable(name string) string {
 	return q[1 : len(q)-1]
 }
 
+// maxSegments is how many names a path in an archive may have: more than a tree
+// can hold.
+const maxSegments = 140
+
 // safeName reports whether the name can be written back unchanged below any
 // directory.
 func safeName(name string) bool {
 	plain := strings.TrimSuffix(name, "/")
-	if plain == "" || strings.ContainsAny(plain, "\\\x00") || len(plain) > 1 && plain[1] == ':' {
+	if plain == "" || strings.Count(plain, "/") >= maxSegments || strings.ContainsAny(plain, "\\\x00") || len(plain) > 1 && plain[1] == ':' {
 		return false
 	}
 	for seg := range strings.SplitSeq(plain, "/") {
-		if seg == "" || seg == "." || seg == ".." {
+		if !validName(seg) {
 			return false
-		}
-		for i := 0; i < len(seg); i++ {
-			if seg[i] < 0x20 || seg[i] == 0x7f {
-				return false
-			}
 		}
 	}
 	return true
+}
+
+// validName reports whether a resource can have that name: 1 to 255 bytes of
+// UTF-8 without control characters and what XML cannot hold, not "." or "..".
+func validName(s string) bool {
+	bad := func(r rune) bool { return unicode.IsControl(r) || r == 0xfffe || r == 0xffff }
+	return s != "" && s != "." && s != ".." && len(s) <= 255 && utf8.ValidString(s) && !strings.ContainsFunc(s, bad)
 }
 
 // unique refuses a second entry of the same name, also one that is the same
@@ -208,19 +219,26 @@ func (a *Archive) unique(name string) error {
 	return nil
 }
 
-// noFileAbove refuses a file that is also a directory, and drops what unique
-// remembered.
+// noFileAbove refuses a file that is also a directory, names compared in their
+// normal form, and drops what unique remembered.
 func (a *Archive) noFileAbove() error {
 	for key := range a.byName {
 		if key[0] == 0 {
 			delete(a.byName, key)
 		}
 	}
+	files, dirs := map[string]bool{}, map[string]bool{}
 	for _, e := range a.entries {
-		for dir := path.Dir(strings.TrimSuffix(e.Name, "/")); dir != "."; dir = path.Dir(dir) {
-			if up, ok := a.byName[dir]; ok && !up.IsDir() {
+		if !e.IsDir() {
+			files[norm.NFC.String(e.Name)] = true
+		}
+	}
+	for _, e := range a.entries {
+		for dir := path.Dir(norm.NFC.String(strings.TrimSuffix(e.Name, "/"))); dir != "." && !dirs[dir]; dir = path.Dir(dir) {
+			if files[dir] {
 				return refuse(CodeStructure, e.Name)
 			}
+			dirs[dir] = true
 		}
 	}
 	return nil

@@ -206,8 +206,9 @@ func (s *Schema) check() error {
 			}
 		}
 	}
+	done := map[string]bool{}
 	for _, t := range s.ComplexTypes {
-		if circular(t.Name, complexTypes, nil) {
+		if circular(t.Name, complexTypes, nil, done) {
 			return &Invalid{CauseParse}
 		}
 	}
@@ -221,20 +222,23 @@ func (s *Schema) check() error {
 	return nil
 }
 
-func circular(name string, types map[string]*Type, above []string) bool {
+// circular reports whether a complex type contains itself. done holds the types
+// known not to, so that each is looked at once.
+func circular(name string, types map[string]*Type, above []string, done map[string]bool) bool {
 	if slices.Contains(above, name) {
 		return true
 	}
 	t := types[name]
-	if t == nil {
+	if t == nil || done[name] {
 		return false
 	}
 	above = append(above, name)
 	for _, p := range t.Properties {
-		if circular(p.Type, types, above) {
+		if circular(p.Type, types, above, done) {
 			return true
 		}
 	}
+	done[name] = true
 	return false
 }
 

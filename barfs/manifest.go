@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/url"
 	"strconv"
 	"strings"
@@ -81,8 +82,15 @@ func (a *Archive) fields(e *Entry) (map[string]json.RawMessage, error) {
 		return nil, refuse(CodeNotZip, "archive is not a ZIP archive")
 	}
 	defer r.Close()
+	text, err := io.ReadAll(io.LimitReader(r, a.limits.Entry+1)) // headers lie
+	if err != nil {
+		return nil, refuse(CodeNotZip, "archive is not a ZIP archive")
+	}
+	if int64(len(text)) > a.limits.Entry {
+		return nil, a.tooLarge(e, int64(len(text)))
+	}
 	var fields map[string]json.RawMessage
-	if err := json.NewDecoder(r).Decode(&fields); err != nil {
+	if err := json.Unmarshal(text, &fields); err != nil {
 		return nil, err
 	}
 	for key, value := range fields {

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // Kind is what 90_rootprops.xml declares a resource to be.
@@ -163,7 +162,7 @@ func decodePath(p string) (string, error) {
 		if err != nil {
 			continue // a literal percent sign
 		}
-		if strings.Contains(d, "/") || !utf8.ValidString(d) {
+		if strings.Contains(d, "/") || !validName(d) {
 			return "", Invalidf("Resource name is invalid: %s", s)
 		}
 		segs[i] = d
@@ -176,6 +175,8 @@ var live = []string{
 	"creationdate", "getlastmodified", "resourcetype", "getcontentlength", "getetag", "displayname",
 	"getcontentlanguage", "lockdiscovery", "supportedlock", "getcontenttype", "acl",
 }
+
+var livePersonium = []string{"status", "progress", "cellstatus"}
 
 func (r *Resource) read(prop *xmltree.Element, first bool) error {
 	for _, p := range prop.Children {
@@ -194,9 +195,12 @@ func (r *Resource) read(prop *xmltree.Element, first bool) error {
 					return err
 				}
 			}
-			if slices.Contains(live, p.Name.Local) {
+			if slices.Contains(live, p.Name.Local) || strings.HasPrefix(p.Name.Local, "quota-") {
 				continue
 			}
+		}
+		if p.Name.Space == NamespacePersonium && slices.Contains(livePersonium, p.Name.Local) {
+			continue
 		}
 		r.Props = append(r.Props, Prop{Name: p.Name, Lang: p.Lang, Inner: p.Inner(), Attr: p.Attributes()})
 	}
@@ -311,9 +315,10 @@ func (a *Archive) fits(r *Resource, byPath map[string]*Resource) error {
 	if href != r.Href { // only the box itself may end in a slash
 		name = ""
 	}
-	// A name that only came as percent-encoding follows the rule for names that
-	// arrive over WebDAV.
-	if plain := !strings.Contains(r.Href, "%"); plain && !resourceName.MatchString(name) || name == "." || name == ".." || name == "" || len(name) > 255 {
+	// A name that came percent-encoded follows the rule for names that arrive over
+	// WebDAV (DECISIONS 31).
+	encoded := strings.Contains(href[strings.LastIndexByte(href, '/')+1:], "%")
+	if !validName(name) || !encoded && !resourceName.MatchString(name) {
 		return Invalidf("Resource name is invalid: %s", name)
 	}
 	return nil
@@ -323,5 +328,5 @@ func (a *Archive) fits(r *Resource, byPath map[string]*Resource) error {
 // type/subtype.
 func ValidContentType(s string) bool {
 	t, _, err := mime.ParseMediaType(s)
-	return err == nil && strings.Count(t, "/") == 1
+	return err == nil && strings.Count(t, "/") == 1 && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
 }

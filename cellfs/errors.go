@@ -42,8 +42,12 @@ var (
 	// cell root, OData contents) and not changed by file operations.
 	ErrReadOnly = errors.New("resource is read-only")
 
-	// ErrInstalling: the box is being installed (DECISIONS 15).
+	// ErrInstalling: the box is being installed (DECISIONS 15). It comes as an
+	// [*InstallingError].
 	ErrInstalling = errors.New("box is being installed")
+
+	// ErrNoSpace: the disk or database is full.
+	ErrNoSpace = errors.New("no space left")
 
 	// ErrSchemaTaken: a box of the cell has this schema already.
 	ErrSchemaTaken = errors.New("box schema is already registered")
@@ -51,6 +55,12 @@ var (
 	// ErrShortBody: fewer or more bytes arrived than were announced.
 	ErrShortBody = errors.New("body does not have the announced length")
 )
+
+// InstallingError is an [ErrInstalling] that says which box.
+type InstallingError struct{ Box string }
+
+func (e *InstallingError) Error() string        { return "box " + e.Box + " is being installed" }
+func (e *InstallingError) Is(target error) bool { return target == ErrInstalling }
 
 // missing is an absence that says of what; errors.Is and os.IsNotExist see
 // fs.ErrNotExist through it.

@@ -11,7 +11,7 @@ import (
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
 // AppendLine adds the event as a line of the log to buf (spec/event-log.md §2).
-// cellURL, ending in "/", stands where the event says [LocalCell].
+// cellURL, ending in "/", stands where object and info say [LocalCell].
 func (e *Event) AppendLine(buf []byte, cellURL string) []byte {
 	buf = e.Time.UTC().AppendFormat(buf, timeFormat)
 	buf = append(buf, ",[INFO ],"...)
@@ -28,13 +28,9 @@ func (e *Event) AppendLine(buf []byte, cellURL string) []byte {
 			buf = append(appendField(buf, optional), ',')
 		}
 	}
-	object := e.Object
-	if rest, ok := strings.CutPrefix(object, LocalCell); ok {
-		object = cellURL + rest
-	}
 	buf = append(appendField(buf, e.Type), ',')
-	buf = append(appendField(buf, object), ',')
-	return append(appendField(buf, e.Info), '\n')
+	buf = append(appendField(buf, strings.ReplaceAll(e.Object, LocalCell, cellURL)), ',')
+	return append(appendField(buf, strings.ReplaceAll(e.Info, LocalCell, cellURL)), '\n')
 }
 
 // appendField quotes as CSV does: quotes within are doubled.

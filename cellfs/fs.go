@@ -61,6 +61,16 @@ func New(c Config) *FS {
 // called once, before the FS is used.
 func (f *FS) SetGuard(guard func(cell, box int64) error) { f.guard = guard }
 
+// Guarded returns an [*InstallingError], or another error of the guard, for a
+// box that must not be touched now.
+func (f *FS) Guarded(box *Node) error {
+	err := f.guard(box.Cell, box.ID)
+	if err == ErrInstalling {
+		return &InstallingError{Box: box.Name}
+	}
+	return err
+}
+
 // View runs fn over one point in time, as [Meta].
 func (f *FS) View(ctx context.Context, fn func(Tx) error) error { return f.meta.View(ctx, fn) }
 
@@ -95,7 +105,7 @@ func (f *FS) Lookup(tx Tx, p Path) (Node, error) {
 	}
 	for i, name := range p.Segments() {
 		if i == 1 {
-			if err := f.guard(n.Cell, n.ID); err != nil {
+			if err := f.Guarded(&n); err != nil {
 				return Node{}, err
 			}
 		}
@@ -145,7 +155,7 @@ func (f *FS) locate(tx Tx, p Path) (place, error) {
 		return place{}, ErrNoParent
 	}
 	if p.Len() == 3 {
-		if err := f.guard(parent.Cell, parent.ID); err != nil {
+		if err := f.Guarded(&parent); err != nil {
 			return place{}, err
 		}
 	}
@@ -230,7 +240,7 @@ func (f *FS) Members(tx Tx, n Node, yield func(*Node) error) error {
 		}
 		return nil
 	case KindBox:
-		if err := f.guard(n.Cell, n.ID); err != nil {
+		if err := f.Guarded(&n); err != nil {
 			return err
 		}
 	}

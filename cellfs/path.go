@@ -3,6 +3,7 @@ package cellfs
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -53,13 +54,12 @@ func NewPath(segs ...string) (Path, error) {
 }
 
 // CheckName returns [ErrName] unless name is 1 to 255 bytes of valid UTF-8
-// without control characters and slashes, and not "." or ".." (DECISIONS 6).
+// without control characters and slashes, and not "." or ".." (DECISIONS 6). The
+// two code points that XML cannot hold are refused too: no listing could show
+// them.
 func CheckName(name string) error {
 	bad := len(name) == 0 || len(name) > MaxNameBytes || name == "." || name == ".." || !utf8.ValidString(name)
-	for i := 0; !bad && i < len(name); i++ {
-		bad = name[i] < 0x20 || name[i] == 0x7f || name[i] == '/'
-	}
-	if bad {
+	if bad || strings.ContainsFunc(name, func(r rune) bool { return r == '/' || unicode.IsControl(r) || r == 0xfffe || r == 0xffff }) {
 		return &NameError{Name: name}
 	}
 	return nil

@@ -22,7 +22,7 @@ func (f *FS) Patch(ctx context.Context, p Path, patches []PropPatch, check Check
 			return ErrReadOnly
 		}
 		if n.Kind == KindBox {
-			if err := f.guard(n.Cell, n.ID); err != nil {
+			if err := f.Guarded(&n); err != nil {
 				return err
 			}
 		}

@@ -157,13 +157,16 @@ func (f *FS) DeleteTx(tx Tx, p Path, check Check) error {
 		return asMissing(err)
 	}
 	if l.node == nil {
+		if p.Len() == 2 {
+			return ErrNoBox
+		}
 		return notThere(p)
 	}
 	if p.Len() == 2 {
 		if l.node.Name == MainBox {
 			return ErrReadOnly
 		}
-		if err := f.guard(l.node.Cell, l.node.ID); err != nil {
+		if err := f.Guarded(l.node); err != nil {
 			return err
 		}
 	}
@@ -208,7 +211,7 @@ func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 		return false, ErrReadOnly
 	}
 	if from.Kind == KindBox {
-		if err := f.guard(from.Cell, from.ID); err != nil {
+		if err := f.Guarded(&from); err != nil {
 			return false, err
 		}
 	}

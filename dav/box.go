@@ -81,8 +81,7 @@ func (q *request) getBox() error {
 		box["progress"] = strconv.FormatInt(j.Percent(), 10) + "%"
 	}
 	if installed && j.State == jobs.Failed {
-		// The cellURL of a cause depends on the form in which it is asked for.
-		text := strings.ReplaceAll(j.Message, "{cell}", q.target.cellURL)
+		text := strings.ReplaceAll(j.Message, cellfs.LocalCell, q.target.cellURL)
 		box["message"] = map[string]any{"code": j.Code, "message": map[string]string{"lang": "en", "value": text}}
 	}
 	return q.writeJSON(http.StatusOK, map[string]any{"box": box, "cell": q.cellJSON(cell.Name), "unit": q.unitJSON()})
@@ -98,8 +97,9 @@ func (q *request) wait() time.Duration {
 			name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
 			if strings.EqualFold(strings.TrimSpace(name), "wait") {
 				if n, err := strconv.Atoi(strings.Trim(strings.TrimSpace(value), `"`)); err == nil && n > 0 {
+					n = min(n, int(maxWait/time.Second))
 					q.w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(n))
-					return min(time.Duration(n)*time.Second, maxWait)
+					return time.Duration(n) * time.Second
 				}
 			}
 		}
@@ -116,7 +116,7 @@ func (q *request) mkcolBox() error {
 	if err != nil {
 		return err
 	}
-	if !body && contentType == "" {
+	if !body && !zip {
 		return q.emptyBox()
 	}
 	cell, err := q.cell()

@@ -3,6 +3,7 @@ package dav
 import (
 	"bytes"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -27,9 +28,15 @@ func (q *request) get() error {
 	h["X-Content-Type-Options"] = []string{"nosniff"}
 	h["Content-Security-Policy"] = []string{"sandbox; default-src 'none'"}
 	relaxETags(q.Header)
+	if v := q.Header.Get("Range"); v != "" && !byteRanges.MatchString(v) {
+		q.Header.Del("Range") // RFC 9110, 14.2: another unit, or none, is ignored
+	}
 	http.ServeContent(q.w, q.Request, "", n.Modified, content)
 	return nil
 }
+
+// byteRanges is a Range header that package http understands.
+var byteRanges = regexp.MustCompile(`^bytes=[0-9, -]*$`)
 
 // relaxETags quotes a bare entity tag: Personium's documents show it without
 // quotes (spec/cell-snapshot.md §5).

@@ -146,7 +146,7 @@ func (q *request) holds(tx cellfs.Tx, l ifList, p cellfs.Path, n *cellfs.Node) b
 // tagged is the path of a resource tag: a URL of this unit, or only its path.
 func (q *request) tagged(tag string) (cellfs.Path, bool) {
 	u, err := url.Parse(tag)
-	if err != nil || u.Host != "" && !q.sameUnit(u.Host) {
+	if err != nil || u.Host != "" && !q.sameUnit(u) {
 		return cellfs.Path{}, false
 	}
 	r := &http.Request{Host: q.Host, URL: u, TLS: q.TLS}

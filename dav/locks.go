@@ -23,10 +23,12 @@ type lock struct {
 	token    string // urn:uuid:…
 	root     cellfs.Path
 	shared   bool
-	infinite bool   // depth
-	owner    string // XML inside D:owner
-	timeout  time.Duration
-	expires  time.Time
+	infinite bool // depth
+
+	collection bool   // the root is one
+	owner      string // XML inside D:owner
+	timeout    time.Duration
+	expires    time.Time
 }
 
 // locks are the locks of a unit, in memory: a restart loses them.
@@ -149,11 +151,28 @@ func (l *locks) find(token string, p cellfs.Path) (found *lock) {
 	return found
 }
 
-// create adds k, or returns [errLocked] if another lock is in the way (RFC 4918,
+// create adds k, or returns an error if another lock is in the way (RFC 4918,
 // 6.1).
 func (l *locks) create(k *lock) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.clash(k); err != nil {
+		return err
+	}
+	key := lockKey(k.root)
+	l.byRoot[key] = append(l.byRoot[key], k)
+	return nil
+}
+
+// conflict returns the error that create would.
+func (l *locks) conflict(k *lock) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.clash(k)
+}
+
+// clash looks for a lock that k cannot stand beside. mu is held.
+func (l *locks) clash(k *lock) error {
 	clash := false
 	conflict := func(root []*lock) {
 		for _, other := range root {
@@ -167,8 +186,6 @@ func (l *locks) create(k *lock) error {
 	if clash {
 		return &coded{errLocked.code, errLocked.message, "no-conflicting-lock"}
 	}
-	key := lockKey(k.root)
-	l.byRoot[key] = append(l.byRoot[key], k)
 	return nil
 }
 
@@ -253,7 +270,7 @@ func (q *request) lock() error {
 	case d != "0":
 		return errDepth(d)
 	}
-	created, err := q.ensureMapped()
+	created, err := q.ensureMapped(k)
 	if err != nil {
 		return err
 	}
@@ -268,18 +285,31 @@ func (q *request) lock() error {
 	return q.writeLock(k, status)
 }
 
-// ensureMapped makes an empty file where LOCK finds nothing (RFC 4918, 9.10.4).
-func (q *request) ensureMapped() (created bool, err error) {
+// ensureMapped checks what k is to lock, and makes an empty file where there is
+// nothing (RFC 4918, 9.10.4).
+func (q *request) ensureMapped(k *lock) (created bool, err error) {
 	p := q.target.path
 	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) error {
 		n, err := q.h.fs.Lookup(tx, p)
-		if err == nil {
-			err = q.checkIf(tx, p, &n)
+		if err != nil {
+			return err
 		}
-		return err
+		if n.Kind == cellfs.KindBox {
+			if err := q.h.fs.Guarded(&n); err != nil {
+				return err
+			}
+		}
+		k.collection = n.IsCollection()
+		return q.checkIf(tx, p, &n)
 	})
 	if p.Len() < 3 || err == nil || !isNotExist(err) {
 		return false, err
+	}
+	if q.target.slash {
+		return false, errMethod // a collection's URL, as for PUT
+	}
+	if err := q.h.locks.conflict(k); err != nil {
+		return false, err // before anything is made
 	}
 	_, created, err = q.h.fs.Publish(q.Context(), p, cellfs.StageBytes(nil), cellfs.PutOptions{
 		ContentType: cellfs.TypeByName(p.Name()),
@@ -362,6 +392,15 @@ func (q *request) unlock() error {
 	if token == "" {
 		return codef("PR400-DV-0010", "Header %s is required.", "Lock-Token")
 	}
+	if q.target.kind == targetBox {
+		n, err := q.h.fs.Node(q.Context(), q.target.path)
+		if err == nil {
+			err = q.h.fs.Guarded(&n)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if !q.h.locks.remove(token, q.target.path) {
 		return &coded{"PR409-DV-0004", "Lock token does not match the request URL.", "lock-token-matches-request-uri"}
 	}
@@ -396,6 +435,6 @@ func (q *request) appendLock(b []byte, k *lock) []byte {
 	b = append(b, `<D:timeout>Second-`...)
 	b = strconv.AppendInt(b, int64(k.timeout/time.Second), 10)
 	b = append(b, `</D:timeout><D:locktoken><D:href>`+k.token+`</D:href></D:locktoken><D:lockroot><D:href>`...)
-	b = q.target.href(b, k.root, false)
+	b = q.target.href(b, k.root, k.collection)
 	return append(b, `</D:href></D:lockroot></D:activelock>`...)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +53,12 @@ func parsePropfind(root *xmltree.Element) (propRequest, error) {
 			fallthrough
 		case "include":
 			for _, prop := range c.Children {
-				p.names = append(p.names, prop.Name)
+				if !slices.Contains(p.names, prop.Name) {
+					p.names = append(p.names, prop.Name)
+				}
+				if len(p.names) > maxNames {
+					return p, errTooLarge
+				}
 			}
 		}
 	}
@@ -61,6 +67,14 @@ func parsePropfind(root *xmltree.Element) (propRequest, error) {
 	}
 	return p, nil
 }
+
+const (
+	// maxNames bounds the properties that one PROPFIND can ask for: each stands
+	// in every response.
+	maxNames = 1000
+	// maxListing bounds an answer, in bytes.
+	maxListing = 512 << 20
+)
 
 // depth of a PROPFIND; absent means infinity (DECISIONS 4).
 type depth int
@@ -119,6 +133,7 @@ type listing struct {
 	limited bool // left counts
 	rest    []xml.Name
 	roles   map[int64]string // URL of a role below {cell}__role/, by id
+	loaded  map[int64]bool   // cells whose roles are known
 }
 
 func (l *listing) run(tx cellfs.Tx, d depth) error {
@@ -147,6 +162,9 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth) error {
 	if err := l.response(p, n); err != nil {
 		return err
 	}
+	if len(l.buf) > maxListing {
+		return codef("PR507-DV-0001", "The listing is too large.")
+	}
 	if d == 0 || !n.IsCollection() {
 		return nil
 	}
@@ -154,9 +172,13 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth) error {
 	if d == 1 {
 		below = 0
 	}
-	return l.q.h.fs.Members(l.tx, *n, func(m *cellfs.Node) error {
+	err := l.q.h.fs.Members(l.tx, *n, func(m *cellfs.Node) error {
 		return l.tree(p.Join(m.Name), m, below)
 	})
+	if errors.Is(err, cellfs.ErrInstalling) && p.Len() > l.q.target.path.Len() {
+		return nil // a box in the making is shown without members, its status says why
+	}
+	return err
 }
 
 func (l *listing) response(p cellfs.Path, n *cellfs.Node) error {
@@ -496,7 +518,11 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 		box = p.Box()
 	}
 	l.buf = append(l.buf, `<D:acl xml:base="`...)
-	l.buf = appendText(l.buf, l.q.target.cellURL+"__role/"+box+"/")
+	cellURL := l.q.target.cellURL
+	if cellURL == "" { // a listing of the unit
+		cellURL = l.q.target.unitURL + url.PathEscape(p.Cell()) + "/"
+	}
+	l.buf = appendText(l.buf, cellURL+"__role/"+box+"/")
 	if n.ACL.RequireSchemaAuthz != "" {
 		l.buf = append(l.buf, `" p:requireSchemaAuthz="`+n.ACL.RequireSchemaAuthz...)
 	}
@@ -531,10 +557,13 @@ func (l *listing) ace(e cellfs.ACE, box string) {
 }
 
 func (l *listing) loadRoles(cell int64) error {
-	if l.roles != nil {
+	if l.loaded[cell] {
 		return nil
 	}
-	l.roles = map[int64]string{}
+	if l.roles == nil {
+		l.roles, l.loaded = map[int64]string{}, map[int64]bool{}
+	}
+	l.loaded[cell] = true
 	all, err := l.tx.Entities(cell, cellfs.SetRole)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"cellar/barfs"
 	"cellar/cellfs"
@@ -40,6 +41,7 @@ var (
 	errNoImpl    = codef("PR501-MC-0001", "Method not implemented.")
 	errLocked    = &coded{"PR423-DV-0001", "Resource is locked.", "lock-token-submitted"}
 	errInfinite  = &coded{"PR403-DV-0001", "Infinite depth is not supported.", "propfind-finite-depth"}
+	errNoSpace   = codef("PR507-SV-0001", "Insufficient storage.") // RFC 4918, 11.5
 	errBroken    = codef("PR400-CM-0006", "Request body broke off.")
 )
 
@@ -73,10 +75,15 @@ var statuses = []struct {
 	}},
 	{cellfs.ErrDestinationExists, say("PR412-DV-0002", `Overwrite header is "F" and the destination URL is already mapped to a resource.`)},
 	{cellfs.ErrPrecondition, sayErr(errETag)},
-	{cellfs.ErrInstalling, func(q *request, _ error) *coded { // DECISIONS 15
+	{cellfs.ErrInstalling, func(q *request, err error) *coded { // DECISIONS 15
+		var e *cellfs.InstallingError
+		errors.As(err, &e)
 		q.w.Header().Set("Retry-After", "1")
-		return codef("PR423-BI-0001", "Box [%s] is being installed.", q.target.path.Box())
+		return codef("PR423-BI-0001", "Box [%s] is being installed.", e.Box)
 	}},
+	{cellfs.ErrNoSpace, sayErr(errNoSpace)},
+	{syscall.ENOSPC, sayErr(errNoSpace)},
+	{syscall.EDQUOT, sayErr(errNoSpace)},
 	{fs.ErrExist, say("PR405-DV-0001", "Method not allowed. MKCOL can only be executed on a deleted/non-existent resource.")},
 	{fs.ErrNotExist, func(q *request, _ error) *coded {
 		return codef("PR404-DV-0001", "Resource not found. [%s].", q.target.url())
@@ -159,7 +166,11 @@ func (q *request) fail(err error) {
 
 func (q *request) errorBody(e *coded) (body []byte, contentType string) {
 	if e.element != "" && !strings.Contains(q.Header.Get("Accept"), "json") {
-		return []byte(xmlHeader + `<D:error xmlns:D="DAV:"><D:` + e.element + `/></D:error>`), "application/xml; charset=utf-8"
+		inside := "/>"
+		if e == errLocked { // RFC 4918, 16: the element holds the locked resource
+			inside = "><D:href>" + string(q.target.href(nil, q.target.path, q.target.slash)) + "</D:href></D:" + e.element + ">"
+		}
+		return []byte(xmlHeader + `<D:error xmlns:D="DAV:"><D:` + e.element + inside + `</D:error>`), xmlType
 	}
 	return errorJSON(e.code, e.message), "application/json"
 }

@@ -1,11 +1,14 @@
 package dav
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"cellar/barfs/xmltree"
@@ -56,10 +59,15 @@ func (q *request) put() error {
 // says nothing of use.
 func (q *request) contentType() string {
 	t := q.Header.Get("Content-Type")
-	if base, _, err := mime.ParseMediaType(t); err != nil || base == "application/octet-stream" || base == "application/x-www-form-urlencoded" {
+	base, _, err := mime.ParseMediaType(t)
+	valid := err == nil && isASCII(t)
+	if !valid || base == "application/octet-stream" || base == "application/x-www-form-urlencoded" {
 		if guess := cellfs.TypeByName(q.target.path.Name()); guess != "" {
 			return guess
 		}
+	}
+	if !valid { // what is stored here stands in listings and headers
+		return ""
 	}
 	return t
 }
@@ -76,10 +84,14 @@ func (q *request) created(created bool) error {
 
 // delete answers DELETE on a box and on what is below (DECISIONS 5).
 func (q *request) delete() error {
-	if d := q.Header.Get("Depth"); d != "" && !strings.EqualFold(d, "infinity") && q.target.slash {
-		return errDepth(d) // RFC 4918, 9.6.1
-	}
-	if err := q.h.fs.Delete(q.Context(), q.target.path, q.check(q.target.path, true)); err != nil {
+	check := q.check(q.target.path, true)
+	err := q.h.fs.Delete(q.Context(), q.target.path, func(tx cellfs.Tx, n *cellfs.Node) error {
+		if d := q.Header.Get("Depth"); d != "" && !strings.EqualFold(d, "infinity") && n.IsCollection() {
+			return errDepth(d) // RFC 4918, 9.6.1
+		}
+		return check(tx, n)
+	})
+	if err != nil {
 		return err
 	}
 	q.h.locks.forget(q.target.path)
@@ -171,12 +183,8 @@ func (q *request) copyMove() error {
 	}
 	move := q.Method == "MOVE"
 	o := cellfs.TransferOptions{}
-	switch v := q.Header.Get("Overwrite"); strings.ToUpper(v) { // RFC 4918, 10.6: absent means T
-	case "", "T":
-	case "F":
-		o.KeepExisting = true
-	default:
-		return codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "Overwrite", v)
+	if o.KeepExisting, err = q.keepExisting(); err != nil {
+		return err
 	}
 	switch v := q.Header.Get("Depth"); {
 	case v == "", strings.EqualFold(v, "infinity"):
@@ -212,6 +220,18 @@ func (q *request) copyMove() error {
 	return q.created(created)
 }
 
+// keepExisting reads the Overwrite header (RFC 4918, 10.6: absent means T).
+func (q *request) keepExisting() (bool, error) {
+	v := q.Header.Get("Overwrite")
+	switch strings.ToUpper(v) {
+	case "", "T":
+		return false, nil
+	case "F":
+		return true, nil
+	}
+	return false, codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "Overwrite", v)
+}
+
 // transferError says 403 where the resource, not the method, is the obstacle.
 func (q *request) transferError(err error, src, dst cellfs.Path) error {
 	switch {
@@ -219,15 +239,21 @@ func (q *request) transferError(err error, src, dst cellfs.Path) error {
 		return codef("PR403-DV-0007", "Prohibited to move box.") // DECISIONS 8
 	case errors.Is(err, cellfs.ErrReadOnly):
 		return codef("PR403-DV-0008", "Destination [%s] cannot be written.", dst)
-	case errors.Is(err, cellfs.ErrNoParent):
+	case errors.Is(err, cellfs.ErrNoParent), errors.Is(err, cellfs.ErrNoBox), errors.Is(err, cellfs.ErrNoCell):
+		// The source's box was there when the request came in (admit).
 		return codef("PR409-DV-0001", "intermediate collection [%s] should be created first.", dst.Parent())
 	}
 	return err
 }
 
-// copySpecial answers COPY of a file of __snapshot or __log into a box.
+// copySpecial answers COPY of a file of __snapshot or __log into a box. The
+// bytes are copied; DECISIONS 8 wants a reference, which a file cannot be yet.
 func (q *request) copySpecial() error {
 	dst, err := q.destination()
+	if err != nil {
+		return err
+	}
+	keep, err := q.keepExisting()
 	if err != nil {
 		return err
 	}
@@ -239,16 +265,27 @@ func (q *request) copySpecial() error {
 		return errMethod
 	}
 	defer content.Close()
-	keep := strings.EqualFold(q.Header.Get("Overwrite"), "F")
-	_, created, err := q.h.fs.Put(q.Context(), dst, content, cellfs.PutOptions{
-		ContentType: n.ContentType,
-		Check: func(_ cellfs.Tx, there *cellfs.Node) error {
-			if there != nil && keep {
-				return cellfs.ErrDestinationExists
-			}
-			return q.h.locks.allow(dst, false, there == nil, q.tokens())
-		},
-	})
+	var from io.Reader = content
+	if n.Kind == cellfs.KindLog {
+		text, _, err := q.h.fs.RenderLog(q.Context(), n.Cell, q.target.cellURL)
+		if err != nil {
+			return err
+		}
+		from = bytes.NewReader(text)
+	}
+	check := func(tx cellfs.Tx, there *cellfs.Node) error {
+		if there != nil && keep {
+			return cellfs.ErrDestinationExists
+		}
+		if err := q.checkIf(tx, q.target.path, &n); err != nil {
+			return err
+		}
+		return q.h.locks.allow(dst, false, there == nil, q.tokens())
+	}
+	if err := q.h.fs.PutAllowed(q.Context(), dst, check); err != nil {
+		return q.transferError(err, q.target.path, dst)
+	}
+	_, created, err := q.h.fs.Put(q.Context(), dst, from, cellfs.PutOptions{ContentType: n.ContentType, Check: check})
 	if err != nil {
 		return q.transferError(err, q.target.path, dst)
 	}
@@ -273,7 +310,7 @@ func (q *request) destination() (cellfs.Path, error) {
 	}
 	host := q.Host
 	if u.Host != "" {
-		if !q.sameUnit(u.Host) {
+		if !q.sameUnit(u) {
 			return cellfs.Path{}, codef("PR502-DV-0001", "Destination [%s] is on another server.", printable(v))
 		}
 		host = u.Host
@@ -285,15 +322,35 @@ func (q *request) destination() (cellfs.Path, error) {
 	return t.path, err
 }
 
-// sameUnit reports whether the authority of a URL is this unit: the one the
-// request came to, or the unit's own, in either form.
-func (q *request) sameUnit(host string) bool {
-	name := func(h string) string {
-		u := url.URL{Host: strings.ToLower(h)}
-		return u.Hostname()
+// sameUnit reports whether a URL is of this unit: of the host the request came
+// to, of the unit's own or a cell's, or of the address that took the connection,
+// on the same port. Behind a proxy the standard ports stand for each other.
+func (q *request) sameUnit(u *url.URL) bool {
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return false
 	}
-	n := name(host)
-	return n == name(q.Host) || n == q.h.unitHost || strings.HasSuffix(n, "."+q.h.unitHost) || strings.HasSuffix(name(q.Host), "."+n)
+	here := url.URL{Host: q.Host}
+	n := strings.ToLower(u.Hostname())
+	known := n == strings.ToLower(here.Hostname()) || n == q.h.unitHost
+	if cell, ok := strings.CutSuffix(n, "."+q.h.unitHost); ok && !strings.Contains(cell, ".") {
+		known = true
+	}
+	if local, ok := q.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok && n == local.IP.String() {
+		known = true
+	}
+	ports := []string{plainPort(here.Port())}
+	if q.h.cfg.UnitURL != nil {
+		ports = append(ports, plainPort(q.h.cfg.UnitURL.Port()))
+	}
+	return known && slices.Contains(ports, plainPort(u.Port()))
+}
+
+// plainPort makes the standard ports one.
+func plainPort(p string) string {
+	if p == "80" || p == "443" {
+		return ""
+	}
+	return p
 }
 
 // maxXML bounds an XML body, in bytes (DESIGN.md §5).

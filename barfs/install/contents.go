@@ -12,6 +12,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"cellar/barfs"
 )
@@ -322,6 +323,9 @@ func (r *run) entity(x item, entityType string) error {
 	if err != nil {
 		return err
 	}
+	if err := o.schema.CheckEntity(entityType, doc); err != nil {
+		return err
+	}
 	key := entityType + "\x00" + id
 	if o.ids[key] {
 		return &barfs.Invalid{Cause: barfs.CauseExists}
@@ -363,7 +367,7 @@ func document(text []byte, entry string) (id string, doc []byte, err error) {
 func DocumentName(id string) string {
 	const room = 255 - len(".json")
 	name := id
-	if strings.ContainsAny(id, "/%") || strings.ContainsFunc(id, func(c rune) bool { return c < 0x20 || c == 0x7f }) {
+	if strings.ContainsAny(id, "/%") || strings.ContainsFunc(id, func(c rune) bool { return unicode.IsControl(c) || c == 0xfffe || c == 0xffff }) {
 		name = url.PathEscape(id)
 	}
 	if len(name) > room {

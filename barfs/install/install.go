@@ -71,7 +71,8 @@ type Step struct {
 	File       *File
 	DataLink   *DataLink
 
-	on string // object of the event if the step fails
+	on   string // object of the event if the step fails
+	done int64  // entries reached when it was planned
 }
 
 // Event is a line of the log.
@@ -220,7 +221,7 @@ func (r *run) emit(s Step, size int64) error {
 		return nil
 	}
 	r.emitted++
-	s.on = r.entry
+	s.on, s.done = r.entry, r.done
 	r.batch = append(r.batch, s)
 	r.bytes += size
 	if len(r.batch) >= batchSteps || r.bytes >= batchBytes {
@@ -271,6 +272,7 @@ func (r *run) flush() error {
 		if aerr := r.apply(before, r.emitted-int64(len(steps)-len(before))); aerr != nil {
 			return aerr
 		}
+		r.done = steps[failed.Index].done
 		err = &stepFailed{steps[failed.Index].on, failed.Err}
 	}
 	clear(r.batch)

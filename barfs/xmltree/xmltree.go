@@ -13,12 +13,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 )
 
-// MaxDepth is how deeply elements may be nested.
-const MaxDepth = 64
+const (
+	// MaxDepth is how deeply elements may be nested.
+	MaxDepth = 64
+	// MaxElements is how many elements a document may have: the tree takes some
+	// hundred bytes for each.
+	MaxElements = 500_000
+)
 
 // Namespace of the attributes xml:lang and xml:base.
 const Namespace = "http://www.w3.org/XML/1998/namespace"
@@ -41,70 +47,177 @@ type document struct{ tokens []xml.Token }
 func (e *Element) inside() []xml.Token { return e.doc.tokens[e.start:e.end] }
 
 // Parse reads a whole document. Every error means that the text is not what it
-// should be.
+// should be. Besides what encoding/xml checks, names must be those of Namespaces
+// in XML 1.0: encoding/xml lets pass prefixes that nothing declares, names such
+// as ":a", and attributes that are the same once their prefixes are resolved.
+// Written back, such a document would spoil the one it stands in.
 func Parse(text []byte) (*Element, error) {
-	d := xml.NewDecoder(bytes.NewReader(text))
-	doc := &document{}
-	var stack []*Element
-	var root *Element
+	p := &parser{d: xml.NewDecoder(bytes.NewReader(text)), doc: &document{}}
 	for {
-		raw := d.InputOffset()
-		t, err := d.Token()
+		t, err := p.d.RawToken()
 		if err == io.EOF {
-			if root == nil {
-				return nil, errors.New("no XML element")
-			}
-			return root, nil
+			break
+		}
+		if err == nil {
+			err = p.token(t)
 		}
 		if err != nil {
 			return nil, err
 		}
-		doc.tokens = append(doc.tokens, xml.CopyToken(t))
-		switch t := t.(type) {
-		case xml.StartElement:
-			e := &Element{Name: t.Name, Attrs: slices.Clone(t.Attr), QName: rawName(text[raw:]), doc: doc, start: len(doc.tokens)}
-			if err := checkAttrs(t.Attr); err != nil {
-				return nil, err
-			}
-			if len(stack) > 0 {
-				up := stack[len(stack)-1]
-				e.Lang = up.Lang
-				up.Children = append(up.Children, e)
-			} else {
-				root = e
-			}
-			if l, ok := e.Attr(Namespace, "lang"); ok {
-				e.Lang = l
-			}
-			if stack = append(stack, e); len(stack) > MaxDepth {
-				return nil, fmt.Errorf("XML is nested deeper than %d", MaxDepth)
-			}
-		case xml.EndElement:
-			stack[len(stack)-1].end = len(doc.tokens) - 1 // without its own end
-			stack = stack[:len(stack)-1]
-		case xml.Directive:
-			return nil, errors.New("XML directives are not allowed")
-		}
 	}
+	if p.root == nil || len(p.stack) > 0 {
+		return nil, errors.New("XML document is not complete")
+	}
+	return p.root, nil
 }
 
-// checkAttrs refuses xmlns:p="", which takes a prefix away that was never there
-// (Namespaces in XML 1.0, 2.2) and which encoding/xml lets pass.
-func checkAttrs(attrs []xml.Attr) error {
-	for _, a := range attrs {
-		if a.Name.Space == "xmlns" && a.Value == "" {
-			return fmt.Errorf("prefix %q is bound to no namespace", a.Name.Local)
+type parser struct {
+	d        *xml.Decoder
+	doc      *document
+	root     *Element
+	stack    []*Element
+	scopes   []map[string]string // namespaces by prefix, those of the whole path in the last
+	elements int
+}
+
+func (p *parser) token(t xml.Token) error {
+	switch t := t.(type) {
+	case xml.StartElement:
+		return p.start(t)
+	case xml.EndElement:
+		return p.end(t)
+	case xml.CharData:
+		if len(p.stack) > 0 {
+			p.doc.tokens = append(p.doc.tokens, t.Copy())
+		} else if len(bytes.Trim(t, " \t\r\n\ufeff")) > 0 {
+			return errors.New("text outside the root element")
 		}
+	case xml.Directive:
+		return errors.New("XML directives are not allowed")
 	}
 	return nil
 }
 
-func rawName(text []byte) string {
-	text = bytes.TrimPrefix(text, []byte("<"))
-	if i := bytes.IndexAny(text, " \t\r\n/>"); i >= 0 {
-		text = text[:i]
+func (p *parser) start(t xml.StartElement) error {
+	if p.elements++; p.elements > MaxElements {
+		return fmt.Errorf("XML has more than %d elements", MaxElements)
 	}
-	return string(text)
+	if len(p.stack) == MaxDepth {
+		return fmt.Errorf("XML is nested deeper than %d", MaxDepth)
+	}
+	if len(p.stack) == 0 && p.root != nil {
+		return errors.New("XML has two root elements")
+	}
+	scope, err := p.scope(t.Attr)
+	if err != nil {
+		return err
+	}
+	e := &Element{QName: t.Name.Local, doc: p.doc}
+	if t.Name.Space != "" {
+		e.QName = t.Name.Space + ":" + t.Name.Local
+	}
+	if e.Name, err = resolve(t.Name, scope, scope[""]); err != nil {
+		return err
+	}
+	if e.Name.Space == Namespace {
+		return fmt.Errorf("element %s is reserved", e.QName)
+	}
+	if e.Attrs, err = resolveAttrs(t.Attr, scope); err != nil {
+		return err
+	}
+	p.push(e, scope)
+	return nil
+}
+
+func (p *parser) push(e *Element, scope map[string]string) {
+	if len(p.stack) > 0 {
+		up := p.stack[len(p.stack)-1]
+		e.Lang = up.Lang
+		up.Children = append(up.Children, e)
+	} else {
+		p.root = e
+	}
+	if l, ok := e.Attr(Namespace, "lang"); ok {
+		e.Lang = l
+	}
+	p.doc.tokens = append(p.doc.tokens, xml.StartElement{Name: e.Name, Attr: e.Attrs})
+	e.start = len(p.doc.tokens)
+	p.stack, p.scopes = append(p.stack, e), append(p.scopes, scope)
+}
+
+func (p *parser) end(t xml.EndElement) error {
+	qname := t.Name.Local
+	if t.Name.Space != "" {
+		qname = t.Name.Space + ":" + t.Name.Local
+	}
+	if len(p.stack) == 0 || p.stack[len(p.stack)-1].QName != qname {
+		return fmt.Errorf("</%s> closes nothing", qname)
+	}
+	e := p.stack[len(p.stack)-1]
+	e.end = len(p.doc.tokens)
+	p.doc.tokens = append(p.doc.tokens, xml.EndElement{Name: e.Name})
+	p.stack, p.scopes = p.stack[:len(p.stack)-1], p.scopes[:len(p.scopes)-1]
+	return nil
+}
+
+// scope is what prefixes mean inside an element with these attributes.
+func (p *parser) scope(attrs []xml.Attr) (map[string]string, error) {
+	outer := map[string]string{"": "", "xml": Namespace}
+	if len(p.scopes) > 0 {
+		outer = p.scopes[len(p.scopes)-1]
+	}
+	inner, copied := outer, false
+	for _, a := range attrs {
+		prefix, declares := a.Name.Local, a.Name.Space == "xmlns"
+		if a.Name.Space == "" && a.Name.Local == "xmlns" {
+			prefix, declares = "", true
+		}
+		if !declares {
+			continue
+		}
+		// xmlns:p="" takes a prefix away that was never there (2.2).
+		if prefix != "" && a.Value == "" || prefix == "xmlns" || (prefix == "xml") != (a.Value == Namespace) {
+			return nil, fmt.Errorf("prefix %q cannot be bound to %q", prefix, a.Value)
+		}
+		if !copied {
+			inner, copied = maps.Clone(outer), true
+		}
+		inner[prefix] = a.Value
+	}
+	return inner, nil
+}
+
+// resolve gives a name as written its namespace; standard is that of a name
+// without prefix.
+func resolve(n xml.Name, scope map[string]string, standard string) (xml.Name, error) {
+	if n.Local == "" || strings.Contains(n.Local, ":") {
+		return n, fmt.Errorf("%q is not a name", n.Local)
+	}
+	if n.Space == "" {
+		return xml.Name{Space: standard, Local: n.Local}, nil
+	}
+	space, ok := scope[n.Space]
+	if !ok {
+		return n, fmt.Errorf("prefix %q is not declared", n.Space)
+	}
+	return xml.Name{Space: space, Local: n.Local}, nil
+}
+
+// resolveAttrs leaves the declarations out.
+func resolveAttrs(attrs []xml.Attr, scope map[string]string) (out []xml.Attr, err error) {
+	for _, a := range attrs {
+		if a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns" {
+			continue
+		}
+		if a.Name, err = resolve(a.Name, scope, ""); err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(out, func(x xml.Attr) bool { return x.Name == a.Name }) {
+			return nil, fmt.Errorf("attribute %q appears twice", a.Name.Local)
+		}
+		out = append(out, a)
+	}
+	return out, nil
 }
 
 // All returns the child elements of that name.
@@ -120,7 +233,7 @@ func (e *Element) All(space, local string) (found []*Element) {
 // Attr returns the value of an attribute, and whether it is there.
 func (e *Element) Attr(space, local string) (string, bool) {
 	for _, a := range e.Attrs {
-		if a.Name.Local == local && (a.Name.Space == space || space == Namespace && a.Name.Space == "xml") {
+		if a.Name.Local == local && a.Name.Space == space {
 			return a.Value, true
 		}
 	}
@@ -146,7 +259,7 @@ func (e *Element) Inner() string {
 		case xml.CharData:
 			xml.EscapeText(&b, t)
 		case xml.StartElement:
-			b.WriteString("<" + t.Name.Local + namespace(t.Name.Space) + attributes(t.Attr) + ">")
+			b.WriteString("<" + t.Name.Local + namespace(t.Name.Space) + attributes(t.Attr) + lang(t.Attr) + ">")
 		case xml.EndElement:
 			b.WriteString("</" + t.Name.Local + ">")
 		}
@@ -166,20 +279,14 @@ func namespace(space string) string {
 	return b.String()
 }
 
-// attributes writes all but the namespace declarations, which are written
-// afresh where they are needed.
+// attributes writes all but xml:lang, which the writer of the element adds.
 func attributes(attrs []xml.Attr) string {
 	var b strings.Builder
 	for i, a := range attrs {
 		name := a.Name.Local
 		switch a.Name.Space {
-		case "xmlns":
-			continue
 		case "":
-			if name == "xmlns" {
-				continue
-			}
-		case "xml", Namespace:
+		case Namespace:
 			if name == "lang" {
 				continue
 			}
@@ -194,4 +301,16 @@ func attributes(attrs []xml.Attr) string {
 		b.WriteString(`"`)
 	}
 	return b.String()
+}
+
+// lang writes xml:lang of an inner element.
+func lang(attrs []xml.Attr) string {
+	for _, a := range attrs {
+		if a.Name == (xml.Name{Space: Namespace, Local: "lang"}) {
+			var b strings.Builder
+			xml.EscapeText(&b, []byte(a.Value))
+			return ` xml:lang="` + b.String() + `"`
+		}
+	}
+	return ""
 }

@@ -9,6 +9,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"cellar/cellfs"
 )
 
 // conn is one database connection with its prepared statements. One goroutine
@@ -94,6 +96,9 @@ func translate(err error) error {
 		return fs.ErrNotExist
 	}
 	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code() == sqlite3.SQLITE_FULL {
+		return fmt.Errorf("%w: %w", cellfs.ErrNoSpace, err)
+	}
 	if errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY) {
 		return fmt.Errorf("%w: %w", fs.ErrExist, err)
 	}

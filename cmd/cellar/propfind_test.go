@@ -23,9 +23,9 @@ func propfindAll(t *testing.T, p *program, box string) map[string]map[string]str
 			Name string `xml:"name,attr"`
 			Src  string `xml:"src,attr"`
 		} `xml:"path"`
-		Text    string `xml:",chardata"`
-		Inner   string `xml:",innerxml"`
-		ACEs    []struct {
+		Text  string `xml:",chardata"`
+		Inner string `xml:",innerxml"`
+		ACEs  []struct {
 			Href       string    `xml:"principal>href"`
 			All        *struct{} `xml:"principal>all"`
 			Privileges []struct {

@@ -34,8 +34,10 @@ const (
 	idleTime = 2 * time.Minute
 	// maxHeader bounds the headers of a request, in bytes.
 	maxHeader = 64 << 10
-	// sweepEvery is how often unnamed contents are looked for.
+	// sweepEvery is how often unnamed contents are looked for, strayEvery how often
+	// files that no row ever named: refused uploads, and what a crash left.
 	sweepEvery = 15 * time.Minute
+	strayEvery = 4 * sweepEvery
 )
 
 func serveFlags() []cli.Flag {
@@ -288,22 +290,22 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-// sweep frees contents that nothing names, at the start also what a crash left.
+// sweep frees contents that nothing names.
 func (s *server) sweep(ctx context.Context) {
-	if n, err := s.unit.fs.SweepStrays(ctx, cellfs.SweepGrace); err != nil && ctx.Err() == nil {
-		s.log.Error("sweep stray files", "err", err)
-	} else if n.Strays > 0 {
-		s.log.Info("swept stray files", "files", n.Strays, "bytes", n.Bytes)
-	}
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
-	for {
-		n, err := s.unit.fs.Sweep(ctx, cellfs.SweepGrace)
+	for n := 0; ; n++ {
+		swept, err := s.unit.fs.Sweep(ctx, cellfs.SweepGrace)
+		if n%int(strayEvery/sweepEvery) == 0 && err == nil {
+			var strays cellfs.Swept
+			strays, err = s.unit.fs.SweepStrays(ctx, cellfs.SweepGrace)
+			swept.Strays, swept.Bytes = strays.Strays, swept.Bytes+strays.Bytes
+		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("sweep", "err", err)
 		}
-		if n.Contents > 0 {
-			s.log.Info("swept", "contents", n.Contents, "bytes", n.Bytes)
+		if swept.Contents+swept.Strays > 0 {
+			s.log.Info("swept", "contents", swept.Contents, "strays", swept.Strays, "bytes", swept.Bytes)
 		}
 		select {
 		case <-tick.C:

@@ -254,7 +254,7 @@ func (a *applier) role(href string) (int64, error) {
 	if box != cellfs.MainBox {
 		n, err := a.tx.Child(a.cell.Root, box)
 		if err != nil {
-			return 0, missing(err, "Box not found url:[{cell}__role/"+box+"/].")
+			return 0, missing(err, "Box not found url:["+cellfs.LocalCell+"__role/"+a.job.Name+"/].")
 		}
 		boxID = n.ID
 	}
