@@ -54,6 +54,10 @@ func (f *FS) Cells(ctx context.Context) (cells []Cell, err error) {
 
 // DeleteCell removes a cell with everything in it, its snapshots and its log.
 func (f *FS) DeleteCell(ctx context.Context, name string, check Check) error {
+	held, err := f.heldByCell(ctx, name)
+	if err != nil {
+		return err
+	}
 	return f.meta.Update(ctx, func(tx Tx) error {
 		c, err := tx.Cell(name)
 		if err != nil {
@@ -66,8 +70,27 @@ func (f *FS) DeleteCell(ctx context.Context, name string, check Check) error {
 		if err := check.run(tx, &root); err != nil {
 			return err
 		}
+		if err := tx.AddOrphans(held, f.now()); err != nil {
+			return err
+		}
 		return tx.DeleteCell(c.ID, f.now())
 	})
+}
+
+func (f *FS) heldByCell(ctx context.Context, name string) ([]int64, error) {
+	var all []Snapshot
+	err := f.meta.View(ctx, func(tx Tx) error {
+		c, err := tx.Cell(name)
+		if err != nil {
+			return orMissing(err, ErrNoCell)
+		}
+		all, err = tx.Snapshots(c.ID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f.heldBy(ctx, all)
 }
 
 func errExist(p Path) error { return &fs.PathError{Op: "mkcol", Path: p.String(), Err: fs.ErrExist} }

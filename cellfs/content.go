@@ -32,10 +32,10 @@ func (f *FS) Stage(ctx context.Context, r io.Reader) (Staged, error) {
 	for n < len(buf) {
 		m, err := r.Read(buf[n:])
 		n += m
-		if err == io.EOF {
+		if err == io.EOF && n <= MaxInline {
 			return StageBytes(bytes.Clone(buf[:n])), nil
 		}
-		if err != nil {
+		if err != nil && err != io.EOF {
 			return Staged{}, err
 		}
 	}
@@ -104,14 +104,20 @@ func (f *FS) OpenAt(ctx context.Context, p Path) (n Node, c Content, err error) 
 }
 
 // OpenBlob opens a content by its id; 0 is the empty content.
-func (f *FS) OpenBlob(ctx context.Context, id int64) (Content, error) {
+func (f *FS) OpenBlob(ctx context.Context, id int64) (c Content, err error) {
+	err = f.meta.View(ctx, func(tx Tx) error {
+		c, err = f.OpenTx(ctx, tx, id)
+		return err
+	})
+	return c, err
+}
+
+// OpenTx is [FS.OpenBlob] inside a transaction.
+func (f *FS) OpenTx(ctx context.Context, tx Tx, id int64) (Content, error) {
 	var b Blob
 	if id != 0 {
-		err := f.meta.View(ctx, func(tx Tx) (err error) {
-			b, err = tx.Blob(id)
-			return err
-		})
-		if err != nil {
+		var err error
+		if b, err = tx.Blob(id); err != nil {
 			return nil, err
 		}
 	}

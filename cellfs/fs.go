@@ -276,6 +276,10 @@ type holds struct {
 	since map[int]time.Time
 }
 
+// holdMargin dates a hold back: a transaction that lets go of a content takes
+// the time before it commits.
+const holdMargin = time.Minute
+
 // Hold keeps everything that was referenced at the call from being swept until
 // release is called.
 func (f *FS) Hold() (release func()) {
@@ -287,7 +291,7 @@ func (f *FS) Hold() (release func()) {
 	}
 	id := h.next
 	h.next++
-	h.since[id] = f.now()
+	h.since[id] = f.now().Add(-holdMargin)
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()

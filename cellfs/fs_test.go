@@ -18,7 +18,7 @@ import (
 func openReal(t *testing.T) (cellfs.Meta, cellfs.Blobs) {
 	t.Helper()
 	dir := t.TempDir()
-	b, err := blob.Open(filepath.Join(dir, "blobs"), true)
+	b, err := blob.Open(filepath.Join(dir, "blobs"))
 	if err != nil {
 		t.Fatal(err)
 	}

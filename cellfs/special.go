@@ -102,25 +102,60 @@ func snapshotNode(s Snapshot) Node {
 // IsZipName tells the name of a finished snapshot from that of a failed one.
 func IsZipName(name string) bool { return len(name) > 4 && name[len(name)-4:] == ".zip" }
 
-// DeleteSnapshot removes a file of a cell's snapshot area; what only it held
-// becomes an orphan. check, if not nil, sees the file before.
+// DeleteSnapshot removes a file of a cell's snapshot area. What only it held
+// goes when the sweeper's grace time is over, so that a download that runs now
+// can end. check, if not nil, sees the file before.
 func (f *FS) DeleteSnapshot(ctx context.Context, cell, name string, check func(*Node) error) error {
 	now := f.now()
-	var gone Snapshot
-	err := f.meta.Update(ctx, func(tx Tx) error {
+	var s Snapshot
+	err := f.meta.View(ctx, func(tx Tx) error {
 		c, err := tx.Cell(cell)
 		if err != nil {
 			return orMissing(err, ErrNoCell)
 		}
-		if gone, err = tx.Snapshot(c.ID, name); err != nil {
-			return orMissing(err, fs.ErrNotExist)
+		s, err = tx.Snapshot(c.ID, name)
+		return orMissing(err, fs.ErrNotExist)
+	})
+	if err != nil {
+		return err
+	}
+	held, err := f.heldBy(ctx, []Snapshot{s})
+	if err != nil {
+		return err
+	}
+	return f.meta.Update(ctx, func(tx Tx) error {
+		if again, err := tx.Snapshot(s.Cell, name); err != nil || again.ID != s.ID {
+			return errors.Join(fs.ErrNotExist, err)
 		}
-		if n := snapshotNode(gone); check != nil {
+		if n := snapshotNode(s); check != nil {
 			if err := check(&n); err != nil {
 				return err
 			}
 		}
-		return tx.DeleteSnapshot(gone.ID, now)
+		if err := tx.AddOrphans(held, now); err != nil {
+			return err
+		}
+		return tx.DeleteSnapshot(s.ID, now)
 	})
-	return err
+}
+
+// heldBy lists the contents that the given snapshots refer to. An index that
+// cannot be read holds nothing that could be saved.
+func (f *FS) heldBy(ctx context.Context, all []Snapshot) (ids []int64, err error) {
+	for _, s := range all {
+		if !IsZipName(s.Name) {
+			continue
+		}
+		err := f.zip.Blobs(ctx, f, s, func(id int64) error {
+			ids = append(ids, id)
+			return nil
+		})
+		if err != nil && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			f.log.Error("references of a snapshot", "snapshot", s.Name, "err", err)
+		}
+	}
+	return ids, nil
 }

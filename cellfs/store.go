@@ -77,10 +77,12 @@ type NodeTx interface {
 	// SetNode replaces the row of old by n, which has the same id; parent and
 	// name may change. A content that n no longer names becomes an orphan.
 	SetNode(old *Node, n *Node, now time.Time) error
-	// SetCellOf moves a whole subtree to another cell.
+	// SetCellOf moves a whole subtree to another cell. ACLs, which name roles of
+	// the cell, do not go along.
 	SetCellOf(root, cell int64) error
 	// CopyTree copies what lies below src to below dst, a collection that was
-	// just added. Copies get version and time as given.
+	// just added. Copies get version and time as given; ACLs stay behind if the
+	// cell is another.
 	CopyTree(src int64, dst *Node, version int64, now time.Time) error
 	// DeleteTree removes the node and all below it; contents become orphans.
 	// With a box go its control objects and its jobs.

@@ -93,7 +93,8 @@ func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) 
 		return Node{}, false, err
 	}
 	if l.node == nil {
-		return n, true, tx.AddNode(&n)
+		err = tx.AddNode(&n) // fills in the id
+		return n, true, err
 	}
 	return n, false, tx.SetNode(l.node, &n, now)
 }
@@ -141,7 +142,8 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 	now := f.now()
 	from.Cell, from.Parent, from.Name = l.parent.Cell, l.parent.ID, l.name
 	from.Version, from.Created, from.Modified = gen, now, now
-	return from, tx.AddNode(&from)
+	err = tx.AddNode(&from) // fills in the id
+	return from, err
 }
 
 // Delete removes the resource and all below it. A main box returns
@@ -233,6 +235,9 @@ func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	n.Created, n.Modified = now, now
 	if n.Kind == KindBox {
 		n.Kind = KindCollection
+	}
+	if n.Cell != from.Cell {
+		n.ACL = nil // its roles are those of the other cell
 	}
 	if err := f.clear(tx, to, now); err != nil {
 		return false, err

@@ -75,7 +75,7 @@ func TestOverrides(t *testing.T) {
 		t.Errorf("%d responses, want 1: X-Override beats the header", n)
 	}
 	s.Request("GET", "/cell1/box/f").WithHeader("X-HTTP-Method-Override", "DELETE").Expect().Status(http.StatusOK)
-	davtest.Error(s.Request("PUT", "/cell1/none").WithHeader("X-HTTP-Method-Override", "MKCOL").Expect(), "PR405-MC-0001")
+	davtest.Error(s.Request("PUT", "/cell1/none").WithHeader("X-HTTP-Method-Override", "MKCOL").Expect(), "PR404-DV-0002")
 }
 
 func TestCredentials(t *testing.T) {

@@ -121,8 +121,8 @@ func (q *request) serve() error {
 
 // admit refuses in the order of spec/http-conventions.md §7: what does not
 // exist, what the method cannot do, what an export forbids, and only then who
-// may not. A caller with all privileges skips the look-ups, because the handler
-// makes them anyway.
+// may not. For the most frequent methods a caller with all privileges skips the
+// look-ups, because the handler makes them anyway.
 func (q *request) admit(route route) error {
 	mainBox := q.Method == "MKCOL" && q.target.kind == targetBox && q.target.path.Box() == cellfs.MainBox
 	switch q.Method {

@@ -112,10 +112,14 @@ func (q *request) deleteCell() error {
 	if err != nil {
 		return err
 	}
-	if q.h.ops.Busy(cell.ID) {
-		return codef("PR409-MC-0001", "Cell to be processed is being accessed by other requests.")
-	}
-	if err := q.h.fs.DeleteCell(q.Context(), cell.Name, q.check(q.target.path, true)); err != nil {
+	check := q.check(q.target.path, true)
+	err = q.h.fs.DeleteCell(q.Context(), cell.Name, func(tx cellfs.Tx, n *cellfs.Node) error {
+		if q.h.ops.Busy(n.Cell) {
+			return codef("PR409-MC-0001", "Cell to be processed is being accessed by other requests.")
+		}
+		return check(tx, n)
+	})
+	if err != nil {
 		return err
 	}
 	q.h.locks.forget(q.target.path)

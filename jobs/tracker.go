@@ -28,6 +28,8 @@ type Outcome[Tx any] struct {
 	Code    string
 	Message string
 	With    func(Tx, *Job) error
+	// Done, if not nil, is called once the transition was made or given up.
+	Done func()
 }
 
 // Work does a job. It returns early when ctx is done, which means that the
@@ -343,16 +345,26 @@ func (t *Tracker[Tx]) do(ctx context.Context, id int64) error {
 	j, p := raw.(*record).Job, &Progress{}
 	p.Set(j.Done, j.Total)
 	if err := t.change(ctx, &j, p, Running, nil); err != nil {
+		if ctx.Err() == nil { // what waits for the job goes on; a restart runs it again
+			j.State, j.Ended, j.Message = Failed, t.cfg.Now(), "internal error"
+			t.put(j, p)
+		}
 		return err
 	}
 	out := t.work(ctx, j, p)
 	if ctx.Err() != nil && out.Err != nil {
+		if out.Done != nil {
+			out.Done()
+		}
 		return nil // interrupted: the ledger says running, a restart resumes
 	}
 	p.into(&j)
 	state := Succeeded
 	if out.Err != nil {
 		state, j.Code, j.Message = Failed, out.Code, out.Message
+	}
+	if out.Done != nil {
+		defer out.Done()
 	}
 	return t.conclude(context.WithoutCancel(ctx), j, p, state, out.With)
 }

@@ -32,7 +32,6 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return 
 // tmp/ is harmless.
 type Dir struct {
 	root *os.Root
-	sync bool
 
 	// gate is held shared while a blob gets its name and exclusively while one
 	// is removed, so that Delete never takes away what was put after it looked.
@@ -40,9 +39,8 @@ type Dir struct {
 }
 
 // Open opens or creates the directory, and removes what unfinished Puts of an
-// earlier process left. durable false leaves out the syncs: after a power loss
-// the last contents may be lost, which the check finds.
-func Open(dir string, durable bool) (*Dir, error) {
+// earlier process left.
+func Open(dir string) (*Dir, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -50,7 +48,7 @@ func Open(dir string, durable bool) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dir{root: root, sync: durable}
+	d := &Dir{root: root}
 	if err := d.prepare(); err != nil {
 		root.Close()
 		return nil, fmt.Errorf("prepare %s: %w", dir, err)
@@ -93,13 +91,14 @@ func (d *Dir) Put(ctx context.Context, r io.Reader) (ref cellfs.Ref, err error) 
 	if err != nil {
 		return ref, fmt.Errorf("stage blob: %w", err)
 	}
+	named := false
 	defer func() {
-		if err != nil {
+		if err != nil && !named {
 			err = errors.Join(err, d.root.Remove(tmp))
 		}
 	}()
 	ref, err = hashInto(ctx, f, r)
-	if err == nil && d.sync {
+	if err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -111,6 +110,7 @@ func (d *Dir) Put(ctx context.Context, r io.Reader) (ref cellfs.Ref, err error) 
 	if err = d.root.Rename(tmp, name); err != nil {
 		return cellfs.Ref{}, fmt.Errorf("name blob: %w", err)
 	}
+	named = true
 	// From here on the blob has its name; a failing sync leaves a complete file
 	// that no row names, for the sweeper.
 	if serr := d.syncDir(path.Dir(name)); serr != nil {
@@ -161,9 +161,6 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 }
 
 func (d *Dir) syncDir(name string) error {
-	if !d.sync {
-		return nil
-	}
 	f, err := d.root.Open(name)
 	if err != nil {
 		return err

@@ -14,9 +14,9 @@ import (
 	"cellar/cellfs/cellfstest"
 )
 
-func open(t *testing.T, dir string, durable bool) *blob.Dir {
+func open(t *testing.T, dir string) *blob.Dir {
 	t.Helper()
-	d, err := blob.Open(dir, durable)
+	d, err := blob.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,21 +25,17 @@ func open(t *testing.T, dir string, durable bool) *blob.Dir {
 }
 
 func TestDir(t *testing.T) {
-	for name, durable := range map[string]bool{"durable": true, "relaxed": false} {
-		t.Run(name, func(t *testing.T) {
-			cellfstest.TestBlobs(t, func(t *testing.T) cellfs.Blobs { return open(t, t.TempDir(), durable) })
-		})
-	}
+	cellfstest.TestBlobs(t, func(t *testing.T) cellfs.Blobs { return open(t, t.TempDir()) })
 }
 
 func TestUnfinishedPutsAreRemovedAtStart(t *testing.T) {
 	dir := t.TempDir()
-	open(t, dir, true)
+	open(t, dir)
 	left := filepath.Join(dir, "tmp", "left")
 	if err := os.WriteFile(left, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	open(t, dir, true)
+	open(t, dir)
 	if _, err := os.Stat(left); !os.IsNotExist(err) {
 		t.Errorf("Stat = %v", err)
 	}
@@ -47,7 +43,7 @@ func TestUnfinishedPutsAreRemovedAtStart(t *testing.T) {
 
 func TestStrayFilesAreReported(t *testing.T) {
 	dir := t.TempDir()
-	d := open(t, dir, true)
+	d := open(t, dir)
 	if err := os.WriteFile(filepath.Join(dir, "00", "notes.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +54,7 @@ func TestStrayFilesAreReported(t *testing.T) {
 }
 
 func BenchmarkPut(b *testing.B) {
-	d, err := blob.Open(b.TempDir(), true)
+	d, err := blob.Open(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -340,8 +340,15 @@ func (t *memTx) SetNode(old, n *cellfs.Node, now time.Time) error {
 func (t *memTx) SetCellOf(root, cell int64) error {
 	for _, id := range t.tree(root) {
 		n := t.nodes[id]
-		n.Cell = cell
+		n.Cell, n.ACL = cell, nil
 		t.nodes[id] = n
+		for l := range linksOf(t.links) {
+			if l.Node == id {
+				delete(t.links, l)
+				l.Cell = cell
+				t.links[l] = true
+			}
+		}
 	}
 	return t.mayWrite()
 }
@@ -356,6 +363,9 @@ func (t *memTx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Ti
 		up, ok := pairs[n.Parent]
 		if !ok {
 			continue // below dst itself
+		}
+		if n.Cell != dst.Cell {
+			n.ACL = nil
 		}
 		n.Parent, n.Cell, n.Version, n.Created, n.Modified, n.Schema = up, dst.Cell, version, now, now, ""
 		if err := t.AddNode(&n); err != nil {

@@ -189,8 +189,15 @@ func (t *tx) SetNode(old, n *cellfs.Node, now time.Time) error {
 }
 
 func (t *tx) SetCellOf(root, cell int64) error {
-	_, err := t.write(subtree+"UPDATE node SET cell = ? WHERE parent IN (SELECT id FROM tree) OR id = ?", root, cell, root)
-	return err
+	for _, q := range []string{
+		"UPDATE link SET cell = ?2 WHERE node <> 0 AND node IN (SELECT id FROM tree)",
+		"UPDATE node SET cell = ?2, acl = NULL WHERE parent IN (SELECT id FROM tree) OR id = ?1",
+	} {
+		if _, err := t.write(strings.Replace(subtree, "?", "?1", 1)+q, root, cell); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *tx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Time) error {
@@ -201,9 +208,9 @@ func (t *tx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Time)
 	n, err := t.write(subtree+`, numbered AS MATERIALIZED (
 			SELECT id, parent, ? - 1 + row_number() OVER () AS nid FROM node WHERE parent IN (SELECT id FROM tree) AND id <> ?)
 		INSERT INTO node (parent, key, id, cell, name, kind, ctype, blob, size, version, created, modified, schema, props, acl)
-		SELECT coalesce(up.nid, ?), o.key, m.nid, ?, o.name, o.kind, o.ctype, o.blob, o.size, ?, ?, ?, NULL, o.props, o.acl
+		SELECT coalesce(up.nid, ?), o.key, m.nid, ?, o.name, o.kind, o.ctype, o.blob, o.size, ?, ?, ?, NULL, o.props, CASE WHEN o.cell = ? THEN o.acl END
 		FROM numbered m JOIN node o ON o.id = m.id LEFT JOIN numbered up ON up.id = m.parent`,
-		src, base, dst.ID, dst.ID, dst.Cell, version, micros(now), micros(now))
+		src, base, dst.ID, dst.ID, dst.Cell, version, micros(now), micros(now), dst.Cell)
 	if err != nil {
 		return fmt.Errorf("copy tree %d: %w", src, err)
 	}
@@ -269,7 +276,7 @@ func (t *tx) deleteBoxControl(box int64, now time.Time) error {
 			EXISTS (SELECT 1 FROM entity e WHERE e.box = ?1 AND e.cell = link.cell AND e.kind = from_set AND from_key = CAST(e.id AS TEXT))
 			OR EXISTS (SELECT 1 FROM entity e WHERE e.box = ?1 AND e.cell = link.cell AND e.kind = to_set AND to_key = CAST(e.id AS TEXT)))`,
 		"DELETE FROM entity WHERE box = ?1 AND box <> 0",
-		"INSERT INTO orphan (blob, since) SELECT input, ?2 FROM job WHERE target = ?1 AND input IS NOT NULL ON CONFLICT (blob) DO NOTHING",
+		"INSERT INTO orphan (blob, since) SELECT input, ?2 FROM job WHERE target = ?1 AND input IS NOT NULL ON CONFLICT (blob) DO UPDATE SET since = excluded.since",
 		"DELETE FROM job WHERE target = ?1",
 	} {
 		if _, err := t.write(q, box, micros(now)); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
@@ -54,7 +55,10 @@ type Store struct {
 // OpenSQLite opens or creates the database file dir/cellar.db and brings its
 // schema up to date. It refuses a database that is newer than the program.
 func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger) (*Store, error) {
-	file := filepath.Join(dir, "cellar.db")
+	file, err := filepath.Abs(filepath.Join(dir, "cellar.db"))
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
 		idle:    make(chan *conn, readers),
 		queue:   make(chan *update, 1024),
@@ -62,7 +66,6 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 		done:    make(chan struct{}),
 		log:     log,
 	}
-	var err error
 	if s.write, err = sql.Open("sqlite", dsn(file, d)); err != nil {
 		return nil, err
 	}
@@ -88,7 +91,7 @@ func dsn(file string, d Durability) string {
 	if d == Relaxed {
 		sync = "NORMAL"
 	}
-	return "file:" + file + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync + ")" +
+	return (&url.URL{Scheme: "file", Path: file}).String() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync + ")" +
 		// The log is reused from its start, never shrunk: overwriting allocated
 		// pages costs a sync about half the time of growing the file.
 		"&_pragma=journal_size_limit(-1)&_pragma=wal_autocheckpoint(4000)" +
@@ -155,6 +158,8 @@ func (s *Store) View(ctx context.Context, fn func(cellfs.Tx) error) error {
 	case c = <-s.idle:
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-s.closing:
+		return errClosed
 	}
 	defer func() { s.idle <- c }()
 	// The transaction is not tied to ctx: a driver that interrupts a statement

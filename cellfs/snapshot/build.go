@@ -430,7 +430,9 @@ func (b *builder) writeEntities(set *cellfs.NodeRef, name string) error {
 }
 
 func (b *builder) entity(n *cellfs.Node) ([]byte, error) {
-	c, err := b.fs.Open(b.ctx, *n)
+	// Not by FS.Open: that would wait for a second connection while this one is
+	// held, and enough exports doing so would wait for each other.
+	c, err := b.fs.OpenTx(b.ctx, b.tx, n.Blob)
 	if err != nil {
 		return nil, err
 	}

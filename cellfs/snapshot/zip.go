@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -113,6 +114,9 @@ func (p *part) close() {
 
 // header writes the local header of e, whose offset it sets.
 func (p *part) header(e *entry) error {
+	if len(e.name) > max16 {
+		return fmt.Errorf("path of %d bytes does not fit into a zip", len(e.name))
+	}
 	e.offset = p.size
 	p.buf = appendLocal(p.buf[:0], e)
 	p.size += int64(len(p.buf))
@@ -163,8 +167,8 @@ var le = binary.LittleEndian
 func appendTime(b []byte, t time.Time) []byte {
 	b = le.AppendUint16(b, extraTime)
 	b = le.AppendUint16(b, 5)
-	b = append(b, 1) // only the modification time follows
-	return le.AppendUint32(b, uint32(t.Unix()))
+	b = append(b, 1)                                                // only the modification time follows
+	return le.AppendUint32(b, uint32(min(max(t.Unix(), 0), max32))) // unsigned: 1970 to 2106
 }
 
 const timeExtraLen = 9

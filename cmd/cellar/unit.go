@@ -47,13 +47,13 @@ func openUnit(ctx context.Context, dir string, d meta.Durability, create bool, l
 	if _, serr := os.Stat(filepath.Join(dir, "cellar.db")); serr != nil && !create {
 		return u, fmt.Errorf("%s holds no cellar data (no cellar.db)", dir)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return u, err
 	}
 	if err := u.lock(); err != nil {
 		return u, err
 	}
-	blobs, err := blob.Open(filepath.Join(dir, "blobs"), d == meta.Full)
+	blobs, err := blob.Open(filepath.Join(dir, "blobs"))
 	if err != nil {
 		return u, err
 	}
@@ -71,6 +71,18 @@ func openUnit(ctx context.Context, dir string, d meta.Durability, create bool, l
 	}
 	u.fs = cellfs.New(cellfs.Config{Meta: rows, Blobs: blobs, Snapshots: snapshot.Reader{}, Log: log})
 	return u, nil
+}
+
+// makeDir makes the data folder durable: its name too must survive a power loss.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	up, err := os.Open(filepath.Dir(filepath.Clean(dir)))
+	if err != nil {
+		return err
+	}
+	return errors.Join(up.Sync(), up.Close())
 }
 
 // temp is where exports grow; what is in it may be lost.

@@ -94,7 +94,7 @@ func (s *Server) open(cfg Config) {
 	t.Helper()
 	ctx := context.Background()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	blobs, err := blob.Open(filepath.Join(cfg.Dir, "blobs"), true)
+	blobs, err := blob.Open(filepath.Join(cfg.Dir, "blobs"))
 	must(t, err)
 	rows, err := meta.OpenSQLite(ctx, cfg.Dir, meta.Full, log)
 	must(t, err)

@@ -72,6 +72,9 @@ func (o *Ops) Export(ctx context.Context, cell cellfs.Cell, name string, c Calle
 	last, hadOne := o.jobs.Get(KindExport, cell.ID, 0)
 	job := jobs.Job{Kind: KindExport, Scope: cell.ID, Name: name, RequestKey: c.RequestKey}
 	_, err := o.jobs.Start(ctx, job, func(tx cellfs.Tx, _ *jobs.Job) error {
+		if _, err := tx.CellByID(cell.ID); err != nil {
+			return cellfs.ErrNoCell // deleted meanwhile
+		}
 		_, err := tx.Snapshot(cell.ID, name+".zip")
 		if !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(refusef("PR409-DV-0002", "File [%s.zip] already exists.", name), err)
@@ -96,20 +99,18 @@ func (o *Ops) Export(ctx context.Context, cell cellfs.Cell, name string, c Calle
 
 // export is the work of an export job.
 func (o *Ops) export(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Outcome[cellfs.Tx] {
-	// What the index refers to is not swept while it is built; afterwards the
-	// sweeper's grace time is more than the record needs.
-	defer o.fs.Hold()()
+	release := o.fs.Hold() // what the index refers to, until the snapshot is recorded
 	record, err := o.build(ctx, j, p)
 	if err != nil {
 		if ctx.Err() == nil {
 			o.cfg.Log.Error("export", "job", j.ID, "cell", j.Scope, "err", err)
 		}
 		code, message := "PR500-CM-0002", "Files I/O error caused [create snapshot file] to fail."
-		return jobs.Outcome[cellfs.Tx]{Err: err, Code: code, Message: message, With: func(tx cellfs.Tx, _ *jobs.Job) error {
+		return jobs.Outcome[cellfs.Tx]{Err: err, Code: code, Message: message, Done: release, With: func(tx cellfs.Tx, _ *jobs.Job) error {
 			return o.recordError(tx, j, code, message)
 		}}
 	}
-	return jobs.Outcome[cellfs.Tx]{With: func(tx cellfs.Tx, _ *jobs.Job) error { return record(tx) }}
+	return jobs.Outcome[cellfs.Tx]{Done: release, With: func(tx cellfs.Tx, _ *jobs.Job) error { return record(tx) }}
 }
 
 // build writes the index and returns what records it.
