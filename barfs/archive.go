@@ -172,7 +172,7 @@ func decodeName(f *zip.File) (string, error) {
 		name = decoded
 	}
 	if !safeName(name) {
-		return "", refuse(CodeStructure, fmt.Sprintf("%s", printable(name)))
+		return "", refuse(CodeStructure, printable(name))
 	}
 	return name, nil
 }

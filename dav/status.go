@@ -38,7 +38,6 @@ var (
 	errXML       = codef("PR400-DV-0001", "XML parse error.")
 	errTooLarge  = codef("PR413-CM-0001", "Request body is too large.")
 	errETag      = codef("PR412-DV-0001", "ETag does not match.")
-	errNoImpl    = codef("PR501-MC-0001", "Method not implemented.")
 	errLocked    = &coded{"PR423-DV-0001", "Resource is locked.", "lock-token-submitted"}
 	errInfinite  = &coded{"PR403-DV-0001", "Infinite depth is not supported.", "propfind-finite-depth"}
 	errNoSpace   = codef("PR507-SV-0001", "Insufficient storage.") // RFC 4918, 11.5

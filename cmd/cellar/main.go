@@ -58,6 +58,14 @@ func usagef(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
+// noCommand is for a name that is no command's, and for none.
+func noCommand(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return usagef("no command %q; see cellar help", c.Args().First())
+	}
+	return cli.ShowAppHelp(c)
+}
+
 // run executes the command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	app := &cli.App{
@@ -79,9 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 				},
 			},
 		},
-		CommandNotFound: func(c *cli.Context, name string) {
-			fmt.Fprintf(stderr, "cellar: no command %q; see cellar help\n", name)
-		},
+		Action: noCommand,
 	}
 	err := app.RunContext(ctx, args)
 	if err == nil {

@@ -173,6 +173,8 @@ func check(t *testing.T, dir string) {
 	}
 }
 
+func writeFile(name, text string) error { return os.WriteFile(name, []byte(text), 0o600) }
+
 // tool returns the path of a client program, or skips the test where there is
 // none.
 func tool(t *testing.T, name string) string {

@@ -181,6 +181,12 @@ func cellCommand(stdout io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "cell", Usage: "make, list and remove cells while the server is stopped",
 		Subcommands: []*cli.Command{create, list, remove},
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return usagef("no command %q; see cellar help cell", "cell "+c.Args().First())
+			}
+			return cli.ShowSubcommandHelp(c)
+		},
 	}
 }
 

@@ -1,0 +1,46 @@
+# cellar: make run, make test. See README.md.
+
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+# The race detector needs a C compiler; without one the tests run without it.
+RACE        := $(if $(shell command -v cc gcc clang 2>/dev/null),-race,)
+
+.PHONY: build run test race bench lint fmt sample fuzz soak clean
+
+build: ## one static program: bin/cellar
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/cellar ./cmd/cellar
+
+run: build ## serve on 127.0.0.1:8080 with a first cell, cell1
+	./bin/cellar serve --data ./cellar-data --listen 127.0.0.1:8080 --cell cell1
+
+test: ## all tests, with the race detector where there is a C compiler
+	@$(if $(RACE),,echo "no C compiler: testing without the race detector";) go test $(RACE) ./...
+
+race: ## all tests with the race detector, twice
+	go test -race -count=2 ./...
+
+bench: ## the figures of docs/operations.md
+	go test ./dav -run '^$$' -bench . -benchtime 2s
+
+lint: ## go vet, gofmt, staticcheck
+	go vet ./...
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run make fmt"; exit 1; }
+	go run $(STATICCHECK) ./...
+
+fmt:
+	gofmt -w .
+
+sample: ## the bar of the README's tour: bin/notes.bar
+	@mkdir -p bin
+	go run ./barfs/bartest/notesbar bin/notes.bar
+
+fuzz: ## every fuzz test for a short while
+	go test ./barfs -run '^$$' -fuzz FuzzOpen -fuzztime 30s
+	go test ./barfs/xmltree -run '^$$' -fuzz FuzzParse -fuzztime 30s
+	go test ./dav -run '^$$' -fuzz FuzzIfHeader -fuzztime 30s
+
+soak: ## kill the server many times
+	CELLAR_KILL_ROUNDS=200 go test ./cmd/cellar -run TestKill -timeout 60m -v
+
+clean:
+	rm -rf bin

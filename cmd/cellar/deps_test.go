@@ -1,0 +1,78 @@
+package main_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rooms is the structure of the program: what each package may import of ours,
+// and of others what stays in one place (docs/design.md).
+var rooms = map[string][]string{
+	"cmd/cellar":             {"cellfs", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
+	"dav":                    {"barfs", "barfs/install", "barfs/xmltree", "cellfs", "dav/ops", "jobs"},
+	"dav/ops":                {"barfs", "barfs/install", "cellfs", "cellfs/snapshot", "jobs"},
+	"dav/davtest":            {"barfs", "cellfs", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
+	"cellfs":                 {},
+	"cellfs/meta":            {"cellfs"},
+	"cellfs/blob":            {"cellfs"},
+	"cellfs/snapshot":        {"cellfs"},
+	"cellfs/cellfstest":      {"cellfs"},
+	"barfs":                  {"barfs/xmltree"},
+	"barfs/xmltree":          {},
+	"barfs/install":          {"barfs"},
+	"barfs/bartest":          {},
+	"barfs/bartest/notesbar": {"barfs/bartest"},
+	"jobs":                   {},
+}
+
+// homes says where a package of others belongs, and why nowhere else.
+var homes = map[string]struct {
+	in  []string
+	why string
+}{
+	"database/sql":                  {[]string{"cellfs/meta"}, "SQL stays behind the contract of cellfs.Meta"},
+	"modernc.org/sqlite":            {[]string{"cellfs/meta"}, "the driver is a detail of one dialect"},
+	"github.com/pressly/goose/v3":   {[]string{"cellfs/meta"}, "migrations are a detail of the store"},
+	"github.com/hashicorp/go-memdb": {[]string{"jobs"}, "no memdb type leaves package jobs"},
+	"github.com/urfave/cli/v2":      {[]string{"cmd/cellar"}, "only the command reads flags"},
+	"github.com/golang-jwt/jwt/v5":  {[]string{"dav"}, "tokens are opaque to everything but the edge"},
+	"net/http":                      {[]string{"dav", "dav/davtest", "cmd/cellar", "cellfs"}, "HTTP ends at package dav; cellfs needs a status for x/net/webdav's DeadPropsHolder"},
+	"golang.org/x/net/webdav":       {[]string{"cellfs"}, "its types are implemented in one place"},
+	"testing":                       {[]string{"dav/davtest", "cellfs/cellfstest"}, "test code stays out of the program"},
+}
+
+func TestArrowsPointOneWay(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "cellar/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		room := strings.TrimPrefix(p.ImportPath, "cellar/")
+		may, known := rooms[room]
+		if !known {
+			t.Errorf("package %s has no row in the table of rooms", room)
+		}
+		for _, i := range p.Imports {
+			if ours, ok := strings.CutPrefix(i, "cellar/"); ok && !slices.Contains(may, ours) {
+				t.Errorf("%s imports %s: it may import %v, because arrows point one way", room, ours, may)
+			}
+			if h, ok := homes[i]; ok && !slices.Contains(h.in, room) {
+				t.Errorf("%s imports %s: %s", room, i, h.why)
+			}
+		}
+	}
+}
