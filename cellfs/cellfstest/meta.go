@@ -326,6 +326,17 @@ func testTrees(t metaTest) {
 		}
 		return tx.SetCellOf(abroad.ID, c.ID)
 	})
+	t.view(func(tx cellfs.Tx) error { // the links went to the other cell too
+		d, err := tx.Child(abroad.ID, "data")
+		if err != nil {
+			return err
+		}
+		links, err := tx.Links(c.ID, d.ID)
+		if len(links) != 1 || d.Cell != c.ID {
+			t.Errorf("after SetCellOf: node %+v, links %+v", d, links)
+		}
+		return err
+	})
 	t.update(func(tx cellfs.Tx) error { return tx.DeleteTree(&dir, at) })
 	t.view(func(tx cellfs.Tx) error {
 		orphans, err := tx.Orphans(at.Add(time.Second), 0, 10)

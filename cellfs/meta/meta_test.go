@@ -2,8 +2,13 @@ package meta_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -95,5 +100,63 @@ func TestQueryPlans(t *testing.T) {
 		if strings.Contains(plan, "SCAN node") || !strings.Contains(plan, want) {
 			t.Errorf("%s:\n%s\nwant %q and no scan", query, plan, want)
 		}
+	}
+}
+
+// The name of the folder is no URI: what is special there must not move the
+// database elsewhere.
+func TestOddFolderNames(t *testing.T) {
+	for _, name := range []string{"a#b", "a?b", "a%41b", "a b", "日本", "a&mode=memory"} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		open(t, dir, meta.Full)
+		if _, err := os.Stat(filepath.Join(dir, "cellar.db")); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// Close while Updates wait: each is either kept or refused, none hangs.
+func TestCloseUnderLoad(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, meta.Relaxed)
+	var wg sync.WaitGroup
+	var kept atomic.Int64
+	begun := make(chan struct{}, 200)
+	for i := range 200 {
+		wg.Go(func() {
+			begun <- struct{}{}
+			err := s.Update(context.Background(), func(tx cellfs.Tx) error { return tx.SetSetting(fmt.Sprint(i), "x") })
+			if err == nil {
+				kept.Add(1)
+			}
+			_ = s.View(context.Background(), func(cellfs.Tx) error { return nil })
+		})
+	}
+	for range 100 {
+		<-begun
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	s = open(t, dir, meta.Relaxed)
+	var have int64
+	err := s.View(context.Background(), func(tx cellfs.Tx) error {
+		for i := range 200 {
+			v, err := tx.Setting(fmt.Sprint(i))
+			if err != nil {
+				return err
+			}
+			if v != "" {
+				have++
+			}
+		}
+		return nil
+	})
+	if err != nil || have != kept.Load() {
+		t.Errorf("%d are kept, %d were acknowledged (%v)", have, kept.Load(), err)
 	}
 }
