@@ -1,11 +1,12 @@
 package barfs
 
 import (
-	"cellar/barfs/xmltree"
 	"encoding/xml"
 	"regexp"
 	"slices"
 	"strings"
+
+	"cellar/barfs/xmltree"
 )
 
 // Schema is what 00_$metadata.xml of an OData collection declares.

@@ -1,13 +1,14 @@
 package barfs
 
 import (
-	"cellar/barfs/xmltree"
 	"encoding/xml"
 	"mime"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+
+	"cellar/barfs/xmltree"
 )
 
 // Kind is what 90_rootprops.xml declares a resource to be.

@@ -2,7 +2,6 @@ package dav_test
 
 import (
 	"archive/zip"
-
 	"encoding/json"
 	"fmt"
 	"hash/crc32"

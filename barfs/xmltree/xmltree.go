@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -24,6 +23,9 @@ const (
 	// MaxElements is how many elements a document may have: the tree takes some
 	// hundred bytes for each.
 	MaxElements = 500_000
+	// MaxAttributes is how many attributes an element may have: each is compared
+	// with all before it.
+	MaxAttributes = 256
 )
 
 // Namespace of the attributes xml:lang and xml:base.
@@ -76,7 +78,7 @@ type parser struct {
 	doc      *document
 	root     *Element
 	stack    []*Element
-	scopes   []map[string]string // namespaces by prefix, those of the whole path in the last
+	scopes   []map[string]string // namespaces by prefix that each element of stack declares; nil for none
 	elements int
 }
 
@@ -108,28 +110,32 @@ func (p *parser) start(t xml.StartElement) error {
 	if len(p.stack) == 0 && p.root != nil {
 		return errors.New("XML has two root elements")
 	}
-	scope, err := p.scope(t.Attr)
+	if len(t.Attr) > MaxAttributes {
+		return fmt.Errorf("element has more than %d attributes", MaxAttributes)
+	}
+	declared, err := declarations(t.Attr)
 	if err != nil {
 		return err
 	}
+	p.scopes = append(p.scopes, declared)
 	e := &Element{QName: t.Name.Local, doc: p.doc}
 	if t.Name.Space != "" {
 		e.QName = t.Name.Space + ":" + t.Name.Local
 	}
-	if e.Name, err = resolve(t.Name, scope, scope[""]); err != nil {
+	if e.Name, err = p.resolve(t.Name, true); err != nil {
 		return err
 	}
 	if e.Name.Space == Namespace {
 		return fmt.Errorf("element %s is reserved", e.QName)
 	}
-	if e.Attrs, err = resolveAttrs(t.Attr, scope); err != nil {
+	if e.Attrs, err = p.resolveAttrs(t.Attr); err != nil {
 		return err
 	}
-	p.push(e, scope)
+	p.push(e)
 	return nil
 }
 
-func (p *parser) push(e *Element, scope map[string]string) {
+func (p *parser) push(e *Element) {
 	if len(p.stack) > 0 {
 		up := p.stack[len(p.stack)-1]
 		e.Lang = up.Lang
@@ -142,7 +148,7 @@ func (p *parser) push(e *Element, scope map[string]string) {
 	}
 	p.doc.tokens = append(p.doc.tokens, xml.StartElement{Name: e.Name, Attr: e.Attrs})
 	e.start = len(p.doc.tokens)
-	p.stack, p.scopes = append(p.stack, e), append(p.scopes, scope)
+	p.stack = append(p.stack, e)
 }
 
 func (p *parser) end(t xml.EndElement) error {
@@ -160,13 +166,8 @@ func (p *parser) end(t xml.EndElement) error {
 	return nil
 }
 
-// scope is what prefixes mean inside an element with these attributes.
-func (p *parser) scope(attrs []xml.Attr) (map[string]string, error) {
-	outer := map[string]string{"": "", "xml": Namespace}
-	if len(p.scopes) > 0 {
-		outer = p.scopes[len(p.scopes)-1]
-	}
-	inner, copied := outer, false
+// declarations are the prefixes that the attributes bind; nil if none does.
+func declarations(attrs []xml.Attr) (declared map[string]string, err error) {
 	for _, a := range attrs {
 		prefix, declares := a.Name.Local, a.Name.Space == "xmlns"
 		if a.Name.Space == "" && a.Name.Local == "xmlns" {
@@ -179,24 +180,37 @@ func (p *parser) scope(attrs []xml.Attr) (map[string]string, error) {
 		if prefix != "" && a.Value == "" || prefix == "xmlns" || (prefix == "xml") != (a.Value == Namespace) {
 			return nil, fmt.Errorf("prefix %q cannot be bound to %q", prefix, a.Value)
 		}
-		if !copied {
-			inner, copied = maps.Clone(outer), true
+		if declared == nil {
+			declared = map[string]string{}
 		}
-		inner[prefix] = a.Value
+		declared[prefix] = a.Value
 	}
-	return inner, nil
+	return declared, nil
 }
 
-// resolve gives a name as written its namespace; standard is that of a name
-// without prefix.
-func resolve(n xml.Name, scope map[string]string, standard string) (xml.Name, error) {
+// namespace is what a prefix means where the parser stands.
+func (p *parser) namespace(prefix string) (space string, ok bool) {
+	for i := len(p.scopes) - 1; i >= 0; i-- {
+		if space, ok = p.scopes[i][prefix]; ok {
+			return space, true
+		}
+	}
+	if prefix == "xml" {
+		return Namespace, true
+	}
+	return "", prefix == ""
+}
+
+// resolve gives a name as written its namespace. Without prefix, an element has
+// the default namespace and an attribute none.
+func (p *parser) resolve(n xml.Name, element bool) (xml.Name, error) {
 	if n.Local == "" || strings.Contains(n.Local, ":") {
 		return n, fmt.Errorf("%q is not a name", n.Local)
 	}
-	if n.Space == "" {
-		return xml.Name{Space: standard, Local: n.Local}, nil
+	if n.Space == "" && !element {
+		return n, nil
 	}
-	space, ok := scope[n.Space]
+	space, ok := p.namespace(n.Space)
 	if !ok {
 		return n, fmt.Errorf("prefix %q is not declared", n.Space)
 	}
@@ -204,12 +218,12 @@ func resolve(n xml.Name, scope map[string]string, standard string) (xml.Name, er
 }
 
 // resolveAttrs leaves the declarations out.
-func resolveAttrs(attrs []xml.Attr, scope map[string]string) (out []xml.Attr, err error) {
+func (p *parser) resolveAttrs(attrs []xml.Attr) (out []xml.Attr, err error) {
 	for _, a := range attrs {
 		if a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns" {
 			continue
 		}
-		if a.Name, err = resolve(a.Name, scope, ""); err != nil {
+		if a.Name, err = p.resolve(a.Name, false); err != nil {
 			return nil, err
 		}
 		if slices.ContainsFunc(out, func(x xml.Attr) bool { return x.Name == a.Name }) {

@@ -2,6 +2,7 @@ package xmltree_test
 
 import (
 	"encoding/xml"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ func TestRefused(t *testing.T) {
 		"", "text", "<a>", "<a></b>", "</a>", "<a/><b/>", "<a/>text", "<!DOCTYPE a><a/>", `<a xmlns:x=""/>`, "<x:a/>", `<a x:b="c"/>`, `<a b="1" b="2"/>`,
 		`<a xmlns:x="u" xmlns:y="u" x:b="1" y:b="2"/>`, "<:a/>", "<a:/>", `<a :b="c"/>`, "<xml:a/>", `<a xmlns:xml="u"/>`, `<a xmlns:x="http://www.w3.org/XML/1998/namespace"/>`,
 		"<a>\x01</a>", "<a>&b;</a>", "<a:b:c xmlns:a='u'/>", strings.Repeat("<a>", 65) + strings.Repeat("</a>", 65),
-		"<a>" + strings.Repeat("<b/>", xmltree.MaxElements) + "</a>",
+		"<a>" + strings.Repeat("<b/>", xmltree.MaxElements) + "</a>", "<a" + attributes(xmltree.MaxAttributes+1) + "/>",
 	} {
 		if _, err := xmltree.Parse([]byte(text)); err == nil {
 			t.Errorf("%.60q is accepted", text)
@@ -22,12 +23,20 @@ func TestRefused(t *testing.T) {
 	}
 	for _, text := range []string{
 		"<a/>", "\ufeff<?xml version='1.0'?> <!-- c --><a/>\n", strings.Repeat("<a>", 64) + strings.Repeat("</a>", 64), `<a xmlns=""/>`,
-		"<a>" + strings.Repeat("<b/>", xmltree.MaxElements-1) + "</a>",
+		"<a>" + strings.Repeat("<b/>", xmltree.MaxElements-1) + "</a>", "<a" + attributes(xmltree.MaxAttributes) + "/>",
 	} {
 		if _, err := xmltree.Parse([]byte(text)); err != nil {
 			t.Errorf("%.60q: %v", text, err)
 		}
 	}
+}
+
+func attributes(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, ` a%d="b"`, i)
+	}
+	return b.String()
 }
 
 func TestInnerStandsAnywhere(t *testing.T) {
