@@ -1,0 +1,144 @@
+package cellfstest
+
+import (
+	"cmp"
+	"time"
+
+	"cellar/cellfs"
+)
+
+func (t *memTx) AddEntity(e *cellfs.Entity) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	if _, err := t.Entity(e.Cell, e.Box, e.Set, e.Key); err == nil {
+		return taken("%s %q", e.Set, e.Key)
+	}
+	e.ID = t.id()
+	t.entities[e.ID] = *e
+	return nil
+}
+
+func (t *memTx) Entity(cell, box int64, set, key string) (cellfs.Entity, error) {
+	for _, e := range t.entities {
+		if e.Cell == cell && e.Box == box && e.Set == set && e.Key == key {
+			return e, nil
+		}
+	}
+	return cellfs.Entity{}, absent("%s %q", set, key)
+}
+
+func (t *memTx) EntityByID(id int64) (cellfs.Entity, error) {
+	e, ok := t.entities[id]
+	if !ok {
+		return e, absent("entity %d", id)
+	}
+	return e, nil
+}
+
+func (t *memTx) Entities(cell int64, set string) ([]cellfs.Entity, error) {
+	return sorted(t.entities, func(e cellfs.Entity) bool { return e.Cell == cell && (set == "" || e.Set == set) }, func(a, b cellfs.Entity) int {
+		return cmp.Or(cmp.Compare(a.Set, b.Set), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Box, b.Box))
+	}), nil
+}
+
+func (t *memTx) AddLink(l cellfs.Link) error {
+	if t.links[l] {
+		return taken("link")
+	}
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	t.links[l] = true
+	return nil
+}
+
+func (t *memTx) Links(cell, node int64) ([]cellfs.Link, error) {
+	return sorted(linksOf(t.links), func(l cellfs.Link) bool { return l.Cell == cell && l.Node == node }, compareLinks), nil
+}
+
+func (t *memTx) Setting(name string) (string, error) { return t.settings[name], nil }
+
+func (t *memTx) SetSetting(name, value string) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	t.settings[name] = value
+	return nil
+}
+
+func (t *memTx) AddEvents(events ...cellfs.Event) error {
+	for _, e := range events {
+		e.ID = t.id()
+		t.events = append(t.events, e)
+	}
+	return t.mayWrite()
+}
+
+func (t *memTx) Events(cell, after int64, limit int) (all []cellfs.Event, err error) {
+	for _, e := range t.events {
+		if e.Cell == cell && e.ID > after && len(all) < limit {
+			all = append(all, e)
+		}
+	}
+	return all, nil
+}
+
+func (t *memTx) AddSnapshot(s *cellfs.Snapshot) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	if _, err := t.Snapshot(s.Cell, s.Name); err == nil {
+		return taken("snapshot %q", s.Name)
+	}
+	s.ID = t.id()
+	t.snapshots[s.ID] = *s
+	return nil
+}
+
+func (t *memTx) Snapshot(cell int64, name string) (cellfs.Snapshot, error) {
+	for _, s := range t.snapshots {
+		if s.Cell == cell && s.Name == name {
+			return s, nil
+		}
+	}
+	return cellfs.Snapshot{}, absent("snapshot %q", name)
+}
+
+func (t *memTx) Snapshots(cell int64) ([]cellfs.Snapshot, error) {
+	return sorted(t.snapshots, func(s cellfs.Snapshot) bool { return cell == 0 || s.Cell == cell }, func(a, b cellfs.Snapshot) int {
+		return cmp.Or(cmp.Compare(a.Cell, b.Cell), cmp.Compare(a.Name, b.Name))
+	}), nil
+}
+
+func (t *memTx) DeleteSnapshot(id int64, now time.Time) error {
+	s, ok := t.snapshots[id]
+	if !ok {
+		return absent("snapshot %d", id)
+	}
+	delete(t.snapshots, id)
+	t.orphans[s.Index] = now
+	return t.mayWrite()
+}
+
+func (t *memTx) PutJob(j *cellfs.Job) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	if j.ID == 0 {
+		j.ID = t.id()
+	} else if _, ok := t.jobs[j.ID]; !ok {
+		return absent("job %d", j.ID)
+	}
+	t.jobs[j.ID] = *j
+	return nil
+}
+
+func (t *memTx) DeleteJob(id int64) error {
+	delete(t.jobs, id)
+	return t.mayWrite()
+}
+
+func (t *memTx) Jobs() ([]cellfs.Job, error) {
+	return sorted(t.jobs, func(cellfs.Job) bool { return true }, func(a, b cellfs.Job) int { return cmp.Compare(a.ID, b.ID) }), nil
+}

@@ -1,0 +1,192 @@
+package dav
+
+import (
+	"encoding/xml"
+	"net/http"
+	"strconv"
+
+	"cellar/cellfs"
+)
+
+// liveProps are the live properties in the order of allprop.
+var liveProps = []struct {
+	name xml.Name
+	// append writes the element and reports whether the node has it.
+	append func(l *listing, p cellfs.Path, n *cellfs.Node) (bool, error)
+	asked  bool // only when asked for by name
+}{
+	{name: dav("creationdate"), append: (*listing).creationDate},
+	{name: dav("getlastmodified"), append: (*listing).lastModified},
+	{name: dav("getcontentlength"), append: (*listing).contentLength},
+	{name: dav("getcontenttype"), append: (*listing).contentType},
+	{name: dav("getetag"), append: (*listing).etag},
+	{name: dav("displayname"), append: (*listing).displayName},
+	{name: dav("resourcetype"), append: (*listing).resourceType},
+	{name: dav("supportedlock"), append: (*listing).supportedLock},
+	{name: dav("lockdiscovery"), append: (*listing).lockDiscovery},
+	{name: dav("acl"), append: (*listing).acl},
+	{name: personium("status"), append: (*listing).boxStatus},
+	{name: personium("progress"), append: (*listing).boxProgress},
+	{name: personium("cellstatus"), append: (*listing).cellStatus},
+	{name: dav("quota-used-bytes"), append: (*listing).quotaUsed, asked: true},
+}
+
+func dav(local string) xml.Name { return xml.Name{Space: davSpace, Local: local} }
+
+func personium(local string) xml.Name { return xml.Name{Space: personiumSpace, Local: local} }
+
+func (l *listing) creationDate(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.Kind == cellfs.KindUnit {
+		return false, nil
+	}
+	// Below __ names as Personium writes it, elsewhere as RFC 3339 (RFC 4918, 15.1).
+	format := "2006-01-02T15:04:05.000Z"
+	if n.Kind >= cellfs.KindUnit {
+		format = "2006-01-02T15:04:05.000+0000"
+	}
+	l.buf = append(l.buf, `<D:creationdate>`...)
+	l.buf = n.Created.UTC().AppendFormat(l.buf, format)
+	l.buf = append(l.buf, `</D:creationdate>`...)
+	return true, nil
+}
+
+func (l *listing) lastModified(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.Kind == cellfs.KindUnit {
+		return false, nil
+	}
+	l.buf = append(l.buf, `<D:getlastmodified>`...)
+	l.buf = n.Modified.UTC().AppendFormat(l.buf, http.TimeFormat)
+	l.buf = append(l.buf, `</D:getlastmodified>`...)
+	return true, nil
+}
+
+func (l *listing) contentLength(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.IsCollection() {
+		return false, nil
+	}
+	size := n.Size
+	if n.Kind == cellfs.KindLog && n.Name == cellfs.LogFile {
+		text, _, err := l.q.h.fs.RenderLogTx(l.tx, n.Cell, l.q.target.cellURL)
+		if err != nil {
+			return false, err
+		}
+		size = int64(len(text))
+	}
+	l.buf = append(l.buf, `<D:getcontentlength>`...)
+	l.buf = strconv.AppendInt(l.buf, size, 10)
+	l.buf = append(l.buf, `</D:getcontentlength>`...)
+	return true, nil
+}
+
+func (l *listing) contentType(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.IsCollection() || n.ContentType == "" {
+		return false, nil
+	}
+	l.buf = append(l.buf, `<D:getcontenttype>`...)
+	l.buf = appendText(l.buf, n.ContentType)
+	l.buf = append(l.buf, `</D:getcontenttype>`...)
+	return true, nil
+}
+
+func (l *listing) etag(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.Kind != cellfs.KindFile && n.Kind != cellfs.KindSnapshot {
+		return false, nil
+	}
+	l.buf = append(l.buf, `<D:getetag>"`...)
+	l.buf = strconv.AppendInt(l.buf, n.Version, 10)
+	l.buf = append(l.buf, '-')
+	l.buf = strconv.AppendInt(l.buf, n.Modified.UnixMilli(), 10)
+	l.buf = append(l.buf, `"</D:getetag>`...)
+	return true, nil
+}
+
+func (l *listing) displayName(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.Kind == cellfs.KindUnit {
+		return false, nil
+	}
+	l.buf = append(l.buf, `<D:displayname>`...)
+	l.buf = appendText(l.buf, n.Name)
+	l.buf = append(l.buf, `</D:displayname>`...)
+	return true, nil
+}
+
+func (l *listing) resourceType(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	switch {
+	case n.Kind == cellfs.KindOData:
+		l.buf = append(l.buf, `<D:resourcetype><D:collection/><p:odata/></D:resourcetype>`...)
+	case n.Kind == cellfs.KindService:
+		l.buf = append(l.buf, `<D:resourcetype><D:collection/><p:service/></D:resourcetype>`...)
+	case n.IsCollection():
+		l.buf = append(l.buf, `<D:resourcetype><D:collection/></D:resourcetype>`...)
+	default:
+		l.buf = append(l.buf, `<D:resourcetype/>`...)
+	}
+	return true, nil
+}
+
+func lockable(n *cellfs.Node) bool { return n.Kind >= cellfs.KindBox && n.Kind <= cellfs.KindFile }
+
+func (l *listing) supportedLock(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if !lockable(n) {
+		return false, nil
+	}
+	l.buf = append(l.buf, `<D:supportedlock><D:lockentry><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>`+
+		`<D:lockentry><D:lockscope><D:shared/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry></D:supportedlock>`...)
+	return true, nil
+}
+
+func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
+	if !lockable(n) {
+		return false, nil
+	}
+	active := l.q.h.locks.active(p)
+	if len(active) == 0 {
+		l.buf = append(l.buf, `<D:lockdiscovery/>`...)
+		return true, nil
+	}
+	l.buf = append(l.buf, `<D:lockdiscovery>`...)
+	for _, k := range active {
+		l.buf = l.q.appendLock(l.buf, k)
+	}
+	l.buf = append(l.buf, `</D:lockdiscovery>`...)
+	return true, nil
+}
+
+func (l *listing) boxStatus(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.Kind != cellfs.KindBox {
+		return false, nil
+	}
+	status, _ := l.q.boxStatus(n)
+	l.buf = append(l.buf, `<p:status>`+status+`</p:status>`...)
+	return true, nil
+}
+
+func (l *listing) boxProgress(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.Kind != cellfs.KindBox {
+		return false, nil
+	}
+	_, percent := l.q.boxStatus(n)
+	l.buf = append(l.buf, `<p:progress>`...)
+	l.buf = strconv.AppendInt(l.buf, percent, 10)
+	l.buf = append(l.buf, `%</p:progress>`...)
+	return true, nil
+}
+
+func (l *listing) cellStatus(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.Kind != cellfs.KindCell {
+		return false, nil
+	}
+	l.buf = append(l.buf, `<p:cellstatus>normal</p:cellstatus>`...)
+	return true, nil
+}
+
+func (l *listing) quotaUsed(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.Kind > cellfs.KindService {
+		return false, nil
+	}
+	_, bytes, err := l.tx.Count(n.ID)
+	l.buf = append(l.buf, `<D:quota-used-bytes>`...)
+	l.buf = strconv.AppendInt(l.buf, bytes, 10)
+	l.buf = append(l.buf, `</D:quota-used-bytes>`...)
+	return true, err
+}
