@@ -73,6 +73,9 @@ func (f *FS) DeleteCell(ctx context.Context, name string, check Check) error {
 		if err := tx.AddOrphans(held, f.now()); err != nil {
 			return err
 		}
+		if err := tx.DeleteLocks(Path{segs: []string{name}}); err != nil {
+			return err
+		}
 		return tx.DeleteCell(c.ID, f.now())
 	})
 }

@@ -77,6 +77,9 @@ func (f *FS) View(ctx context.Context, fn func(Tx) error) error { return f.meta.
 // Update runs fn in a transaction, as [Meta].
 func (f *FS) Update(ctx context.Context, fn func(Tx) error) error { return f.meta.Update(ctx, fn) }
 
+// Store is the metadata store that the FS was made of.
+func (f *FS) Store() Meta { return f.meta }
+
 // Now is the time that the next operation will record.
 func (f *FS) Now() time.Time { return f.now() }
 

@@ -136,5 +136,9 @@ func (p Path) Contains(q Path) bool {
 	return true
 }
 
+// Key is the form of the path under which it is looked up: like String, names by
+// [Key].
+func (p Path) Key() string { return Key(p.String()) }
+
 // String is the path with a leading slash and no trailing one; the unit is "/".
 func (p Path) String() string { return "/" + strings.Join(p.segs, "/") }

@@ -27,6 +27,11 @@ type Meta interface {
 	// is done; once started, Update waits for its end.
 	Update(ctx context.Context, fn func(Tx) error) error
 
+	// UpdateSoon is Update with less: when it returns, the changes survive the end
+	// of the process, but a power loss may take those of the last second. It is
+	// for locks.
+	UpdateSoon(ctx context.Context, fn func(Tx) error) error
+
 	// Close ends the store after running transactions. Later calls fail.
 	Close() error
 }
@@ -40,6 +45,7 @@ type Tx interface {
 	BlobTx
 	ControlTx
 	RecordTx
+	LockTx
 }
 
 // NodeTx reads and writes the tree.

@@ -178,6 +178,9 @@ func (f *FS) DeleteTx(tx Tx, p Path, check Check) error {
 	if _, err := tx.Touch(l.node.Cell, 0); err != nil {
 		return err
 	}
+	if err := tx.DeleteLocks(p); err != nil { // RFC 4918, 9.6
+		return err
+	}
 	return tx.DeleteTree(l.node, f.now())
 }
 
@@ -341,6 +344,9 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 		}
 	}
 	if err := tx.SetNode(&from, &n, f.now()); err != nil {
+		return false, err
+	}
+	if err := tx.DeleteLocks(src); err != nil { // RFC 4918, 7.5: a lock does not move
 		return false, err
 	}
 	if n.Cell != from.Cell {

@@ -21,8 +21,9 @@ import (
 
 // caller is who asks. The zero caller is anonymous.
 type caller struct {
-	admin bool
-	fault *coded // why the credentials given are not good; nil if none were
+	admin     bool
+	principal string // who it is, as locks keep it
+	fault     *coded // why the credentials given are not good; nil if none were
 }
 
 // authenticator checks credentials of the unit admin (DECISIONS 22).
@@ -87,7 +88,7 @@ func (a *authenticator) caller(r *http.Request) caller {
 		if err := a.checkToken(strings.TrimSpace(rest), prefixAccess); err != nil {
 			return caller{fault: err}
 		}
-		return caller{admin: true}
+		return caller{admin: true, principal: a.name}
 	}
 	return caller{fault: errScheme}
 }
@@ -104,7 +105,7 @@ func (a *authenticator) basic(r *http.Request, encoded string) caller {
 	if !a.check(user, password) {
 		return caller{fault: errPassword}
 	}
-	return caller{admin: true}
+	return caller{admin: true, principal: a.name}
 }
 
 func (a *authenticator) check(user, password string) bool {

@@ -44,7 +44,6 @@ type Handler struct {
 	ops      *ops.Ops
 	unitHost string // without port
 	auth     *authenticator
-	locks    *locks
 	log      *slog.Logger
 }
 
@@ -62,7 +61,7 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	h := &Handler{cfg: c, fs: c.FS, ops: c.Ops, log: c.Log, unitHost: "localhost", locks: newLocks()}
+	h := &Handler{cfg: c, fs: c.FS, ops: c.Ops, log: c.Log, unitHost: "localhost"}
 	if c.UnitURL != nil {
 		h.unitHost = strings.ToLower(c.UnitURL.Hostname())
 	}

@@ -111,36 +111,41 @@ func (q *request) checkIf(tx cellfs.Tx, p cellfs.Path, n *cellfs.Node) error {
 		return codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "If", printable(v))
 	}
 	for _, l := range lists {
-		if q.holds(tx, l, p, n) {
-			return nil
+		if ok, err := q.holds(tx, l, p, n); ok || err != nil {
+			return err
 		}
 	}
 	return errETag
 }
 
-func (q *request) holds(tx cellfs.Tx, l ifList, p cellfs.Path, n *cellfs.Node) bool {
+func (q *request) holds(tx cellfs.Tx, l ifList, p cellfs.Path, n *cellfs.Node) (bool, error) {
 	if l.tag != "" {
 		var ok bool
 		if p, ok = q.tagged(l.tag); !ok {
-			return false
+			return false, nil
 		}
 		n = nil
 		if found, err := q.h.fs.Lookup(tx, p); err == nil {
 			n = &found
+		} else if !isNotExist(err) {
+			return false, err
 		}
 	}
 	for _, c := range l.conditions {
 		is := false
 		if c.token != "" {
-			is = q.h.locks.covers(c.token, p)
+			var err error
+			if is, err = q.h.fs.Covers(tx, c.token, p); err != nil {
+				return false, err
+			}
 		} else {
 			is = n != nil && n.ETag() == strings.TrimPrefix(c.etag, "W/")
 		}
 		if is == c.not {
-			return false
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
 }
 
 // tagged is the path of a resource tag: a URL of this unit, or only its path.
@@ -164,5 +169,5 @@ func (q *request) checkLocks(tx cellfs.Tx, p cellfs.Path, n *cellfs.Node, deep b
 	if err := q.checkIf(tx, p, n); err != nil {
 		return err
 	}
-	return q.h.locks.allow(p, deep, n == nil || deep, q.tokens())
+	return q.h.fs.CheckLocks(tx, q.change(p, deep, n == nil || deep))
 }

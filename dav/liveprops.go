@@ -139,14 +139,16 @@ func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	if !lockable(n) {
 		return false, nil
 	}
-	active := l.q.h.locks.active(p)
-	if len(active) == 0 {
+	if len(l.locks) == 0 {
 		l.buf = append(l.buf, `<D:lockdiscovery/>`...)
 		return true, nil
 	}
 	l.buf = append(l.buf, `<D:lockdiscovery>`...)
-	for _, k := range active {
-		l.buf = l.q.appendLock(l.buf, k)
+	for i := range l.locks {
+		k := &l.locks[i]
+		if k.Root.Contains(p) && (k.Infinite || k.Root.Len() == p.Len()) {
+			l.buf = l.q.appendLock(l.buf, k)
+		}
 	}
 	l.buf = append(l.buf, `</D:lockdiscovery>`...)
 	return true, nil

@@ -2,6 +2,7 @@ package dav
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -12,24 +13,20 @@ import (
 	"cellar/cellfs"
 )
 
-// lock is an active lock (RFC 4918, 6).
-type lock struct {
-	token    string // urn:uuid:…
-	root     cellfs.Path
-	shared   bool
-	infinite bool // depth
+const (
+	defaultLockTime = 10 * time.Minute
+	maxLockTime     = 24 * time.Hour
+	// maxOwner bounds what a client may store in a lock, in bytes.
+	maxOwner = 4 << 10
+)
 
-	collection bool   // the root is one
-	owner      string // XML inside D:owner
-	timeout    time.Duration
-	expires    time.Time
+// change is what the request is about to do at p, as the locks see it.
+func (q *request) change(p cellfs.Path, deep, member bool) cellfs.Change {
+	return cellfs.Change{Path: p, Deep: deep, Member: member, Tokens: q.tokens(), Principal: q.caller.principal}
 }
 
-// lock answers LOCK and UNLOCK.
+// lock answers LOCK.
 func (q *request) lock() error {
-	if q.Method == "UNLOCK" {
-		return q.unlock()
-	}
 	timeout := lockTimeout(q.Header.Get("Timeout"))
 	info, err := q.readXML()
 	if err != nil {
@@ -38,97 +35,55 @@ func (q *request) lock() error {
 	if info == nil {
 		return q.refreshLock(timeout)
 	}
-	k, err := newLock(info, q.target.path, timeout, q.h.locks.now())
+	l, err := parseLock(info)
 	if err != nil {
 		return err
 	}
+	l.Root, l.Token, l.Principal, l.Timeout = q.target.path, newLockToken(), q.caller.principal, timeout
 	switch d := q.Header.Get("Depth"); {
 	case d == "", strings.EqualFold(d, "infinity"):
-		k.infinite = true
+		l.Infinite = true
 	case d != "0":
 		return errDepth(d)
 	}
-	created, err := q.ensureMapped(k)
+	created, err := q.h.fs.Lock(q.Context(), l, cellfs.TypeByName(l.Root.Name()), func(tx cellfs.Tx, n *cellfs.Node) error {
+		if n != nil {
+			return q.checkIf(tx, l.Root, n)
+		}
+		if q.target.slash {
+			return errMethod // a collection's URL, as for PUT
+		}
+		return q.checkLocks(tx, l.Root, nil, false)
+	})
 	if err != nil {
-		return err
-	}
-	if err := q.h.locks.create(k); err != nil {
 		return err
 	}
 	status := http.StatusOK
 	if created {
 		status = http.StatusCreated
 	}
-	q.w.Header().Set("Lock-Token", "<"+k.token+">")
-	return q.writeLock(k, status)
+	q.w.Header().Set("Lock-Token", "<"+l.Token+">")
+	return q.writeLock(*l, status)
 }
 
-// ensureMapped checks what k is to lock, and makes an empty file where there is
-// nothing (RFC 4918, 9.10.4).
-func (q *request) ensureMapped(k *lock) (created bool, err error) {
-	p := q.target.path
-	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) error {
-		n, err := q.h.fs.Lookup(tx, p)
-		if err != nil {
-			return err
-		}
-		if n.Kind == cellfs.KindBox {
-			if err := q.h.fs.Guarded(&n); err != nil {
-				return err
-			}
-		}
-		k.collection = n.IsCollection()
-		return q.checkIf(tx, p, &n)
-	})
-	if p.Len() < 3 || err == nil || !isNotExist(err) {
-		return false, err
-	}
-	if q.target.slash {
-		return false, errMethod // a collection's URL, as for PUT
-	}
-	if err := q.h.locks.conflict(k); err != nil {
-		return false, err // before anything is made
-	}
-	_, created, err = q.h.fs.Publish(q.Context(), p, cellfs.StageBytes(nil), cellfs.PutOptions{
-		ContentType: cellfs.TypeByName(p.Name()),
-		Check: func(tx cellfs.Tx, n *cellfs.Node) error {
-			if n != nil {
-				return errRaced
-			}
-			return q.checkLocks(tx, p, nil, false)
-		},
-	})
-	if err == errRaced {
-		return false, nil
-	}
-	return created, err
-}
-
-// errRaced: somebody else mapped the URL meanwhile.
-var errRaced = codef("PR409-DV-0003", "Resource was created meanwhile.")
-
-func newLock(info *xmltree.Element, p cellfs.Path, timeout time.Duration, now time.Time) (*lock, error) {
-	k := &lock{token: newLockToken(), root: p, timeout: timeout, expires: now.Add(timeout)}
+// parseLock reads a lockinfo (RFC 4918, 14.11).
+func parseLock(info *xmltree.Element) (*cellfs.Lock, error) {
 	scopes := info.All(davSpace, "lockscope")
 	types := info.All(davSpace, "locktype")
-	if info.Name.Space != davSpace || info.Name.Local != "lockinfo" || len(scopes) != 1 || len(types) != 1 ||
-		len(types[0].All(davSpace, "write")) != 1 {
+	if info.Name != dav("lockinfo") || len(scopes) != 1 || len(types) != 1 || len(types[0].All(davSpace, "write")) != 1 {
 		return nil, errXML
 	}
-	k.shared = len(scopes[0].All(davSpace, "shared")) == 1
-	if !k.shared && len(scopes[0].All(davSpace, "exclusive")) != 1 {
+	l := &cellfs.Lock{Shared: len(scopes[0].All(davSpace, "shared")) == 1}
+	if !l.Shared && len(scopes[0].All(davSpace, "exclusive")) != 1 {
 		return nil, errXML
 	}
 	for _, o := range info.All(davSpace, "owner") {
-		if k.owner = o.Inner(); len(k.owner) > maxOwner {
+		if l.Owner = o.Inner(); len(l.Owner) > maxOwner {
 			return nil, errTooLarge
 		}
 	}
-	return k, nil
+	return l, nil
 }
-
-// maxOwner bounds what a client may store in a lock, in bytes.
-const maxOwner = 4 << 10
 
 func newLockToken() string {
 	var b [16]byte
@@ -153,18 +108,22 @@ func lockTimeout(v string) time.Duration {
 	return defaultLockTime
 }
 
+// refreshLock answers LOCK without a body (RFC 4918, 9.10.2).
 func (q *request) refreshLock(timeout time.Duration) error {
-	for _, t := range q.tokens() {
-		if k := q.h.locks.refresh(t, q.target.path, timeout); k != nil {
-			return q.writeLock(k, http.StatusOK)
-		}
-	}
 	if q.Header.Get("If") == "" {
 		return codef("PR400-DV-0010", "Header %s is required.", "If")
 	}
-	return &coded{errETag.code, "Lock token does not match.", "lock-token-matches-request-uri"}
+	l, err := q.h.fs.Refresh(q.Context(), q.target.path, q.tokens(), q.caller.principal, timeout)
+	if isNotExist(err) {
+		return &coded{code: errETag.code, message: "Lock token does not match.", element: "lock-token-matches-request-uri"}
+	}
+	if err != nil {
+		return err
+	}
+	return q.writeLock(l, http.StatusOK)
 }
 
+// unlock answers UNLOCK.
 func (q *request) unlock() error {
 	token := strings.Trim(strings.TrimSpace(q.Header.Get("Lock-Token")), "<>") // some Windows versions leave the brackets out
 	if token == "" {
@@ -179,16 +138,22 @@ func (q *request) unlock() error {
 			return err
 		}
 	}
-	if !q.h.locks.remove(token, q.target.path) {
-		return &coded{"PR409-DV-0004", "Lock token does not match the request URL.", "lock-token-matches-request-uri"}
+	err := q.h.fs.Unlock(q.Context(), q.target.path, token, q.caller.principal, q.caller.admin)
+	switch {
+	case isNotExist(err):
+		return &coded{code: "PR409-DV-0004", message: "Lock token does not match the request URL.", element: "lock-token-matches-request-uri"}
+	case errors.Is(err, cellfs.ErrLocked): // RFC 4918, 9.11
+		return codef("PR403-DV-0009", "The lock was taken by somebody else.")
+	case err != nil:
+		return err
 	}
 	q.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (q *request) writeLock(k *lock, status int) error {
+func (q *request) writeLock(l cellfs.Lock, status int) error {
 	b := append([]byte(xmlHeader), `<D:prop xmlns:D="DAV:"><D:lockdiscovery>`...)
-	b = q.appendLock(b, k)
+	b = q.appendLock(b, &l)
 	b = append(b, `</D:lockdiscovery></D:prop>`...)
 	h := q.w.Header()
 	h.Set("Content-Type", xmlType)
@@ -198,21 +163,28 @@ func (q *request) writeLock(k *lock, status int) error {
 	return err
 }
 
-func (q *request) appendLock(b []byte, k *lock) []byte {
+// appendLock writes an activelock. The token is shown only to the one who took
+// the lock: with it goes the right to write.
+func (q *request) appendLock(b []byte, l *cellfs.Lock) []byte {
 	scope, depth := "exclusive", "0"
-	if k.shared {
+	if l.Shared {
 		scope = "shared"
 	}
-	if k.infinite {
+	if l.Infinite {
 		depth = "infinity"
 	}
 	b = append(b, `<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope><D:`+scope+`/></D:lockscope><D:depth>`+depth+`</D:depth>`...)
-	if k.owner != "" {
-		b = append(b, `<D:owner>`+k.owner+`</D:owner>`...)
+	if l.Owner != "" {
+		b = append(b, `<D:owner>`+l.Owner+`</D:owner>`...)
 	}
+	left := max(0, l.Expires.Sub(q.h.fs.Now()))
 	b = append(b, `<D:timeout>Second-`...)
-	b = strconv.AppendInt(b, int64(k.timeout/time.Second), 10)
-	b = append(b, `</D:timeout><D:locktoken><D:href>`+k.token+`</D:href></D:locktoken><D:lockroot><D:href>`...)
-	b = q.target.href(b, k.root, k.collection)
+	b = strconv.AppendInt(b, int64((left+time.Second/2)/time.Second), 10)
+	b = append(b, `</D:timeout>`...)
+	if l.Principal == q.caller.principal {
+		b = append(b, `<D:locktoken><D:href>`+l.Token+`</D:href></D:locktoken>`...)
+	}
+	b = append(b, `<D:lockroot><D:href>`...)
+	b = q.target.href(b, l.Root, l.Collection)
 	return append(b, `</D:href></D:lockroot></D:activelock>`...)
 }

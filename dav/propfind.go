@@ -133,6 +133,7 @@ type listing struct {
 	rest    []xml.Name
 	roles   map[int64]string // URL of a role below {cell}__role/, by id
 	loaded  map[int64]bool   // cells whose roles are known
+	locks   []cellfs.Lock    // that may protect what is listed
 }
 
 func (l *listing) run(tx cellfs.Tx, d depth) error {
@@ -148,10 +149,26 @@ func (l *listing) run(tx cellfs.Tx, d depth) error {
 	} else if n, err = l.q.h.fs.Lookup(tx, p); err != nil {
 		return err
 	}
+	if err := l.loadLocks(p, d); err != nil {
+		return err
+	}
 	if d == infinity && n.Kind == cellfs.KindVirtual && n.Name == cellfs.SnapshotArea {
 		l.limited = false // flat, always served
 	}
 	return l.tree(p, &n, d)
+}
+
+// loadLocks reads the locks once for the whole listing.
+func (l *listing) loadLocks(p cellfs.Path, d depth) error {
+	now := l.q.h.fs.Now()
+	above, err := l.tx.LocksAbove(p, now)
+	if err != nil || d == 0 {
+		l.locks = above
+		return err
+	}
+	below, err := l.tx.LocksBelow(p, now)
+	l.locks = append(above, below...)
+	return err
 }
 
 func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth) error {

@@ -43,7 +43,7 @@ func (q *request) proppatch() error {
 			if err := q.checkIf(tx, q.target.path, n); err != nil {
 				return err
 			}
-			return q.h.locks.allow(q.target.path, false, false, q.tokens())
+			return q.h.fs.CheckLocks(tx, q.change(q.target.path, false, false))
 		})
 	}
 	if err != nil {

@@ -180,12 +180,12 @@ func init() {
 		targetBox: with(get((*request).getBox), map[string]route{
 			"MKCOL": {serve: (*request).mkcolBox}, "DELETE": {serve: (*request).delete}, "COPY": {serve: (*request).copyMove},
 			"MOVE": {serve: (*request).copyMove}, "PROPFIND": propfind, "PROPPATCH": proppatch,
-			"LOCK": {serve: (*request).lock}, "UNLOCK": {serve: (*request).lock},
+			"LOCK": {serve: (*request).lock}, "UNLOCK": {serve: (*request).unlock},
 		}),
 		targetResource: with(get((*request).get), map[string]route{
 			"PUT": {serve: (*request).put}, "DELETE": {serve: (*request).delete}, "MKCOL": {serve: (*request).mkcol},
 			"COPY": {serve: (*request).copyMove}, "MOVE": {serve: (*request).copyMove}, "PROPFIND": propfind,
-			"PROPPATCH": proppatch, "LOCK": {serve: (*request).lock}, "UNLOCK": {serve: (*request).lock},
+			"PROPPATCH": proppatch, "LOCK": {serve: (*request).lock}, "UNLOCK": {serve: (*request).unlock},
 		}),
 	}
 }

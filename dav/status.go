@@ -23,6 +23,7 @@ type coded struct {
 	code, message string
 	// element is the precondition element of RFC 4918, 16, without "D:"; "" for none.
 	element string
+	inside  string // XML in that element
 }
 
 func (e *coded) Error() string { return e.code + ": " + e.message }
@@ -38,8 +39,7 @@ var (
 	errXML       = codef("PR400-DV-0001", "XML parse error.")
 	errTooLarge  = codef("PR413-CM-0001", "Request body is too large.")
 	errETag      = codef("PR412-DV-0001", "ETag does not match.")
-	errLocked    = &coded{"PR423-DV-0001", "Resource is locked.", "lock-token-submitted"}
-	errInfinite  = &coded{"PR403-DV-0001", "Infinite depth is not supported.", "propfind-finite-depth"}
+	errInfinite  = &coded{code: "PR403-DV-0001", message: "Infinite depth is not supported.", element: "propfind-finite-depth"}
 	errNoSpace   = codef("PR507-SV-0001", "Insufficient storage.") // RFC 4918, 11.5
 	errBroken    = codef("PR400-CM-0006", "Request body broke off.")
 )
@@ -74,6 +74,13 @@ var statuses = []struct {
 	}},
 	{cellfs.ErrDestinationExists, say("PR412-DV-0002", `Overwrite header is "F" and the destination URL is already mapped to a resource.`)},
 	{cellfs.ErrPrecondition, sayErr(errETag)},
+	{cellfs.ErrLocked, func(q *request, err error) *coded { // RFC 4918, 11.3, 16
+		var e *cellfs.LockedError
+		errors.As(err, &e)
+		inside := "<D:href>" + string(q.target.href(nil, e.Root, e.Collection)) + "</D:href>"
+		return &coded{code: "PR423-DV-0001", message: "Resource is locked.", element: "lock-token-submitted", inside: inside}
+	}},
+	{cellfs.ErrLockConflict, sayErr(&coded{code: "PR423-DV-0001", message: "Resource is locked.", element: "no-conflicting-lock"})},
 	{cellfs.ErrInstalling, func(q *request, err error) *coded { // DECISIONS 15
 		var e *cellfs.InstallingError
 		errors.As(err, &e)
@@ -165,11 +172,11 @@ func (q *request) fail(err error) {
 
 func (q *request) errorBody(e *coded) (body []byte, contentType string) {
 	if e.element != "" && !strings.Contains(q.Header.Get("Accept"), "json") {
-		inside := "/>"
-		if e == errLocked { // RFC 4918, 16: the element holds the locked resource
-			inside = "><D:href>" + string(q.target.href(nil, q.target.path, q.target.slash)) + "</D:href></D:" + e.element + ">"
+		element := "<D:" + e.element + "/>"
+		if e.inside != "" {
+			element = "<D:" + e.element + ">" + e.inside + "</D:" + e.element + ">"
 		}
-		return []byte(xmlHeader + `<D:error xmlns:D="DAV:"><D:` + e.element + inside + `</D:error>`), xmlType
+		return []byte(xmlHeader + `<D:error xmlns:D="DAV:">` + element + `</D:error>`), xmlType
 	}
 	return errorJSON(e.code, e.message), "application/json"
 }

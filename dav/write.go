@@ -94,7 +94,6 @@ func (q *request) delete() error {
 	if err != nil {
 		return err
 	}
-	q.h.locks.forget(q.target.path)
 	q.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -122,7 +121,6 @@ func (q *request) deleteCell() error {
 	if err != nil {
 		return err
 	}
-	q.h.locks.forget(q.target.path)
 	q.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -205,9 +203,9 @@ func (q *request) copyMove() error {
 		if err := q.checkIf(tx, src, n); err != nil || !move {
 			return err
 		}
-		return q.h.locks.allow(src, true, true, q.tokens())
+		return q.h.fs.CheckLocks(tx, q.change(src, true, true))
 	}
-	o.Destination = func(_ cellfs.Tx, n *cellfs.Node) error { return q.h.locks.allow(dst, true, n == nil, q.tokens()) }
+	o.Destination = func(tx cellfs.Tx, n *cellfs.Node) error { return q.h.fs.CheckLocks(tx, q.change(dst, true, n == nil)) }
 	var created bool
 	if move {
 		created, err = q.h.fs.Move(q.Context(), src, dst, o)
@@ -216,9 +214,6 @@ func (q *request) copyMove() error {
 	}
 	if err != nil {
 		return q.transferError(err, src, dst)
-	}
-	if move {
-		q.h.locks.forget(src)
 	}
 	q.w.Header()["Content-Length"] = []string{"0"}
 	return q.created(created)
@@ -284,7 +279,7 @@ func (q *request) copySpecial() error {
 		if err := q.checkIf(tx, q.target.path, &n); err != nil {
 			return err
 		}
-		return q.h.locks.allow(dst, false, there == nil, q.tokens())
+		return q.h.fs.CheckLocks(tx, q.change(dst, false, there == nil))
 	}
 	if err := q.h.fs.PutAllowed(q.Context(), dst, check); err != nil {
 		return q.transferError(err, q.target.path, dst)

@@ -90,6 +90,11 @@ func (m FaultyMeta) Update(ctx context.Context, fn func(cellfs.Tx) error) error 
 	return m.do(func() error { return m.Meta.Update(ctx, fn) })
 }
 
+// UpdateSoon implements [cellfs.Meta].
+func (m FaultyMeta) UpdateSoon(ctx context.Context, fn func(cellfs.Tx) error) error {
+	return m.do(func() error { return m.Meta.UpdateSoon(ctx, fn) })
+}
+
 // FaultyBlobs fails Puts and Deletes as its Faults say.
 type FaultyBlobs struct {
 	cellfs.Blobs

@@ -168,6 +168,7 @@ func TestFS(t *testing.T, open func(t *testing.T) (cellfs.Meta, cellfs.Blobs)) {
 	run("names", testNames)
 	run("webdav.FileSystem", testFileSystem)
 	run("sweep", testSweep)
+	run("locks", testLocks)
 }
 
 func testFiles(t fsTest) {

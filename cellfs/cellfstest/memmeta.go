@@ -30,6 +30,7 @@ func NewMemMeta() *MemMeta {
 		cells: map[int64]cellfs.Cell{}, nodes: map[int64]cellfs.Node{}, children: map[childKey]int64{}, blobs: map[int64]cellfs.Blob{},
 		orphans: map[int64]time.Time{}, entities: map[int64]cellfs.Entity{}, links: map[cellfs.Link]bool{},
 		snapshots: map[int64]cellfs.Snapshot{}, jobs: map[int64]cellfs.Job{}, settings: map[string]string{},
+		locks: map[string]cellfs.Lock{},
 	}}
 }
 
@@ -52,6 +53,7 @@ type state struct {
 	snapshots map[int64]cellfs.Snapshot
 	jobs      map[int64]cellfs.Job
 	settings  map[string]string
+	locks     map[string]cellfs.Lock // by token
 }
 
 func (s *state) clone() *state {
@@ -60,6 +62,7 @@ func (s *state) clone() *state {
 	c.blobs, c.orphans, c.entities = maps.Clone(s.blobs), maps.Clone(s.orphans), maps.Clone(s.entities)
 	c.links, c.events, c.snapshots = maps.Clone(s.links), slices.Clone(s.events), maps.Clone(s.snapshots)
 	c.jobs, c.settings = maps.Clone(s.jobs), maps.Clone(s.settings)
+	c.locks = maps.Clone(s.locks)
 	return &c
 }
 
@@ -89,6 +92,11 @@ func (m *MemMeta) Update(ctx context.Context, fn func(cellfs.Tx) error) error {
 	}
 	m.state = s
 	return nil
+}
+
+// UpdateSoon implements [cellfs.Meta].
+func (m *MemMeta) UpdateSoon(ctx context.Context, fn func(cellfs.Tx) error) error {
+	return m.Update(ctx, fn)
 }
 
 // Close implements [cellfs.Meta].

@@ -33,6 +33,13 @@ const (
 	Relaxed
 )
 
+func (d Durability) pragma() string {
+	if d == Relaxed {
+		return "NORMAL"
+	}
+	return "FULL"
+}
+
 // readers is how many transactions may read at once. More than the processors
 // can run only adds memory, but a long export must not lock others out.
 var readers = max(4, 2*runtime.GOMAXPROCS(0))
@@ -48,8 +55,12 @@ type Store struct {
 	closed  atomic.Bool
 	log     *slog.Logger
 
-	// nextNode is the id of the next node. Only the writer goroutine uses it.
-	nextNode int64
+	durability Durability
+
+	// Only the writer goroutine uses these.
+	nextNode int64   // the id of the next node
+	next     *update // taken from the queue for the next batch
+	level    string  // how commits sync at present
 }
 
 // OpenSQLite opens or creates the database file dir/cellar.db and brings its
@@ -65,6 +76,8 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 		log:     log,
+
+		durability: d,
 	}
 	if s.write, err = sql.Open("sqlite", dsn(file, d)); err != nil {
 		return nil, err
@@ -87,10 +100,7 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 // dsn carries the pragmas: given once by Exec, they would reach one connection of the
 // pool only.
 func dsn(file string, d Durability) string {
-	sync := "FULL"
-	if d == Relaxed {
-		sync = "NORMAL"
-	}
+	sync := d.pragma()
 	return (&url.URL{Scheme: "file", Path: file}).String() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync + ")" +
 		// The log is reused from its start, never shrunk: overwriting allocated
 		// pages costs a sync about half the time of growing the file.

@@ -17,13 +17,23 @@ const maxBatch = 256
 type update struct {
 	ctx  context.Context
 	fn   func(cellfs.Tx) error
+	soon bool // need not be synced
 	err  error
 	done chan struct{}
 }
 
 // Update implements [cellfs.Meta].
 func (s *Store) Update(ctx context.Context, fn func(cellfs.Tx) error) error {
-	u := &update{ctx: ctx, fn: fn, done: make(chan struct{})}
+	return s.wait(&update{ctx: ctx, fn: fn, done: make(chan struct{})})
+}
+
+// UpdateSoon implements [cellfs.Meta]. A batch of such alone is written to the
+// log but not synced; the next sync takes it along.
+func (s *Store) UpdateSoon(ctx context.Context, fn func(cellfs.Tx) error) error {
+	return s.wait(&update{ctx: ctx, fn: fn, soon: true, done: make(chan struct{})})
+}
+
+func (s *Store) wait(u *update) error {
 	select {
 	case <-s.closing:
 		return errClosed
@@ -31,8 +41,8 @@ func (s *Store) Update(ctx context.Context, fn func(cellfs.Tx) error) error {
 	}
 	select {
 	case s.queue <- u:
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-u.ctx.Done():
+		return u.ctx.Err()
 	case <-s.closing:
 		return errClosed
 	}
@@ -57,6 +67,12 @@ func (s *Store) run(w *conn) {
 	batch := make([]*update, 0, maxBatch)
 	for {
 		batch = batch[:0]
+		if s.next != nil {
+			batch = append(batch, s.next)
+			s.next = nil
+			s.commit(w, batch)
+			continue
+		}
 		select {
 		case u := <-s.queue:
 			batch = append(batch, u)
@@ -76,7 +92,7 @@ func (s *Store) run(w *conn) {
 // transaction, and answers them.
 func (s *Store) commit(w *conn, batch []*update) {
 	ctx := context.Background()
-	err := w.exec(ctx, "BEGIN IMMEDIATE", nil)
+	err := s.begin(w, batch[0].soon)
 	wrote := false
 	for i := 0; i < len(batch); i++ {
 		u := batch[i]
@@ -112,11 +128,32 @@ func (s *Store) commit(w *conn, batch []*update) {
 	}
 }
 
-// more adds what is waiting to the batch.
+// begin opens the transaction of a batch. Whether its commit syncs is set before:
+// SQLite does not take it inside.
+func (s *Store) begin(w *conn, soon bool) error {
+	level := "PRAGMA synchronous = " + s.durability.pragma()
+	if soon {
+		level = "PRAGMA synchronous = NORMAL"
+	}
+	if level != s.level {
+		if err := w.exec(context.Background(), level, nil); err != nil {
+			return err
+		}
+		s.level = level
+	}
+	return w.exec(context.Background(), "BEGIN IMMEDIATE", nil)
+}
+
+// more adds what is waiting to the batch. A batch that is not synced takes no
+// update that must be: that one waits in s.next for a batch of its own.
 func (s *Store) more(batch []*update) []*update {
-	for len(batch) < maxBatch {
+	for len(batch) < maxBatch && s.next == nil {
 		select {
 		case u := <-s.queue:
+			if batch[0].soon && !u.soon {
+				s.next = u
+				return batch
+			}
 			batch = append(batch, u)
 		default:
 			return batch

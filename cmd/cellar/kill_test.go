@@ -34,7 +34,8 @@ func killRounds(t *testing.T) int {
 
 // TestKill kills the server with SIGKILL at random moments of 200 PUTs, an
 // install and an export, and starts it again over the same data: what was
-// acknowledged is there, nothing half is, both jobs end, the store is sound.
+// acknowledged is there, locks included, nothing half is, both jobs end, the store
+// is sound.
 func TestKill(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -62,6 +63,7 @@ type killTest struct {
 	acked     map[string]string   // path: content acknowledged last
 	tried     map[string][]string // path: contents sent since and not acknowledged: each may be there
 	installed bool                // the install was acknowledged
+	locked    string              // token of a lock that was acknowledged; "" for none
 	exported  bool
 }
 
@@ -76,7 +78,7 @@ func content(round, i int) string {
 
 // round works until killAt PUTs are acknowledged, and kills the server there.
 func (k *killTest) round(p *program, round, killAt int) {
-	k.installed, k.exported = false, false
+	k.installed, k.exported, k.locked = false, false, ""
 	if round == 0 {
 		p.must(http.StatusCreated, "MKCOL", "/cell1/puts", nil)
 	}
@@ -89,6 +91,15 @@ func (k *killTest) round(p *program, round, killAt int) {
 	wg.Go(func() {
 		res, _, err := p.do("POST", "/cell1/__export", strings.NewReader(fmt.Sprintf(`{"Name":"s%d"}`, round)))
 		k.note(&k.exported, err == nil && res.StatusCode == http.StatusAccepted)
+	})
+	wg.Go(func() {
+		res, _, err := p.do("LOCK", fmt.Sprintf("/cell1/puts/locked%d", round), strings.NewReader(
+			`<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>`))
+		if err == nil && res.StatusCode == http.StatusCreated {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.locked = res.Header.Get("Lock-Token")
+		}
 	})
 	for w := range 8 {
 		wg.Go(func() { // every path has one writer, so that its last content is known
@@ -147,6 +158,12 @@ func (k *killTest) verify(p *program, round int) {
 		if res.StatusCode == http.StatusOK {
 			k.acked[path], k.tried[path] = string(got), nil
 		}
+	}
+	if k.locked != "" {
+		path := fmt.Sprintf("/cell1/puts/locked%d", round)
+		p.must(http.StatusLocked, "PUT", path, strings.NewReader("x"))
+		p.must(http.StatusNoContent, "PUT", path, strings.NewReader("x"), "If", "("+k.locked+")")
+		p.must(http.StatusNoContent, "UNLOCK", path, nil, "Lock-Token", k.locked)
 	}
 	k.verifyInstall(p, round)
 	k.verifyExport(p, round)

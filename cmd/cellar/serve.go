@@ -295,7 +295,11 @@ func (s *server) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for n := 0; ; n++ {
-		swept, err := s.unit.fs.Sweep(ctx, cellfs.SweepGrace)
+		err := s.unit.fs.PurgeLocks(ctx)
+		var swept cellfs.Swept
+		if err == nil {
+			swept, err = s.unit.fs.Sweep(ctx, cellfs.SweepGrace)
+		}
 		if n%int(strayEvery/sweepEvery) == 0 && err == nil {
 			var strays cellfs.Swept
 			strays, err = s.unit.fs.SweepStrays(ctx, cellfs.SweepGrace)

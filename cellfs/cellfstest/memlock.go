@@ -1,0 +1,56 @@
+package cellfstest
+
+import (
+	"cmp"
+	"maps"
+	"time"
+
+	"cellar/cellfs"
+)
+
+func (t *memTx) AddLock(l cellfs.Lock) error {
+	if _, ok := t.locks[l.Token]; ok {
+		return taken("lock %s", l.Token)
+	}
+	t.locks[l.Token] = l
+	return t.mayWrite()
+}
+
+func (t *memTx) SetLock(l cellfs.Lock) error {
+	old, ok := t.locks[l.Token]
+	if !ok {
+		return absent("lock %s", l.Token)
+	}
+	old.Timeout, old.Expires = l.Timeout, l.Expires
+	t.locks[l.Token] = old
+	return t.mayWrite()
+}
+
+func (t *memTx) findLocks(keep func(cellfs.Lock) bool, now time.Time) []cellfs.Lock {
+	return sorted(t.locks, func(l cellfs.Lock) bool { return l.Expires.After(now) && keep(l) }, func(a, b cellfs.Lock) int {
+		return cmp.Or(cmp.Compare(a.Root.Key(), b.Root.Key()), cmp.Compare(a.Token, b.Token))
+	})
+}
+
+func (t *memTx) LocksAbove(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
+	return t.findLocks(func(l cellfs.Lock) bool { return l.Root.Contains(p) }, now), nil
+}
+
+func (t *memTx) LocksBelow(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
+	return t.findLocks(func(l cellfs.Lock) bool { return l.Root.Len() > p.Len() && p.Contains(l.Root) }, now), nil
+}
+
+func (t *memTx) DeleteLock(token string) error {
+	delete(t.locks, token)
+	return t.mayWrite()
+}
+
+func (t *memTx) DeleteLocks(p cellfs.Path) error {
+	maps.DeleteFunc(t.locks, func(_ string, l cellfs.Lock) bool { return p.Contains(l.Root) })
+	return t.mayWrite()
+}
+
+func (t *memTx) PurgeLocks(now time.Time) error {
+	maps.DeleteFunc(t.locks, func(_ string, l cellfs.Lock) bool { return !l.Expires.After(now) })
+	return t.mayWrite()
+}

@@ -1,0 +1,229 @@
+package cellfs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+)
+
+// Lock is a lock on a resource (RFC 4918, 6).
+type Lock struct {
+	Token      string // a URI
+	Root       Path
+	Collection bool // the root is one
+	Shared     bool
+	Infinite   bool          // depth: all below the root is locked too
+	Owner      string        // XML as the client gave it
+	Principal  string        // who took it: nobody else can use it
+	Timeout    time.Duration // as granted
+	Expires    time.Time
+}
+
+// LockTx reads and writes locks. Locks that have expired are not listed; lists
+// come in the order of the keys of their roots ([Path.Key]).
+type LockTx interface {
+	AddLock(l Lock) error
+	// SetLock changes timeout and expiry of the lock with that token.
+	SetLock(l Lock) error
+	// LocksAbove lists those whose root is p or a collection above it, of any depth.
+	LocksAbove(p Path, now time.Time) ([]Lock, error)
+	// LocksBelow lists those whose root lies below p.
+	LocksBelow(p Path, now time.Time) ([]Lock, error)
+	DeleteLock(token string) error
+	// DeleteLocks removes those whose root is p or lies below it.
+	DeleteLocks(p Path) error
+	// PurgeLocks removes those that have expired.
+	PurgeLocks(now time.Time) error
+}
+
+// ErrLocked: a lock protects the resource, and its token was not submitted, or
+// not by the one who took it. It comes as a [*LockedError].
+var ErrLocked = errors.New("resource is locked")
+
+// ErrLockConflict: another lock is in the way of a new one (RFC 4918, 6.1).
+var ErrLockConflict = errors.New("a conflicting lock exists")
+
+// LockedError is an [ErrLocked] that says which resource.
+type LockedError struct {
+	Root       Path
+	Collection bool
+}
+
+func (e *LockedError) Error() string        { return e.Root.String() + " is locked" }
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }
+
+// Change is what an operation is about to do at a path, for [FS.CheckLocks].
+type Change struct {
+	Path   Path
+	Deep   bool // what lies below changes too
+	Member bool // the resource comes or goes: the collection above changes
+	// Tokens are those that the caller submitted, Principal is the caller.
+	Tokens    []string
+	Principal string
+}
+
+// CheckLocks returns a [*LockedError] unless for every locked resource that the
+// change concerns one of its locks was submitted by the one who took it.
+func (f *FS) CheckLocks(tx Tx, c Change) error {
+	now := f.now()
+	above, err := tx.LocksAbove(c.Path, now)
+	if err != nil {
+		return err
+	}
+	concerned := above[:0]
+	for _, l := range above {
+		own := l.Root.Len() == c.Path.Len()
+		membership := c.Member && l.Root.Len() == c.Path.Len()-1 // RFC 4918, 7.4
+		if own || l.Infinite || membership {
+			concerned = append(concerned, l)
+		}
+	}
+	if c.Deep {
+		below, err := tx.LocksBelow(c.Path, now)
+		if err != nil {
+			return err
+		}
+		concerned = append(concerned, below...)
+	}
+	return submitted(concerned, c)
+}
+
+// submitted checks the locks root by root: of several shared ones, one will do.
+func submitted(locks []Lock, c Change) error {
+	for len(locks) > 0 {
+		root := locks[0].Root.Key()
+		held, n := false, 0
+		for n < len(locks) && locks[n].Root.Key() == root {
+			held = held || slices.Contains(c.Tokens, locks[n].Token) && locks[n].Principal == c.Principal
+			n++
+		}
+		if !held {
+			return &LockedError{Root: locks[0].Root, Collection: locks[0].Collection}
+		}
+		locks = locks[n:]
+	}
+	return nil
+}
+
+// Covers reports whether the token is that of a lock that protects p.
+func (f *FS) Covers(tx Tx, token string, p Path) (bool, error) {
+	l, err := f.covering(tx, token, p)
+	return l != nil, err
+}
+
+func (f *FS) covering(tx Tx, token string, p Path) (*Lock, error) {
+	all, err := tx.LocksAbove(p, f.now())
+	for i := range all {
+		if l := &all[i]; l.Token == token && (l.Infinite || l.Root.Len() == p.Len()) {
+			return l, nil
+		}
+	}
+	return nil, err
+}
+
+// Lock takes a lock as l describes, with expiry from its timeout. Where there
+// is nothing, it makes an empty file of the given content type and reports so
+// (RFC 4918, 9.10.4). It returns [ErrLockConflict], the errors of [FS.Put], and
+// those of check. A lock survives the end of the process; a power loss may take
+// the last second of them.
+func (f *FS) Lock(ctx context.Context, l *Lock, contentType string, check Check) (created bool, err error) {
+	err = f.meta.UpdateSoon(ctx, func(tx Tx) error {
+		n, err := f.Lookup(tx, l.Root)
+		if err != nil {
+			return err
+		}
+		if n.Kind < KindBox || n.Kind > KindFile {
+			return ErrReadOnly
+		}
+		if n.Kind == KindBox {
+			if err := f.Guarded(&n); err != nil {
+				return err
+			}
+		}
+		l.Collection = n.IsCollection()
+		if err := check.run(tx, &n); err != nil {
+			return err
+		}
+		return f.addLock(tx, l)
+	})
+	if !errors.Is(err, fs.ErrNotExist) || l.Root.Len() < 3 {
+		return false, err
+	}
+	// What was not there is made durably, together with its lock.
+	err = f.meta.Update(ctx, func(tx Tx) error {
+		_, created, err = f.publish(tx, l.Root, StageBytes(nil), PutOptions{ContentType: contentType, Check: check})
+		if err != nil {
+			return err
+		}
+		return f.addLock(tx, l)
+	})
+	return created, err
+}
+
+func (f *FS) addLock(tx Tx, l *Lock) error {
+	now := f.now()
+	in, err := tx.LocksAbove(l.Root, now)
+	if err != nil {
+		return err
+	}
+	if l.Infinite {
+		below, err := tx.LocksBelow(l.Root, now)
+		if err != nil {
+			return err
+		}
+		in = append(in, below...)
+	}
+	for _, other := range in {
+		concerns := other.Infinite || other.Root.Len() >= l.Root.Len()
+		if concerns && !(l.Shared && other.Shared) {
+			return ErrLockConflict
+		}
+	}
+	l.Expires = now.Add(l.Timeout)
+	return tx.AddLock(*l)
+}
+
+// Refresh prolongs the first of the tokens that protects p and was taken by the
+// principal. It returns fs.ErrNotExist if none does.
+func (f *FS) Refresh(ctx context.Context, p Path, tokens []string, principal string, timeout time.Duration) (l Lock, err error) {
+	err = f.meta.UpdateSoon(ctx, func(tx Tx) error {
+		for _, t := range tokens {
+			found, err := f.covering(tx, t, p)
+			if err != nil {
+				return err
+			}
+			if found != nil && found.Principal == principal {
+				l = *found
+				l.Timeout, l.Expires = timeout, f.now().Add(timeout)
+				return tx.SetLock(l)
+			}
+		}
+		return fs.ErrNotExist
+	})
+	return l, err
+}
+
+// Unlock removes the lock. It returns fs.ErrNotExist unless the lock protects p
+// (RFC 4918, 9.11), and [ErrLocked] if somebody else took it and breaking is
+// not allowed.
+func (f *FS) Unlock(ctx context.Context, p Path, token, principal string, mayBreak bool) error {
+	return f.meta.UpdateSoon(ctx, func(tx Tx) error {
+		l, err := f.covering(tx, token, p)
+		switch {
+		case err != nil:
+			return err
+		case l == nil:
+			return fs.ErrNotExist
+		case l.Principal != principal && !mayBreak:
+			return &LockedError{Root: l.Root, Collection: l.Collection}
+		}
+		return tx.DeleteLock(token)
+	})
+}
+
+// PurgeLocks removes locks that have expired.
+func (f *FS) PurgeLocks(ctx context.Context) error {
+	return f.meta.UpdateSoon(ctx, func(tx Tx) error { return tx.PurgeLocks(f.now()) })
+}

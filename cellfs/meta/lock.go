@@ -1,0 +1,97 @@
+package meta
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"cellar/cellfs"
+)
+
+const lockColumns = "SELECT token, shared, infinite, root, owner, principal, timeout, expires FROM lock "
+
+func scanLock(scan func(...any) error) (l cellfs.Lock, err error) {
+	var root string
+	var timeout, expires int64
+	if err := scan(&l.Token, &l.Shared, &l.Infinite, &root, &l.Owner, &l.Principal, &timeout, &expires); err != nil {
+		return l, err
+	}
+	l.Collection = strings.HasSuffix(root, "/")
+	l.Timeout, l.Expires = time.Duration(timeout)*time.Second, fromMicros(expires)
+	l.Root, err = cellfs.ParsePath(root)
+	return l, err
+}
+
+func (t *tx) locks(query string, args ...any) (all []cellfs.Lock, err error) {
+	err = t.c.query(t.ctx, lockColumns+query, args, func(scan func(...any) error) error {
+		l, err := scanLock(scan)
+		all = append(all, l)
+		return err
+	})
+	return all, err
+}
+
+func (t *tx) AddLock(l cellfs.Lock) error {
+	root := l.Root.String()
+	if l.Collection {
+		root += "/"
+	}
+	_, err := t.write("INSERT INTO lock (path, token, shared, infinite, root, owner, principal, timeout, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		l.Root.Key(), l.Token, l.Shared, l.Infinite, root, l.Owner, l.Principal, int64(l.Timeout/time.Second), micros(l.Expires))
+	if err != nil {
+		return fmt.Errorf("add lock: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) SetLock(l cellfs.Lock) error {
+	n, err := t.write("UPDATE lock SET timeout = ?, expires = ? WHERE token = ?", int64(l.Timeout/time.Second), micros(l.Expires), l.Token)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("lock %s: %w", l.Token, fs.ErrNotExist)
+	}
+	return err
+}
+
+func (t *tx) LocksAbove(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
+	prefixes := []string{p.Key()}
+	for up := p; up.Len() > 1; {
+		up = up.Parent()
+		prefixes = append(prefixes, up.Key())
+	}
+	list, err := json.Marshal(prefixes)
+	if err != nil {
+		return nil, err
+	}
+	return t.locks("WHERE path IN (SELECT value FROM json_each(?)) AND expires > ? ORDER BY path, token", string(list), micros(now))
+}
+
+// below is the range of paths below one: "0" comes after "/".
+func below(p cellfs.Path) (from, to string) {
+	if p.Len() == 0 {
+		return "/", "0"
+	}
+	return p.Key() + "/", p.Key() + "0"
+}
+
+func (t *tx) LocksBelow(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
+	from, to := below(p)
+	return t.locks("WHERE path >= ? AND path < ? AND expires > ? ORDER BY path, token", from, to, micros(now))
+}
+
+func (t *tx) DeleteLock(token string) error {
+	_, err := t.write("DELETE FROM lock WHERE token = ?", token)
+	return err
+}
+
+func (t *tx) DeleteLocks(p cellfs.Path) error {
+	from, to := below(p)
+	_, err := t.write("DELETE FROM lock WHERE path = ? OR path >= ? AND path < ?", p.Key(), from, to)
+	return err
+}
+
+func (t *tx) PurgeLocks(now time.Time) error {
+	_, err := t.write("DELETE FROM lock WHERE expires <= ?", micros(now))
+	return err
+}
