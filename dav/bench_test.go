@@ -141,6 +141,20 @@ func BenchmarkGet4K(b *testing.B) {
 	parallel(b, func(n int64) { do("GET", fmt.Sprintf("/cell1/box/c000/file-%06d.txt", n*7919%1000), nil) })
 }
 
+// BenchmarkGetLarge downloads one file of 256 MiB, which the kernel should send.
+func BenchmarkGetLarge(b *testing.B) {
+	const size = 256 << 20
+	s := davtest.New(b, davtest.Config{NoCheck: true})
+	s.Mkcol("/cell1/box")
+	do := client(b, s)
+	do("PUT", "/cell1/box/large", make([]byte, size))
+	b.SetBytes(size)
+	b.ResetTimer()
+	for range b.N {
+		do("GET", "/cell1/box/large", nil)
+	}
+}
+
 func BenchmarkPut4K(b *testing.B) {
 	s := davtest.New(b, davtest.Config{NoCheck: true})
 	s.Mkcol("/cell1/box")
