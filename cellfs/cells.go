@@ -34,7 +34,7 @@ func (f *FS) CreateCell(ctx context.Context, name, owner string) (Cell, error) {
 		return Cell{}, err
 	}
 	c := Cell{Name: name, Owner: owner, Created: f.now()}
-	err := f.meta.Update(ctx, func(tx Tx) error {
+	err := f.Update(ctx, func(tx Tx) error {
 		if _, err := tx.Cell(name); !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(fs.ErrExist, err)
 		}
@@ -58,7 +58,7 @@ func (f *FS) DeleteCell(ctx context.Context, name string, check Check) error {
 	if err != nil {
 		return err
 	}
-	return f.meta.Update(ctx, func(tx Tx) error {
+	return f.Update(ctx, func(tx Tx) error {
 		c, err := tx.Cell(name)
 		if err != nil {
 			return orMissing(err, ErrNoCell)

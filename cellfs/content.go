@@ -83,24 +83,40 @@ func (f *FS) Open(ctx context.Context, n Node) (Content, error) {
 
 // OpenAt finds the node at p and opens its content in one point in time. For a
 // collection the content is nil.
-func (f *FS) OpenAt(ctx context.Context, p Path) (n Node, c Content, err error) {
-	var b Blob
-	err = f.meta.View(ctx, func(tx Tx) error {
-		if n, err = f.Lookup(tx, p); err != nil || n.Kind != KindFile || n.Blob == 0 {
-			return err
+func (f *FS) OpenAt(ctx context.Context, p Path) (Node, Content, error) {
+	key := p.Key()
+	e, ok := f.cache.get(key)
+	if !ok {
+		var err error
+		if e, err = f.findFile(ctx, p); err != nil || e.node.IsCollection() {
+			return e.node, nil, err
 		}
-		b, err = tx.Blob(n.Blob)
+		if e.node.Kind == KindFile {
+			f.cache.put(key, e)
+		}
+	}
+	if e.node.Kind != KindFile {
+		c, err := f.Open(ctx, e.node)
+		return e.node, c, err
+	}
+	if err := f.Guarded(&e.box); err != nil {
+		return Node{}, nil, err
+	}
+	c, err := f.open(ctx, e.blob)
+	return e.node, c, err
+}
+
+// findFile looks up what OpenAt needs.
+func (f *FS) findFile(ctx context.Context, p Path) (e cached, err error) {
+	e = f.cache.begin()
+	err = f.meta.View(ctx, func(tx Tx) error {
+		e.node, e.box, err = f.lookup(tx, p)
+		if err == nil && e.node.Kind == KindFile && e.node.Blob != 0 {
+			e.blob, err = tx.Blob(e.node.Blob)
+		}
 		return err
 	})
-	if err != nil || n.IsCollection() {
-		return n, nil, err
-	}
-	if n.Kind != KindFile {
-		c, err = f.Open(ctx, n)
-	} else {
-		c, err = f.open(ctx, b)
-	}
-	return n, c, err
+	return e, err
 }
 
 // OpenBlob opens a content by its id; 0 is the empty content.

@@ -39,6 +39,7 @@ type FS struct {
 	log   *slog.Logger
 
 	holds holds
+	cache cache
 }
 
 // New returns the tree kept in the given stores. The caller closes the stores
@@ -75,10 +76,26 @@ func (f *FS) Guarded(box *Node) error {
 func (f *FS) View(ctx context.Context, fn func(Tx) error) error { return f.meta.View(ctx, fn) }
 
 // Update runs fn in a transaction, as [Meta].
-func (f *FS) Update(ctx context.Context, fn func(Tx) error) error { return f.meta.Update(ctx, fn) }
+func (f *FS) Update(ctx context.Context, fn func(Tx) error) error {
+	return f.tracking(fn, func(fn func(Tx) error) error { return f.meta.Update(ctx, fn) })
+}
 
-// Store is the metadata store that the FS was made of.
-func (f *FS) Store() Meta { return f.meta }
+// updateSoon is Update by [Meta.UpdateSoon].
+func (f *FS) updateSoon(ctx context.Context, fn func(Tx) error) error {
+	return f.tracking(fn, func(fn func(Tx) error) error { return f.meta.UpdateSoon(ctx, fn) })
+}
+
+// tracking tells the cache which cells a transaction changed, also if it failed:
+// it may be stored all the same.
+func (f *FS) tracking(fn func(Tx) error, update func(func(Tx) error) error) error {
+	var t tracked
+	err := update(func(tx Tx) error {
+		t.Tx = tx
+		return fn(&t)
+	})
+	f.cache.change(t.cells)
+	return err
+}
 
 // Now is the time that the next operation will record.
 func (f *FS) Now() time.Time { return f.now() }
@@ -91,35 +108,42 @@ func (f *FS) Log() *slog.Logger { return f.log }
 // box that is guarded. The unit and the special collections of a cell are
 // virtual nodes.
 func (f *FS) Lookup(tx Tx, p Path) (Node, error) {
+	n, _, err := f.lookup(tx, p)
+	return n, err
+}
+
+// lookup is Lookup that also returns the box on the way; zero if there is none.
+func (f *FS) lookup(tx Tx, p Path) (n, box Node, err error) {
 	if p.Len() == 0 {
-		return Node{Kind: KindUnit}, nil
+		return Node{Kind: KindUnit}, box, nil
 	}
 	c, err := tx.Cell(p.Cell())
 	if err != nil {
-		return Node{}, orMissing(err, ErrNoCell)
+		return n, box, orMissing(err, ErrNoCell)
 	}
-	n, err := tx.Node(c.Root)
-	if err != nil {
-		return Node{}, err
+	if n, err = tx.Node(c.Root); err != nil {
+		return n, box, err
 	}
 	n.Name = c.Name
 	if isSpecial(p.Box()) {
-		return f.lookupSpecial(tx, n, p.Segments())
+		n, err = f.lookupSpecial(tx, n, p.Segments())
+		return n, box, err
 	}
 	for i, name := range p.Segments() {
 		if i == 1 {
-			if err := f.Guarded(&n); err != nil {
-				return Node{}, err
+			box = n
+			if err := f.Guarded(&box); err != nil {
+				return Node{}, box, err
 			}
 		}
 		if n, err = tx.Child(n.ID, name); err != nil {
 			if i == 0 {
-				return Node{}, orMissing(err, ErrNoBox)
+				return n, box, orMissing(err, ErrNoBox)
 			}
-			return Node{}, orMissing(err, fs.ErrNotExist)
+			return n, box, orMissing(err, fs.ErrNotExist)
 		}
 	}
-	return n, nil
+	return n, box, nil
 }
 
 // orMissing replaces an absence by the more telling one.

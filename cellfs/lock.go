@@ -129,7 +129,7 @@ func (f *FS) covering(tx Tx, token string, p Path) (*Lock, error) {
 // those of check. A lock survives the end of the process; a power loss may take
 // the last second of them.
 func (f *FS) Lock(ctx context.Context, l *Lock, contentType string, check Check) (created bool, err error) {
-	err = f.meta.UpdateSoon(ctx, func(tx Tx) error {
+	err = f.updateSoon(ctx, func(tx Tx) error {
 		n, err := f.Lookup(tx, l.Root)
 		if err != nil {
 			return err
@@ -152,7 +152,7 @@ func (f *FS) Lock(ctx context.Context, l *Lock, contentType string, check Check)
 		return false, err
 	}
 	// What was not there is made durably, together with its lock.
-	err = f.meta.Update(ctx, func(tx Tx) error {
+	err = f.Update(ctx, func(tx Tx) error {
 		_, created, err = f.publish(tx, l.Root, StageBytes(nil), PutOptions{ContentType: contentType, Check: check})
 		if err != nil {
 			return err
@@ -188,7 +188,7 @@ func (f *FS) addLock(tx Tx, l *Lock) error {
 // Refresh prolongs the first of the tokens that protects p and was taken by the
 // principal. It returns fs.ErrNotExist if none does.
 func (f *FS) Refresh(ctx context.Context, p Path, tokens []string, principal string, timeout time.Duration) (l Lock, err error) {
-	err = f.meta.UpdateSoon(ctx, func(tx Tx) error {
+	err = f.updateSoon(ctx, func(tx Tx) error {
 		for _, t := range tokens {
 			found, err := f.covering(tx, t, p)
 			if err != nil {
@@ -209,7 +209,7 @@ func (f *FS) Refresh(ctx context.Context, p Path, tokens []string, principal str
 // (RFC 4918, 9.11), and [ErrLocked] if somebody else took it and breaking is
 // not allowed.
 func (f *FS) Unlock(ctx context.Context, p Path, token, principal string, mayBreak bool) error {
-	return f.meta.UpdateSoon(ctx, func(tx Tx) error {
+	return f.updateSoon(ctx, func(tx Tx) error {
 		l, err := f.covering(tx, token, p)
 		switch {
 		case err != nil:
@@ -225,5 +225,5 @@ func (f *FS) Unlock(ctx context.Context, p Path, token, principal string, mayBre
 
 // PurgeLocks removes locks that have expired.
 func (f *FS) PurgeLocks(ctx context.Context) error {
-	return f.meta.UpdateSoon(ctx, func(tx Tx) error { return tx.PurgeLocks(f.now()) })
+	return f.updateSoon(ctx, func(tx Tx) error { return tx.PurgeLocks(f.now()) })
 }

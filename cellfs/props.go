@@ -14,7 +14,7 @@ type PropPatch struct {
 // Patch applies changes of dead properties in order, all or none, and returns
 // the node as it is afterwards. Removing what is absent is fine (RFC 4918, 9.2).
 func (f *FS) Patch(ctx context.Context, p Path, patches []PropPatch, check Check) (n Node, err error) {
-	err = f.meta.Update(ctx, func(tx Tx) error {
+	err = f.Update(ctx, func(tx Tx) error {
 		if n, err = f.Lookup(tx, p); err != nil {
 			return err
 		}

@@ -123,7 +123,7 @@ func (f *FS) DeleteSnapshot(ctx context.Context, cell, name string, check func(*
 	if err != nil {
 		return err
 	}
-	return f.meta.Update(ctx, func(tx Tx) error {
+	return f.Update(ctx, func(tx Tx) error {
 		if again, err := tx.Snapshot(s.Cell, name); err != nil || again.ID != s.ID {
 			return errors.Join(fs.ErrNotExist, err)
 		}

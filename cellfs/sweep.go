@@ -29,7 +29,7 @@ func (f *FS) Sweep(ctx context.Context, grace time.Duration) (s Swept, err error
 	cutoff := f.oldestHold(f.now().Add(-grace))
 	for after := int64(0); ; {
 		var page []Blob
-		err := f.meta.Update(ctx, func(tx Tx) (err error) {
+		err := f.Update(ctx, func(tx Tx) (err error) {
 			page, err = tx.Orphans(cutoff, after, sweepPage)
 			return err
 		})
@@ -100,7 +100,7 @@ func (f *FS) snapshotGone(ctx context.Context, s Snapshot) bool {
 // leaves a stray file and never a row without its content.
 func (f *FS) drop(ctx context.Context, ids []int64, cutoff time.Time, s *Swept) error {
 	var dropped []Blob
-	err := f.meta.Update(ctx, func(tx Tx) (err error) {
+	err := f.Update(ctx, func(tx Tx) (err error) {
 		dropped, err = tx.DropBlobs(ids, cutoff)
 		return err
 	})

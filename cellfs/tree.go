@@ -38,7 +38,7 @@ func (f *FS) Put(ctx context.Context, p Path, r io.Reader, o PutOptions) (Node, 
 
 // Publish is the second half of [FS.Put]: it gives a staged content its name.
 func (f *FS) Publish(ctx context.Context, p Path, s Staged, o PutOptions) (n Node, created bool, err error) {
-	err = f.meta.Update(ctx, func(tx Tx) error {
+	err = f.Update(ctx, func(tx Tx) error {
 		n, created, err = f.publish(tx, p, s, o)
 		return err
 	})
@@ -109,7 +109,7 @@ func orDefault(contentType string) string {
 // Mkcol makes an empty collection, or directly below a cell a box with the
 // given schema. It returns fs.ErrExist if the name is taken, and the errors of [FS.Put].
 func (f *FS) Mkcol(ctx context.Context, p Path, kind Kind, check Check) (n Node, err error) {
-	err = f.meta.Update(ctx, func(tx Tx) error {
+	err = f.Update(ctx, func(tx Tx) error {
 		n, err = f.MkcolTx(tx, p, Node{Kind: kind}, check)
 		return err
 	})
@@ -149,7 +149,7 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 // Delete removes the resource and all below it. A main box returns
 // [ErrReadOnly].
 func (f *FS) Delete(ctx context.Context, p Path, check Check) error {
-	return f.meta.Update(ctx, func(tx Tx) error { return f.DeleteTx(tx, p, check) })
+	return f.Update(ctx, func(tx Tx) error { return f.DeleteTx(tx, p, check) })
 }
 
 // DeleteTx is [FS.Delete] inside a transaction.
@@ -200,7 +200,7 @@ type TransferOptions struct {
 // not apart, [ErrNoParent] for a destination without one. Boxes are copied as
 // plain collections; dst is never a box.
 func (f *FS) Copy(ctx context.Context, src, dst Path, o TransferOptions) (created bool, err error) {
-	err = f.meta.Update(ctx, func(tx Tx) error {
+	err = f.Update(ctx, func(tx Tx) error {
 		created, err = f.copy(tx, src, dst, o)
 		return err
 	})
@@ -296,7 +296,7 @@ func (f *FS) clear(tx Tx, to place, now time.Time) error {
 // Contents, entity tags, properties and ACLs go along. A box cannot be moved:
 // [ErrReadOnly]. A name that changes only in its Unicode form is renamed in place.
 func (f *FS) Move(ctx context.Context, src, dst Path, o TransferOptions) (created bool, err error) {
-	err = f.meta.Update(ctx, func(tx Tx) error {
+	err = f.Update(ctx, func(tx Tx) error {
 		created, err = f.move(tx, src, dst, o)
 		return err
 	})

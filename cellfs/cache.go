@@ -1,0 +1,108 @@
+package cellfs
+
+import (
+	"sync"
+	"time"
+)
+
+// maxCache bounds the cache of an FS, in bytes of contents and keys.
+const maxCache = 16 << 20
+
+// cache keeps files that were read, by path, so that reading a small file again
+// asks no store. It is exact: every transaction that changes a cell is noted when
+// it ends, before its caller hears of it, and an entry is good only if its cell
+// has not changed since the look-up began.
+type cache struct {
+	mu      sync.RWMutex
+	now     uint64           // counts changes
+	changed map[int64]uint64 // by cell: the last change
+	entries map[string]cached
+	size    int // bytes, about
+}
+
+// cached is a file with what opening it needs.
+type cached struct {
+	since uint64 // cache.now when the look-up began
+	box   Node   // for the guard
+	node  Node
+	blob  Blob
+}
+
+func (c *cache) good(e cached) bool { return c.changed[e.node.Cell] <= e.since }
+
+// begin is for a look-up that starts now.
+func (c *cache) begin() cached {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return cached{since: c.now}
+}
+
+// get returns the file at the path with that key, if it is known and good.
+func (c *cache) get(key string) (e cached, ok bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	e, ok = c.entries[key]
+	return e, ok && c.good(e)
+}
+
+func (c *cache) put(key string, e cached) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.good(e) {
+		return // somebody wrote meanwhile
+	}
+	n := len(key) + len(e.blob.Data) + entryBytes
+	if c.entries == nil || c.size+n > maxCache {
+		c.entries, c.size = map[string]cached{}, 0
+	}
+	if old, ok := c.entries[key]; ok {
+		c.size -= len(key) + len(old.blob.Data) + entryBytes
+	}
+	c.entries[key] = e
+	c.size += n
+}
+
+// entryBytes is about what an entry takes besides its key and content.
+const entryBytes = 1 << 10
+
+// change makes what is known of the cells worthless.
+func (c *cache) change(cells map[int64]bool) {
+	if len(cells) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.changed == nil {
+		c.changed = map[int64]uint64{}
+	}
+	c.now++
+	for id := range cells {
+		c.changed[id] = c.now
+	}
+}
+
+// tracked is a transaction that remembers which cells it changed. That is where
+// [NodeTx.Touch] was called, as everything does that changes a tree.
+type tracked struct {
+	Tx
+	cells map[int64]bool
+}
+
+func (t *tracked) note(cell int64) {
+	if t.cells == nil {
+		t.cells = map[int64]bool{}
+	}
+	t.cells[cell] = true
+}
+
+// Touch implements [NodeTx].
+func (t *tracked) Touch(cell, atLeast int64) (int64, error) {
+	t.note(cell)
+	return t.Tx.Touch(cell, atLeast)
+}
+
+// DeleteCell implements [NodeTx].
+func (t *tracked) DeleteCell(id int64, now time.Time) error {
+	t.note(id)
+	return t.Tx.DeleteCell(id, now)
+}
