@@ -76,6 +76,9 @@ type Node struct {
 	Version  int64
 	Created  time.Time // UTC, microseconds
 	Modified time.Time // UTC, microseconds; of the content
+	// MTime is the modification time that a client set; zero for none. It is
+	// what is shown, but entity tags do not depend on it.
+	MTime time.Time
 
 	Schema string // boxes: the schema URL, "" for none
 	Props  []Property
@@ -85,6 +88,14 @@ type Node struct {
 // ETag is the strong entity tag of the node's content: `"{version}-{ms}"`
 // (DESIGN.md §3). MOVE, PROPPATCH and a restart do not change it.
 func (n *Node) ETag() string { return fmt.Sprintf(`"%d-%d"`, n.Version, n.Modified.UnixMilli()) }
+
+// LastModified is the modification time to show: the one set, or the content's.
+func (n *Node) LastModified() time.Time {
+	if n.MTime.IsZero() {
+		return n.Modified
+	}
+	return n.MTime
+}
 
 // IsCollection reports whether the node can have children.
 func (n *Node) IsCollection() bool { return n.Kind.IsCollection() }

@@ -3,6 +3,7 @@ package cellfs
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // PropPatch sets or removes one dead property.
@@ -13,7 +14,13 @@ type PropPatch struct {
 
 // Patch applies changes of dead properties in order, all or none, and returns
 // the node as it is afterwards. Removing what is absent is fine (RFC 4918, 9.2).
-func (f *FS) Patch(ctx context.Context, p Path, patches []PropPatch, check Check) (n Node, err error) {
+func (f *FS) Patch(ctx context.Context, p Path, patches []PropPatch, check Check) (Node, error) {
+	return f.PatchTime(ctx, p, patches, time.Time{}, check)
+}
+
+// PatchTime is [FS.Patch] that also sets the modification time to show, unless
+// mtime is zero.
+func (f *FS) PatchTime(ctx context.Context, p Path, patches []PropPatch, mtime time.Time, check Check) (n Node, err error) {
 	err = f.Update(ctx, func(tx Tx) error {
 		if n, err = f.Lookup(tx, p); err != nil {
 			return err
@@ -41,6 +48,9 @@ func (f *FS) Patch(ctx context.Context, p Path, patches []PropPatch, check Check
 			old.Name = stored.Name
 		}
 		n.Props = ApplyPatches(n.Props, patches)
+		if !mtime.IsZero() {
+			n.MTime = mtime
+		}
 		changed := n
 		changed.Name = old.Name
 		return tx.SetNode(&old, &changed, f.now())

@@ -21,7 +21,7 @@ func (c Check) run(tx Tx, n *Node) error {
 // PutOptions qualify [FS.Put].
 type PutOptions struct {
 	ContentType string    // "" keeps that of the file replaced
-	Modified    time.Time // zero: now
+	MTime       time.Time // modification time to show; zero: that of the write
 	Check       Check
 }
 
@@ -82,10 +82,7 @@ func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) 
 	if l.node != nil {
 		n = *l.node
 	}
-	n.Version, n.Modified, n.Size = gen, now, s.Size
-	if !o.Modified.IsZero() {
-		n.Modified = o.Modified
-	}
+	n.Version, n.Modified, n.Size, n.MTime = gen, now, s.Size, o.MTime
 	if o.ContentType != "" || n.ContentType == "" {
 		n.ContentType = orDefault(o.ContentType)
 	}
@@ -191,6 +188,9 @@ type TransferOptions struct {
 	KeepExisting bool
 	// Shallow copies a collection without its members ("Depth: 0").
 	Shallow bool
+	// MTime is set on the destination; zero: COPY has that of the copy, MOVE keeps
+	// what it was.
+	MTime time.Time
 	// Source and Destination are checked before anything changes.
 	Source, Destination Check
 }
@@ -235,7 +235,7 @@ func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	now := f.now()
 	n := from
 	n.Cell, n.Parent, n.Name, n.Version, n.Schema = to.parent.Cell, to.parent.ID, to.name, gen, ""
-	n.Created, n.Modified = now, now
+	n.Created, n.Modified, n.MTime = now, now, o.MTime
 	if n.Kind == KindBox {
 		n.Kind = KindCollection
 	}
@@ -337,6 +337,9 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	}
 	n := from
 	n.Cell, n.Parent, n.Name = to.parent.Cell, to.parent.ID, to.name
+	if !o.MTime.IsZero() {
+		n.MTime = o.MTime
+	}
 	created := to.node == nil
 	if !created && to.node.ID != from.ID {
 		if err := tx.DeleteTree(to.node, f.now()); err != nil {

@@ -149,7 +149,7 @@ type Info struct{ node Node }
 
 func (i Info) Name() string       { return i.node.Name }
 func (i Info) Size() int64        { return i.node.Size }
-func (i Info) ModTime() time.Time { return i.node.Modified }
+func (i Info) ModTime() time.Time { return i.node.LastModified() }
 func (i Info) IsDir() bool        { return i.node.IsCollection() }
 func (i Info) Sys() any           { return i.node }
 

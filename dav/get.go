@@ -31,7 +31,7 @@ func (q *request) get() error {
 	if v := q.Header.Get("Range"); v != "" && !byteRanges.MatchString(v) {
 		q.Header.Del("Range") // RFC 9110, 14.2: another unit, or none, is ignored
 	}
-	http.ServeContent(q.w, q.Request, "", n.Modified, content)
+	http.ServeContent(q.w, q.Request, "", n.LastModified(), content)
 	return nil
 }
 

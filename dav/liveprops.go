@@ -55,7 +55,7 @@ func (l *listing) lastModified(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 		return false, nil
 	}
 	l.buf = append(l.buf, `<D:getlastmodified>`...)
-	l.buf = n.Modified.UTC().AppendFormat(l.buf, http.TimeFormat)
+	l.buf = n.LastModified().UTC().AppendFormat(l.buf, http.TimeFormat)
 	l.buf = append(l.buf, `</D:getlastmodified>`...)
 	return true, nil
 }

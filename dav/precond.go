@@ -17,7 +17,7 @@ func (q *request) preconditions(n *cellfs.Node) error {
 			return errETag
 		}
 	} else if v := h.Get("If-Unmodified-Since"); v != "" && n != nil {
-		if t, err := http.ParseTime(v); err == nil && n.Modified.Unix() > t.Unix() {
+		if t, err := http.ParseTime(v); err == nil && n.LastModified().Unix() > t.Unix() {
 			return codef("PR412-DV-0001", "Resource was modified.")
 		}
 	}

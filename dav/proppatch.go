@@ -12,7 +12,7 @@ import (
 
 // protected are the live properties that a client cannot set (RFC 4918, 15).
 var protected = []string{
-	"creationdate", "getlastmodified", "getcontentlength", "getcontenttype", "getetag", "resourcetype", "supportedlock",
+	"creationdate", "getcontentlength", "getcontenttype", "getetag", "resourcetype", "supportedlock",
 	"lockdiscovery", "acl", "quota-used-bytes", "quota-available-bytes",
 }
 
@@ -32,11 +32,15 @@ func (q *request) proppatch() error {
 		return err
 	}
 	refused := slices.ContainsFunc(patches, func(p cellfs.PropPatch) bool { return isProtected(nameOf(p)) })
+	dead, mtime, err := splitTimes(patches)
+	if err != nil {
+		return err
+	}
 	var n cellfs.Node
 	if refused {
 		n, err = q.h.fs.Node(q.Context(), q.target.path)
 	} else {
-		n, err = q.h.fs.Patch(q.Context(), q.target.path, patches, func(tx cellfs.Tx, n *cellfs.Node) error {
+		n, err = q.h.fs.PatchTime(q.Context(), q.target.path, dead, mtime, func(tx cellfs.Tx, n *cellfs.Node) error {
 			if err := q.preconditions(n); err != nil {
 				return err
 			}

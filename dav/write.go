@@ -42,15 +42,23 @@ func (q *request) put() error {
 			return err
 		}
 	}
-	n, created, err := q.h.fs.Put(q.Context(), q.target.path, q.Body, cellfs.PutOptions{
-		ContentType: q.contentType(), Check: check,
+	mtime, err := q.mtime()
+	if err != nil {
+		return err
+	}
+	body, err := q.upload()
+	if err != nil {
+		return err
+	}
+	n, created, err := q.h.fs.Put(q.Context(), q.target.path, body, cellfs.PutOptions{
+		ContentType: q.contentType(), MTime: mtime, Check: check,
 	})
 	if err != nil {
 		return err
 	}
 	h := q.w.Header()
 	h["Etag"] = []string{n.ETag()}
-	h["Last-Modified"] = []string{n.Modified.Format(http.TimeFormat)}
+	h["Last-Modified"] = []string{n.LastModified().Format(http.TimeFormat)}
 	h["Content-Length"] = []string{"0"}
 	return q.created(created)
 }
@@ -194,6 +202,9 @@ func (q *request) copyMove() error {
 		o.Shallow = true
 	default:
 		return errDepth(v)
+	}
+	if o.MTime, err = q.mtime(); err != nil {
+		return err
 	}
 	src := q.target.path
 	o.Source = func(tx cellfs.Tx, n *cellfs.Node) error {

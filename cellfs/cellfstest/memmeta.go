@@ -375,7 +375,7 @@ func (t *memTx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Ti
 		if n.Cell != dst.Cell {
 			n.ACL = nil
 		}
-		n.Parent, n.Cell, n.Version, n.Created, n.Modified, n.Schema = up, dst.Cell, version, now, now, ""
+		n.Parent, n.Cell, n.Version, n.Created, n.Modified, n.MTime, n.Schema = up, dst.Cell, version, now, now, time.Time{}, ""
 		if err := t.AddNode(&n); err != nil {
 			return err
 		}

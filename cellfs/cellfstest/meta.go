@@ -222,7 +222,7 @@ func testNodes(t metaTest) {
 	ctx := context.Background()
 	c := t.cell("c1")
 	full := cellfs.Node{
-		Cell: c.ID, Parent: c.Root, Name: "box", Kind: cellfs.KindBox, Version: 7, Created: at, Modified: at.Add(time.Hour), Schema: "https://a.example/",
+		Cell: c.ID, Parent: c.Root, Name: "box", Kind: cellfs.KindBox, Version: 7, Created: at, Modified: at.Add(time.Hour), MTime: time.Unix(0, 0).UTC(), Schema: "https://a.example/",
 		Props: []cellfs.Property{{Space: "urn:x", Local: "p", Lang: "de", XML: `<p xmlns="urn:x">a &amp; b</p>`}},
 		ACL:   &cellfs.ACL{RequireSchemaAuthz: "public", ACEs: []cellfs.ACE{{Role: 3, Privileges: []cellfs.Privilege{{Space: "DAV:", Local: "read"}}}}},
 	}

@@ -14,22 +14,26 @@ import (
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl FROM node `
+const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime FROM node `
 
 func scanNode(scan func(...any) error, more ...any) (n cellfs.Node, err error) {
 	var (
 		blob               sql.NullInt64
 		created, modified  int64
 		schema, props, acl sql.NullString
+		mtime              sql.NullInt64
 	)
-	dest := [16]any{&n.ID, &n.Cell, &n.Parent, &n.Name, &n.Kind, &n.ContentType, &blob, &n.Size, &n.Version,
-		&created, &modified, &schema, &props, &acl}
-	err = scan(append(dest[:14], more...)...)
+	dest := [17]any{&n.ID, &n.Cell, &n.Parent, &n.Name, &n.Kind, &n.ContentType, &blob, &n.Size, &n.Version,
+		&created, &modified, &schema, &props, &acl, &mtime}
+	err = scan(append(dest[:15], more...)...)
 	if err != nil {
 		return n, err
 	}
 	n.Blob, n.Schema = blob.Int64, schema.String
 	n.Created, n.Modified = fromMicros(created), fromMicros(modified)
+	if mtime.Valid {
+		n.MTime = time.UnixMicro(mtime.Int64).UTC()
+	}
 	if props.Valid {
 		if err := json.Unmarshal([]byte(props.String), &n.Props); err != nil {
 			return n, fmt.Errorf("properties of node %d: %w", n.ID, err)
@@ -79,7 +83,7 @@ func (t *tx) ChildRefs(parent int64, after string, limit int) ([]cellfs.NodeRef,
 	var hash sql.RawBytes
 	var crc sql.NullInt64
 	err := t.c.query(t.ctx, `SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
-		n.schema, n.props, n.acl, b.hash, b.crc FROM node n LEFT JOIN blob b ON b.id = n.blob
+		n.schema, n.props, n.acl, n.mtime, b.hash, b.crc FROM node n LEFT JOIN blob b ON b.id = n.blob
 		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, []any{parent, after, limit},
 		func(scan func(...any) error) error {
 			n, err := scanNode(scan, &hash, &crc)
@@ -120,7 +124,7 @@ func (t *tx) Nodes() (n int64, err error) {
 }
 
 // nodeArgs are the columns in the order (parent, key, name, kind, ctype, blob,
-// size, version, created, modified, schema, props, acl).
+// size, version, created, modified, schema, props, acl, mtime).
 func nodeArgs(n *cellfs.Node) ([]any, error) {
 	props, err := jsonOrNull(n.Props, len(n.Props) == 0)
 	if err != nil {
@@ -130,8 +134,12 @@ func nodeArgs(n *cellfs.Node) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	var mtime any
+	if !n.MTime.IsZero() {
+		mtime = n.MTime.UnixMicro()
+	}
 	return []any{n.Parent, cellfs.Key(n.Name), n.Name, int64(n.Kind), n.ContentType, orNull(n.Blob), n.Size, n.Version,
-		micros(n.Created), micros(n.Modified), orNull(n.Schema), props, acl}, nil
+		micros(n.Created), micros(n.Modified), orNull(n.Schema), props, acl, mtime}, nil
 }
 
 func (t *tx) AddNode(n *cellfs.Node) error {
@@ -143,8 +151,8 @@ func (t *tx) AddNode(n *cellfs.Node) error {
 		return errReadOnly
 	}
 	id := t.store.nextNode
-	_, err = t.write(`INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, id, cell)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(args, id, n.Cell)...)
+	_, err = t.write(`INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, id, cell)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(args, id, n.Cell)...)
 	if err != nil {
 		return fmt.Errorf("add node %q: %w", n.Name, t.whichKey(err))
 	}
@@ -174,7 +182,7 @@ func (t *tx) SetNode(old, n *cellfs.Node, now time.Time) error {
 		return err
 	}
 	changed, err := t.write(`UPDATE node SET parent = ?, key = ?, name = ?, kind = ?, ctype = ?, blob = ?, size = ?, version = ?,
-		created = ?, modified = ?, schema = ?, props = ?, acl = ? WHERE parent = ? AND key = ? AND id = ?`,
+		created = ?, modified = ?, schema = ?, props = ?, acl = ?, mtime = ? WHERE parent = ? AND key = ? AND id = ?`,
 		append(args, old.Parent, cellfs.Key(old.Name), old.ID)...)
 	if err != nil {
 		return fmt.Errorf("set node %q: %w", n.Name, t.whichKey(err))

@@ -47,7 +47,7 @@ func (b *builder) visit(n *cellfs.NodeRef, prefix string) error {
 		b.files++
 		b.bytes += n.Node.Size
 		return b.contents.content(entry{
-			name: "30_contents/" + path, size: n.Node.Size, crc: n.CRC32, modified: n.Modified,
+			name: "30_contents/" + path, size: n.Node.Size, crc: n.CRC32, modified: n.LastModified(),
 		}, n.Blob)
 	case cellfs.KindOData:
 		return b.writeOData(n, path)
@@ -89,6 +89,10 @@ func (b *builder) writeNode(path string, n *cellfs.NodeRef) error {
 	l = strconv.AppendInt(l, n.Created.UnixMicro(), 10)
 	l = append(l, `,"modified":`...)
 	l = strconv.AppendInt(l, n.Modified.UnixMicro(), 10)
+	if !n.MTime.IsZero() {
+		l = append(l, `,"mtime":`...)
+		l = strconv.AppendInt(l, n.MTime.UnixMicro(), 10)
+	}
 	l = append(l, `,"version":`...)
 	l = strconv.AppendInt(l, n.Version, 10)
 	l, err := b.appendRare(l, n)
