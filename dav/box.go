@@ -94,6 +94,19 @@ func (q *request) getBox() error {
 // maxWait bounds what Prefer: wait may ask for (RFC 7240, 4.3).
 const maxWait = 60 * time.Second
 
+// prefers reports whether the client sent that preference (RFC 7240).
+func (q *request) prefers(name, value string) bool {
+	for _, v := range q.Header["Prefer"] {
+		for p := range strings.SplitSeq(v, ",") {
+			n, x, _ := strings.Cut(strings.TrimSpace(p), "=")
+			if strings.EqualFold(strings.TrimSpace(n), name) && strings.EqualFold(strings.Trim(strings.TrimSpace(x), `"`), value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // wait is how long the client prefers to wait for a change of state.
 func (q *request) wait() time.Duration {
 	for _, v := range q.Header["Prefer"] {

@@ -1,6 +1,7 @@
 package dav_test
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/csv"
 	"fmt"
@@ -529,6 +530,54 @@ func TestProperties(t *testing.T) {
 	tag := regexp.MustCompile(`^"\d+-\d+"$`)
 	if got := s.Propfind("/cell1/box/f", "0", "")[0].Props["{DAV:}getetag"]; !tag.MatchString(got) {
 		t.Errorf("getetag %s", got)
+	}
+}
+
+// TestListingForms: compressed when asked, and without what is missing when
+// preferred (RFC 8144).
+func TestListingForms(t *testing.T) {
+	s := davtest.New(t)
+	s.Mkcol("/cell1/box")
+	for i := range 20 {
+		s.Put(fmt.Sprintf("/cell1/box/f%d", i), "x")
+	}
+	plain := s.Request("PROPFIND", "/cell1/box").WithHeader("Depth", "1").WithHeader("Accept-Encoding", "gzip;q=0").Expect().Status(http.StatusMultiStatus)
+	plain.Header("Content-Encoding").IsEmpty()
+	zipped := s.Request("PROPFIND", "/cell1/box").WithHeader("Depth", "1").WithHeader("Accept-Encoding", "br, gzip").Expect().Status(http.StatusMultiStatus)
+	zipped.Header("Content-Encoding").IsEqual("gzip")
+	r, err := gzip.NewReader(strings.NewReader(zipped.Body().Raw()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(r); err != nil || string(text) != plain.Body().Raw() {
+		t.Errorf("the compressed listing has %d bytes, %v", len(text), err)
+	}
+	s.Request("PROPFIND", "/cell1/box/f1").WithHeader("Depth", "0").WithHeader("Accept-Encoding", "gzip").Expect().Header("Content-Encoding").IsEmpty()
+	s.Request("GET", "/cell1/box/f1").WithHeader("Accept-Encoding", "gzip").Expect().Header("Content-Encoding").IsEmpty()
+
+	ask := `<propfind xmlns="DAV:"><prop><getetag/><none/></prop></propfind>`
+	full := s.Request("PROPFIND", "/cell1/box/f1").WithHeader("Depth", "0").WithText(ask).Expect().Body()
+	full.Contains("404 Not Found")
+	minimal := s.Request("PROPFIND", "/cell1/box/f1").WithHeader("Depth", "0").WithHeader("Prefer", "return=minimal").WithText(ask).Expect()
+	minimal.Header("Preference-Applied").IsEqual("return=minimal")
+	minimal.Body().NotContains("404 Not Found").Contains("getetag")
+}
+
+// TestActiveTypes: what a browser would run is only downloaded.
+func TestActiveTypes(t *testing.T) {
+	s := davtest.New(t)
+	s.Mkcol("/cell1/box")
+	for contentType, active := range map[string]bool{"text/html; charset=utf-8": true, "image/svg+xml": true, "text/plain": false, "image/png": false} {
+		s.Request("PUT", "/cell1/box/a%22b").WithHeader("Content-Type", contentType).WithBytes([]byte("x")).Expect()
+		r := s.Request("GET", "/cell1/box/a%22b").Expect().Status(http.StatusOK)
+		r.Header("Content-Type").IsEqual(contentType)
+		r.Header("X-Content-Type-Options").IsEqual("nosniff")
+		r.Header("Content-Security-Policy").Contains("sandbox")
+		want := ""
+		if active {
+			want = "attachment; filename*=UTF-8''a%22b"
+		}
+		r.Header("Content-Disposition").IsEqual(want)
 	}
 }
 

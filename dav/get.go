@@ -3,6 +3,7 @@ package dav
 import (
 	"bytes"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -27,12 +28,25 @@ func (q *request) get() error {
 	// What a user uploaded must not act with the server's authority in a browser.
 	h["X-Content-Type-Options"] = []string{"nosniff"}
 	h["Content-Security-Policy"] = []string{"sandbox; default-src 'none'"}
+	if isActive(n.ContentType) {
+		h["Content-Disposition"] = []string{"attachment; filename*=UTF-8''" + url.PathEscape(n.Name)}
+	}
 	relaxETags(q.Header)
 	if v := q.Header.Get("Range"); v != "" && !byteRanges.MatchString(v) {
 		q.Header.Del("Range") // RFC 9110, 14.2: another unit, or none, is ignored
 	}
 	http.ServeContent(q.w, q.Request, "", n.LastModified(), content)
 	return nil
+}
+
+// isActive tells types that a browser would run or render with scripts.
+func isActive(contentType string) bool {
+	t, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	switch strings.TrimSpace(t) {
+	case "text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml", "application/xslt+xml":
+		return true
+	}
+	return false
 }
 
 // byteRanges is a Range header that package http understands.

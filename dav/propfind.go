@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"compress/gzip"
 	"encoding/xml"
 	"errors"
 	"net/http"
@@ -108,24 +109,63 @@ func (q *request) propfind() error {
 	if err != nil {
 		return err
 	}
-	l := &listing{q: q, asked: asked, left: q.h.cfg.PropfindLimit, limited: d == infinity}
+	l := &listing{q: q, asked: asked, minimal: q.prefers("return", "minimal"), left: q.h.cfg.PropfindLimit, limited: d == infinity}
 	l.buf = append(l.buf, xmlHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`">`...)
 	if err := q.h.fs.View(q.Context(), func(tx cellfs.Tx) error { return l.run(tx, d) }); err != nil {
 		return err
 	}
 	l.buf = append(l.buf, `</D:multistatus>`...)
+	if l.minimal {
+		q.w.Header().Add("Preference-Applied", "return=minimal")
+	}
+	return q.writeMultistatus(l.buf)
+}
+
+// gzipAbove is the size from which an answer is worth compressing, in bytes.
+const gzipAbove = 2 << 10
+
+// writeMultistatus sends a 207, compressed if the client takes that. Contents of
+// files are never compressed: their entity tags would have to differ.
+func (q *request) writeMultistatus(body []byte) error {
 	h := q.w.Header()
 	h["Content-Type"] = []string{xmlType}
-	h["Content-Length"] = []string{strconv.Itoa(len(l.buf))}
+	h["Vary"] = []string{"Accept-Encoding"}
+	if len(body) < gzipAbove || !acceptsGzip(q.Header.Get("Accept-Encoding")) {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+		q.w.WriteHeader(http.StatusMultiStatus)
+		_, err := q.w.Write(body)
+		return err
+	}
+	h["Content-Encoding"] = []string{"gzip"}
 	q.w.WriteHeader(http.StatusMultiStatus)
-	_, err = q.w.Write(l.buf)
-	return err
+	z, err := gzip.NewWriterLevel(q.w, gzip.BestSpeed)
+	if err != nil {
+		return err
+	}
+	if _, err := z.Write(body); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+// acceptsGzip reads Accept-Encoding (RFC 9110, 12.5.3).
+func acceptsGzip(v string) bool {
+	for e := range strings.SplitSeq(v, ",") {
+		name, weight, _ := strings.Cut(strings.TrimSpace(e), ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			q, ok := strings.CutPrefix(strings.TrimSpace(weight), "q=")
+			f, err := strconv.ParseFloat(q, 64)
+			return !ok || err == nil && f > 0
+		}
+	}
+	return false
 }
 
 // listing collects the responses of one PROPFIND.
 type listing struct {
 	q       *request
 	asked   propRequest
+	minimal bool // leave out what is missing (RFC 8144, 2.1)
 	tx      cellfs.Tx
 	buf     []byte
 	left    int  // responses that may still follow
@@ -217,7 +257,7 @@ func (l *listing) response(p cellfs.Path, n *cellfs.Node) error {
 		return err
 	}
 	l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>`...)
-	if len(l.rest) > 0 {
+	if len(l.rest) > 0 && !l.minimal {
 		l.buf = append(l.buf, `<D:propstat><D:prop>`...)
 		for _, name := range l.rest {
 			l.buf = appendEmpty(l.buf, name)
