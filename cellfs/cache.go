@@ -1,15 +1,16 @@
 package cellfs
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
 
 // maxCache bounds the cache of an FS, in bytes of contents and keys.
-const maxCache = 16 << 20
+const maxCache = 32 << 20
 
-// cache keeps files that were read, by path, so that reading a small file again
-// asks no store. It is exact: every transaction that changes a cell is noted when
+// cache keeps what was read, by path, so that opening a small file or listing a
+// collection again asks no store. It is exact: every transaction that changes a cell is noted when
 // it ends, before its caller hears of it, and an entry is good only if its cell
 // has not changed since the look-up began.
 type cache struct {
@@ -20,12 +21,23 @@ type cache struct {
 	size    int // bytes, about
 }
 
-// cached is a file with what opening it needs.
+// cached is a resource with what opening or listing it needs.
 type cached struct {
 	since uint64 // cache.now when the look-up began
 	box   Node   // for the guard
 	node  Node
-	blob  Blob
+	blob  Blob     // of a file that was opened
+	list  *Listing // of what was listed
+}
+
+// bytes is about what the entry takes.
+func (e *cached) bytes() int {
+	const each = 512 // a node with its strings
+	n := 2*each + len(e.blob.Data)
+	if e.list != nil {
+		n += each * (len(e.list.Members) + len(e.list.Locks))
+	}
+	return n
 }
 
 func (c *cache) good(e cached) bool { return c.changed[e.node.Cell] <= e.since }
@@ -51,19 +63,19 @@ func (c *cache) put(key string, e cached) {
 	if !c.good(e) {
 		return // somebody wrote meanwhile
 	}
-	n := len(key) + len(e.blob.Data) + entryBytes
+	n := len(key) + e.bytes()
+	if n > maxCache/2 {
+		return
+	}
 	if c.entries == nil || c.size+n > maxCache {
 		c.entries, c.size = map[string]cached{}, 0
 	}
 	if old, ok := c.entries[key]; ok {
-		c.size -= len(key) + len(old.blob.Data) + entryBytes
+		c.size -= len(key) + old.bytes()
 	}
 	c.entries[key] = e
 	c.size += n
 }
-
-// entryBytes is about what an entry takes besides its key and content.
-const entryBytes = 1 << 10
 
 // change makes what is known of the cells worthless.
 func (c *cache) change(cells map[int64]bool) {
@@ -99,6 +111,25 @@ func (t *tracked) note(cell int64) {
 func (t *tracked) Touch(cell, atLeast int64) (int64, error) {
 	t.note(cell)
 	return t.Tx.Touch(cell, atLeast)
+}
+
+// AddLock implements [LockTx].
+func (t *tracked) AddLock(l Lock) error { return errors.Join(t.notePath(l.Root), t.Tx.AddLock(l)) }
+
+// SetLock implements [LockTx].
+func (t *tracked) SetLock(l Lock) error { return errors.Join(t.notePath(l.Root), t.Tx.SetLock(l)) }
+
+// DeleteLock implements [LockTx].
+func (t *tracked) DeleteLock(l Lock) error {
+	return errors.Join(t.notePath(l.Root), t.Tx.DeleteLock(l))
+}
+
+func (t *tracked) notePath(p Path) error {
+	c, err := t.Cell(p.Cell())
+	if err == nil {
+		t.note(c.ID)
+	}
+	return err
 }
 
 // DeleteCell implements [NodeTx].

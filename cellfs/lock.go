@@ -31,7 +31,7 @@ type LockTx interface {
 	LocksAbove(p Path, now time.Time) ([]Lock, error)
 	// LocksBelow lists those whose root lies below p.
 	LocksBelow(p Path, now time.Time) ([]Lock, error)
-	DeleteLock(token string) error
+	DeleteLock(l Lock) error
 	// DeleteLocks removes those whose root is p or lies below it.
 	DeleteLocks(p Path) error
 	// PurgeLocks removes those that have expired.
@@ -219,7 +219,7 @@ func (f *FS) Unlock(ctx context.Context, p Path, token, principal string, mayBre
 		case l.Principal != principal && !mayBreak:
 			return &LockedError{Root: l.Root, Collection: l.Collection}
 		}
-		return tx.DeleteLock(token)
+		return tx.DeleteLock(*l)
 	})
 }
 

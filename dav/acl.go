@@ -25,7 +25,7 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 		l.buf = append(l.buf, `<D:acl/>`...)
 		return true, nil
 	}
-	if err := l.loadRoles(n.Cell); err != nil {
+	if err := l.view(func(tx cellfs.Tx) error { return l.loadRoles(tx, n.Cell) }); err != nil {
 		return false, err
 	}
 	box := cellfs.MainBox
@@ -71,7 +71,7 @@ func (l *listing) ace(e cellfs.ACE, box string) {
 	l.buf = append(l.buf, `</D:grant></D:ace>`...)
 }
 
-func (l *listing) loadRoles(cell int64) error {
+func (l *listing) loadRoles(tx cellfs.Tx, cell int64) error {
 	if l.loaded[cell] {
 		return nil
 	}
@@ -79,14 +79,14 @@ func (l *listing) loadRoles(cell int64) error {
 		l.roles, l.loaded = map[int64]string{}, map[int64]bool{}
 	}
 	l.loaded[cell] = true
-	all, err := l.tx.Entities(cell, cellfs.SetRole)
+	all, err := tx.Entities(cell, cellfs.SetRole)
 	if err != nil {
 		return err
 	}
 	for _, e := range all {
 		box := cellfs.MainBox
 		if e.Box != 0 {
-			n, err := l.tx.Node(e.Box)
+			n, err := tx.Node(e.Box)
 			if err != nil {
 				return errors.Join(errors.New("box of a role"), err)
 			}

@@ -66,11 +66,14 @@ func (l *listing) contentLength(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	}
 	size := n.Size
 	if n.Kind == cellfs.KindLog && n.Name == cellfs.LogFile {
-		text, _, err := l.q.h.fs.RenderLogTx(l.tx, n.Cell, l.q.target.cellURL)
+		err := l.view(func(tx cellfs.Tx) error {
+			text, _, err := l.q.h.fs.RenderLogTx(tx, n.Cell, l.q.target.cellURL)
+			size = int64(len(text))
+			return err
+		})
 		if err != nil {
 			return false, err
 		}
-		size = int64(len(text))
 	}
 	l.buf = append(l.buf, `<D:getcontentlength>`...)
 	l.buf = strconv.AppendInt(l.buf, size, 10)
@@ -186,7 +189,11 @@ func (l *listing) quotaUsed(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind > cellfs.KindService {
 		return false, nil
 	}
-	_, bytes, err := l.tx.Count(n.ID)
+	var bytes int64
+	err := l.view(func(tx cellfs.Tx) (err error) {
+		_, bytes, err = tx.Count(n.ID)
+		return err
+	})
 	l.buf = append(l.buf, `<D:quota-used-bytes>`...)
 	l.buf = strconv.AppendInt(l.buf, bytes, 10)
 	l.buf = append(l.buf, `</D:quota-used-bytes>`...)

@@ -110,8 +110,13 @@ func (q *request) propfind() error {
 		return err
 	}
 	l := &listing{q: q, asked: asked, minimal: q.prefers("return", "minimal"), left: q.h.cfg.PropfindLimit, limited: d == infinity}
-	l.buf = append(l.buf, xmlHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`">`...)
-	if err := q.h.fs.View(q.Context(), func(tx cellfs.Tx) error { return l.run(tx, d) }); err != nil {
+	if d == infinity || q.target.kind == targetExport || q.target.kind == targetImport {
+		l.begin(0)
+		err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) error { return l.run(tx, d) })
+	} else {
+		err = l.flat(d == 1)
+	}
+	if err != nil {
 		return err
 	}
 	l.buf = append(l.buf, `</D:multistatus>`...)
@@ -196,6 +201,48 @@ func (l *listing) run(tx cellfs.Tx, d depth) error {
 		l.limited = false // flat, always served
 	}
 	return l.tree(p, &n, d)
+}
+
+// begin makes room for so many responses and writes the head of the answer.
+func (l *listing) begin(responses int) {
+	const each = 800 // bytes of a response to allprop
+	l.buf = make([]byte, 0, 512+(responses+1)*each)
+	l.buf = append(l.buf, xmlHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`">`...)
+}
+
+// flat lists a resource and, if asked, its members.
+func (l *listing) flat(members bool) error {
+	p := l.q.target.path
+	list, err := l.q.h.fs.List(l.q.Context(), p, members)
+	if err != nil {
+		return err
+	}
+	now := l.q.h.fs.Now()
+	for i := range list.Locks {
+		if k := &list.Locks[i]; k.Expires.After(now) {
+			l.locks = append(l.locks, *k)
+		}
+	}
+	l.begin(len(list.Members))
+	if err := l.tree(p, &list.Node, 0); err != nil {
+		return err
+	}
+	for i := range list.Members {
+		m := &list.Members[i]
+		if err := l.tree(p.Join(m.Name), m, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// view runs fn in the transaction of the listing, or in one of its own where
+// the listing was read before.
+func (l *listing) view(fn func(cellfs.Tx) error) error {
+	if l.tx != nil {
+		return fn(l.tx)
+	}
+	return l.q.h.fs.View(l.q.Context(), fn)
 }
 
 // loadLocks reads the locks once for the whole listing.

@@ -57,7 +57,7 @@ func testLockRows(t metaTest) {
 	}
 	file.Timeout, file.Expires = time.Hour, later.Add(time.Hour)
 	t.update(func(tx cellfs.Tx) error { return tx.SetLock(file) })
-	t.update(func(tx cellfs.Tx) error { return tx.DeleteLock("a") })
+	t.update(func(tx cellfs.Tx) error { return tx.DeleteLock(box) })
 	t.update(func(tx cellfs.Tx) error { return tx.PurgeLocks(later) })
 	t.view(func(tx cellfs.Tx) error {
 		all, err := tx.LocksBelow(Path(t, "/"), time.Time{})

@@ -40,8 +40,8 @@ func (t *memTx) LocksBelow(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) 
 	return t.findLocks(func(l cellfs.Lock) bool { return l.Root.Len() > p.Len() && p.Contains(l.Root) }, now), nil
 }
 
-func (t *memTx) DeleteLock(token string) error {
-	delete(t.locks, token)
+func (t *memTx) DeleteLock(l cellfs.Lock) error {
+	delete(t.locks, l.Token)
 	return t.mayWrite()
 }
 

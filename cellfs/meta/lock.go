@@ -80,8 +80,8 @@ func (t *tx) LocksBelow(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
 	return t.locks("WHERE path >= ? AND path < ? AND expires > ? ORDER BY path, token", from, to, micros(now))
 }
 
-func (t *tx) DeleteLock(token string) error {
-	_, err := t.write("DELETE FROM lock WHERE token = ?", token)
+func (t *tx) DeleteLock(l cellfs.Lock) error {
+	_, err := t.write("DELETE FROM lock WHERE path = ? AND token = ?", l.Root.Key(), l.Token)
 	return err
 }
 

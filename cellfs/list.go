@@ -1,0 +1,60 @@
+package cellfs
+
+import "context"
+
+// Listing is a resource, and what a listing of it shows, at one point in time.
+// It is shared: the caller must not change it.
+type Listing struct {
+	Node    Node
+	Members []Node // in the order of their keys; nil unless asked for
+	// Locks are those that may protect the resource or a member. They may have
+	// expired since.
+	Locks []Lock
+}
+
+// List reads the resource at p and, if asked, its members. Errors are those of
+// [FS.Lookup]; members of a guarded box return the guard's.
+func (f *FS) List(ctx context.Context, p Path, members bool) (*Listing, error) {
+	key := "0" + p.Key()
+	if members {
+		key = "1" + p.Key()
+	}
+	if e, ok := f.cache.get(key); ok {
+		return e.list, f.Guarded(&e.box)
+	}
+	e := f.cache.begin()
+	err := f.meta.View(ctx, func(tx Tx) (err error) {
+		if e.node, e.box, err = f.lookup(tx, p); err == nil {
+			e.list, err = f.list(tx, p, e.node, members)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if e.node.Kind == KindBox && members {
+		e.box = e.node // its members are guarded, itself is not
+	}
+	if e.box.ID != 0 { // not above boxes: what is there shows more than one cell's tree
+		f.cache.put(key, e)
+	}
+	return e.list, nil
+}
+
+func (f *FS) list(tx Tx, p Path, n Node, members bool) (*Listing, error) {
+	l := &Listing{Node: n}
+	var err error
+	if l.Locks, err = tx.LocksAbove(p, f.now()); err != nil || !members {
+		return l, err
+	}
+	below, err := tx.LocksBelow(p, f.now())
+	if err != nil {
+		return nil, err
+	}
+	l.Locks = append(l.Locks, below...)
+	err = f.Members(tx, n, func(m *Node) error {
+		l.Members = append(l.Members, *m)
+		return nil
+	})
+	return l, err
+}
