@@ -164,23 +164,35 @@ func BenchmarkPut4K(b *testing.B) {
 	})
 }
 
+// BenchmarkPropfind lists a collection again and again, as clients do that look
+// for changes, and after a write to its cell, when nothing of it is cached.
 func BenchmarkPropfind(b *testing.B) {
 	for _, n := range []int{1000, 10_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := davtest.New(b, davtest.Config{NoCheck: true})
-			do := client(b, s)
-			s.Mkcol("/cell1/box")
-			put := func(i int) { do("PUT", fmt.Sprintf("/cell1/box/file-%06d.txt", i), []byte("x")) }
-			for i := range n {
-				put(i)
-			}
-			b.ResetTimer()
-			var bytes int64
-			for range b.N {
-				bytes = do("PROPFIND", "/cell1/box/", nil, "Depth", "1", "Accept-Encoding", "identity")
-			}
-			b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N), "ms/listing")
-			b.ReportMetric(float64(bytes)/1e3, "kB")
-		})
+		s := davtest.New(b, davtest.Config{NoCheck: true})
+		do := client(b, s)
+		s.Mkcol("/cell1/box")
+		s.Mkcol("/cell1/box/col")
+		for i := range n {
+			do("PUT", fmt.Sprintf("/cell1/box/col/file-%06d.txt", i), []byte("x"))
+		}
+		list := func() int64 {
+			return do("PROPFIND", "/cell1/box/col/", nil, "Depth", "1", "Accept-Encoding", "identity")
+		}
+		for name, write := range map[string]bool{"again": false, "after a write": true} {
+			b.Run(fmt.Sprintf("%d/%s", n, name), func(b *testing.B) {
+				bytes := list()
+				b.ResetTimer()
+				for range b.N {
+					if write {
+						b.StopTimer()
+						do("PUT", "/cell1/box/other", []byte("x"))
+						b.StartTimer()
+					}
+					list()
+				}
+				b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N), "ms/listing")
+				b.ReportMetric(float64(bytes)/1e3, "kB")
+			})
+		}
 	}
 }

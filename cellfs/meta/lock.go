@@ -10,6 +10,38 @@ import (
 	"cellar/cellfs"
 )
 
+// lockState spares the writer the search for locks while there are none at all,
+// which is nearly always.
+type lockState struct {
+	none  bool // the table is empty, as committed
+	known bool // none is up to date
+}
+
+// noLocks reports whether there is no lock at all, as far as the writer knows. A
+// transaction that changed locks itself does not use what it knows.
+func (t *tx) noLocks() (bool, error) {
+	if t.store == nil || t.lockWrites {
+		return false, nil
+	}
+	s := &t.store.locks
+	if !s.known {
+		var some bool
+		if err := t.row("SELECT EXISTS (SELECT 1 FROM lock)", nil, &some); err != nil {
+			return false, err
+		}
+		s.none, s.known = !some, true
+	}
+	return s.none, nil
+}
+
+// writeLock is write for the table of locks.
+func (t *tx) writeLock(query string, args ...any) (int64, error) {
+	if t.store != nil {
+		t.lockWrites, t.store.locks = true, lockState{}
+	}
+	return t.write(query, args...)
+}
+
 const lockColumns = "SELECT token, shared, infinite, root, owner, principal, timeout, expires FROM lock "
 
 func scanLock(scan func(...any) error) (l cellfs.Lock, err error) {
@@ -38,7 +70,7 @@ func (t *tx) AddLock(l cellfs.Lock) error {
 	if l.Collection {
 		root += "/"
 	}
-	_, err := t.write("INSERT INTO lock (path, token, shared, infinite, root, owner, principal, timeout, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	_, err := t.writeLock("INSERT INTO lock (path, token, shared, infinite, root, owner, principal, timeout, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		l.Root.Key(), l.Token, l.Shared, l.Infinite, root, l.Owner, l.Principal, int64(l.Timeout/time.Second), micros(l.Expires))
 	if err != nil {
 		return fmt.Errorf("add lock: %w", err)
@@ -47,7 +79,7 @@ func (t *tx) AddLock(l cellfs.Lock) error {
 }
 
 func (t *tx) SetLock(l cellfs.Lock) error {
-	n, err := t.write("UPDATE lock SET timeout = ?, expires = ? WHERE token = ?", int64(l.Timeout/time.Second), micros(l.Expires), l.Token)
+	n, err := t.writeLock("UPDATE lock SET timeout = ?, expires = ? WHERE token = ?", int64(l.Timeout/time.Second), micros(l.Expires), l.Token)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("lock %s: %w", l.Token, fs.ErrNotExist)
 	}
@@ -55,6 +87,9 @@ func (t *tx) SetLock(l cellfs.Lock) error {
 }
 
 func (t *tx) LocksAbove(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
+	if none, err := t.noLocks(); none || err != nil {
+		return nil, err
+	}
 	prefixes := []string{p.Key()}
 	for up := p; up.Len() > 1; {
 		up = up.Parent()
@@ -76,22 +111,28 @@ func below(p cellfs.Path) (from, to string) {
 }
 
 func (t *tx) LocksBelow(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
+	if none, err := t.noLocks(); none || err != nil {
+		return nil, err
+	}
 	from, to := below(p)
 	return t.locks("WHERE path >= ? AND path < ? AND expires > ? ORDER BY path, token", from, to, micros(now))
 }
 
 func (t *tx) DeleteLock(l cellfs.Lock) error {
-	_, err := t.write("DELETE FROM lock WHERE path = ? AND token = ?", l.Root.Key(), l.Token)
+	_, err := t.writeLock("DELETE FROM lock WHERE path = ? AND token = ?", l.Root.Key(), l.Token)
 	return err
 }
 
 func (t *tx) DeleteLocks(p cellfs.Path) error {
+	if none, err := t.noLocks(); none || err != nil {
+		return err
+	}
 	from, to := below(p)
-	_, err := t.write("DELETE FROM lock WHERE path = ? OR path >= ? AND path < ?", p.Key(), from, to)
+	_, err := t.writeLock("DELETE FROM lock WHERE path = ? OR path >= ? AND path < ?", p.Key(), from, to)
 	return err
 }
 
 func (t *tx) PurgeLocks(now time.Time) error {
-	_, err := t.write("DELETE FROM lock WHERE expires <= ?", micros(now))
+	_, err := t.writeLock("DELETE FROM lock WHERE expires <= ?", micros(now))
 	return err
 }

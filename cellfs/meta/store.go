@@ -61,6 +61,7 @@ type Store struct {
 	nextNode int64   // the id of the next node
 	next     *update // taken from the queue for the next batch
 	level    string  // how commits sync at present
+	locks    lockState
 }
 
 // OpenSQLite opens or creates the database file dir/cellar.db and brings its

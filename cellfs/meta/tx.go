@@ -16,8 +16,9 @@ type tx struct {
 	ctx   context.Context
 	store *Store // nil in a View
 
-	wrote  bool  // a savepoint is open
-	broken error // the savepoint could not be closed: the whole batch is lost
+	wrote      bool  // a savepoint is open
+	lockWrites bool  // locks were changed
+	broken     error // the savepoint could not be closed: the whole batch is lost
 }
 
 var errReadOnly = errors.New("write inside View")

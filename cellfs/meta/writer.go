@@ -119,6 +119,7 @@ func (s *Store) commit(w *conn, batch []*update) {
 	}
 	if err != nil {
 		s.log.Error("commit", "err", err)
+		s.locks = lockState{} // what was learnt may be rolled back
 	}
 	for _, u := range batch {
 		if err != nil && u.err == nil {
