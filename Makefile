@@ -5,7 +5,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # The race detector needs a C compiler; without one the tests run without it.
 RACE        := $(if $(shell command -v cc gcc clang 2>/dev/null),-race,)
 
-.PHONY: build run test race bench lint fmt sample fuzz soak clean
+.PHONY: build run test skips race bench lint fmt sample fuzz soak clean
 
 build: ## one static program: bin/cellar
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/cellar ./cmd/cellar
@@ -13,8 +13,14 @@ build: ## one static program: bin/cellar
 run: build ## serve on 127.0.0.1:8080 with a first cell, cell1
 	./bin/cellar serve --data ./cellar-data --listen 127.0.0.1:8080 --cell cell1
 
-test: ## all tests, with the race detector where there is a C compiler
-	@$(if $(RACE),,echo "no C compiler: testing without the race detector";) go test $(RACE) ./...
+test: skips ## all tests, with the race detector where there is a C compiler
+	go test $(RACE) ./...
+
+# go test shows no skips of tests that pass, so what is left out is said here.
+skips:
+	@$(if $(RACE),:,echo "SKIPPED: no C compiler: testing without the race detector")
+	@for c in cadaver rclone unzip; do command -v $$c >/dev/null || echo "SKIPPED: $$c is not installed: what drives it is left out"; done
+	@test -f "$${CELLAR_BARS:-../shared/bars}/realworld.json" || echo "SKIPPED: no archives of real applications: set CELLAR_BARS to their folder"
 
 race: ## all tests with the race detector, twice
 	go test -race -count=2 ./...
