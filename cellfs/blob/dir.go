@@ -119,31 +119,87 @@ func (d *Dir) Put(ctx context.Context, r io.Reader) (ref cellfs.Ref, err error) 
 	return ref, nil
 }
 
-// hashInto copies r to w and returns what it was.
+// hashInto copies r to w and returns what it was. Hashing goes on beside reading
+// and writing: one after the other they would take twice as long.
 func hashInto(ctx context.Context, w io.Writer, r io.Reader) (cellfs.Ref, error) {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+	h := startHasher()
+	err := h.copy(ctx, w, r)
+	ref := h.finish()
+	if err != nil {
+		return cellfs.Ref{}, err
+	}
+	return ref, nil
+}
+
+// hasher is a goroutine that hashes what it is sent, with as many buffers as it
+// may lag behind.
+type hasher struct {
+	free chan *[]byte // buffers to fill
+	full chan hashed
+	done chan cellfs.Ref
+}
+
+type hashed struct {
+	buf *[]byte
+	n   int
+}
+
+const hashBuffers = 3
+
+func startHasher() *hasher {
+	h := &hasher{free: make(chan *[]byte, hashBuffers), full: make(chan hashed, hashBuffers), done: make(chan cellfs.Ref, 1)}
+	for range hashBuffers {
+		h.free <- buffers.Get().(*[]byte)
+	}
+	go h.run()
+	return h
+}
+
+func (h *hasher) run() {
 	var ref cellfs.Ref
 	sum, crc := sha256.New(), crc32.NewIEEE()
-	for {
-		if err := ctx.Err(); err != nil {
-			return ref, err
-		}
-		n, err := fill(r, *buf)
-		b := (*buf)[:n]
+	for f := range h.full {
+		b := (*f.buf)[:f.n]
 		sum.Write(b)
 		crc.Write(b)
-		ref.Size += int64(n)
+		ref.Size += int64(f.n)
+		h.free <- f.buf
+	}
+	sum.Sum(ref.Hash[:0])
+	ref.CRC32 = crc.Sum32()
+	h.done <- ref
+}
+
+// finish waits for the goroutine and gives the buffers back.
+func (h *hasher) finish() cellfs.Ref {
+	close(h.full)
+	ref := <-h.done
+	for range hashBuffers {
+		buffers.Put(<-h.free)
+	}
+	return ref
+}
+
+// copy moves r to w and sends all to the goroutine. When it returns, no buffer is
+// in use but by that.
+func (h *hasher) copy(ctx context.Context, w io.Writer, r io.Reader) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		buf := <-h.free
+		n, err := fill(r, *buf)
+		// Hash and file only read the buffer; it is filled again after both.
+		b := (*buf)[:n]
+		h.full <- hashed{buf, n}
 		if _, werr := w.Write(b); werr != nil {
-			return ref, fmt.Errorf("write blob: %w", werr)
+			return fmt.Errorf("write blob: %w", werr)
 		}
 		if err == io.EOF {
-			sum.Sum(ref.Hash[:0])
-			ref.CRC32 = crc.Sum32()
-			return ref, nil
+			return nil
 		}
 		if err != nil {
-			return ref, err
+			return err
 		}
 	}
 }
