@@ -216,7 +216,7 @@ func (f *FS) writable(tx Tx, n Node) error {
 	}
 }
 
-// Stat returns the node at p; errors as [FS.Lookup].
+// Node returns the node at p; errors as [FS.Lookup].
 func (f *FS) Node(ctx context.Context, p Path) (n Node, err error) {
 	err = f.meta.View(ctx, func(tx Tx) error {
 		n, err = f.Lookup(tx, p)
