@@ -105,16 +105,21 @@ func orDefault(contentType string) string {
 
 // Mkcol makes an empty collection, or directly below a cell a box with the
 // given schema. It returns fs.ErrExist if the name is taken, and the errors of [FS.Put].
-func (f *FS) Mkcol(ctx context.Context, p Path, kind Kind, check Check) (n Node, err error) {
+func (f *FS) Mkcol(ctx context.Context, p Path, kind Kind, check Check) (Node, error) {
+	return f.MkcolWith(ctx, p, Node{Kind: kind}, check)
+}
+
+// MkcolWith is [FS.Mkcol] for a collection with the kind, schema, properties, ACL
+// and modification time of from.
+func (f *FS) MkcolWith(ctx context.Context, p Path, from Node, check Check) (n Node, err error) {
 	err = f.Update(ctx, func(tx Tx) error {
-		n, err = f.MkcolTx(tx, p, Node{Kind: kind}, check)
+		n, err = f.MkcolTx(tx, p, from, check)
 		return err
 	})
 	return n, err
 }
 
-// MkcolTx is [FS.Mkcol] inside a transaction; from gives kind, schema,
-// properties and ACL.
+// MkcolTx is [FS.MkcolWith] inside a transaction.
 func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 	l, err := f.locate(tx, p)
 	if err != nil {

@@ -533,6 +533,31 @@ func TestProperties(t *testing.T) {
 	}
 }
 
+func TestExtendedMkcol(t *testing.T) { // RFC 5689
+	s := davtest.New(t)
+	s.Mkcol("/cell1/box")
+	mkcol := func(path, types, props string) *httpexpect.Response {
+		return s.Request("MKCOL", path).WithHeader("Content-Type", "application/xml").WithHeader("X-OC-Mtime", "0").
+			WithText(`<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop><D:resourcetype>` + types + `</D:resourcetype>` + props +
+				`</D:prop></D:set></D:mkcol>`).Expect()
+	}
+	for path, types := range map[string]string{"plain": "<D:collection/>", "data": "<D:collection/><p:odata/>", "svc": "<D:collection/><p:service/>"} {
+		mkcol("/cell1/box/"+path, types, `<x xmlns="urn:x">1</x><D:displayname>Shown</D:displayname>`).Status(http.StatusCreated)
+		props := s.Propfind("/cell1/box/"+path, "0", "")[0].Props
+		if props["{urn:x}x"] != "1" || props["{DAV:}displayname"] != "Shown" || props["{DAV:}getlastmodified"] != "Thu, 01 Jan 1970 00:00:00 GMT" {
+			t.Errorf("%s: %v", path, props)
+		}
+		if want := strings.ReplaceAll(types, "/>", ""); strings.Count(props["{DAV:}resourcetype"], "<") != strings.Count(want, "<") {
+			t.Errorf("%s: resourcetype %s", path, props["{DAV:}resourcetype"])
+		}
+	}
+	mkcol("/cell1/box/new", "<D:collection/><p:stream/>", "").Status(http.StatusForbidden).Body().Contains("valid-resourcetype")
+	mkcol("/cell1/box/new", "", "").Status(http.StatusForbidden)
+	mkcol("/cell1/box/new", "<D:collection/>", "<D:getetag>x</D:getetag>").Status(http.StatusForbidden).Body().Contains("cannot-modify-protected-property")
+	s.Request("MKCOL", "/cell1/box/new").WithHeader("Content-Type", "text/xml").WithText(`<propfind xmlns="DAV:"/>`).Expect().Status(http.StatusUnsupportedMediaType)
+	s.WantGone("/cell1/box/new")
+}
+
 // TestListingForms: compressed when asked, and without what is missing when
 // preferred (RFC 8144).
 func TestListingForms(t *testing.T) {

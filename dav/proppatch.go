@@ -69,13 +69,7 @@ func parseProppatch(root *xmltree.Element) ([]cellfs.PropPatch, error) {
 		}
 		for _, prop := range action.All(davSpace, "prop") {
 			for _, e := range prop.Children {
-				patches = append(patches, cellfs.PropPatch{
-					Remove: action.Name.Local == "remove",
-					Property: cellfs.Property{
-						Space: e.Name.Space, Local: e.Name.Local, Lang: e.Lang,
-						XML: cellfs.ElementWith(e.Name, e.Lang, e.Attributes(), e.Inner()),
-					},
-				})
+				patches = append(patches, cellfs.PropPatch{Remove: action.Name.Local == "remove", Property: property(e)})
 			}
 		}
 	}
@@ -83,6 +77,13 @@ func parseProppatch(root *xmltree.Element) ([]cellfs.PropPatch, error) {
 		return nil, errXML
 	}
 	return patches, nil
+}
+
+// property is a dead property as it is kept.
+func property(e *xmltree.Element) cellfs.Property {
+	return cellfs.Property{
+		Space: e.Name.Space, Local: e.Name.Local, Lang: e.Lang, XML: cellfs.ElementWith(e.Name, e.Lang, e.Attributes(), e.Inner()),
+	}
 }
 
 func (q *request) writePropstats(n cellfs.Node, patches []cellfs.PropPatch, refused bool) error {

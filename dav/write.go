@@ -154,37 +154,6 @@ func (q *request) hasBody() (bool, error) {
 	return true, nil
 }
 
-// mkcol answers MKCOL below a box.
-func (q *request) mkcol() error {
-	if body, err := q.hasBody(); err != nil {
-		return err
-	} else if body {
-		return errMediaType // RFC 4918, 9.3
-	}
-	if _, err := q.h.fs.Mkcol(q.Context(), q.target.path, cellfs.KindCollection, q.check(q.target.path, false)); err != nil {
-		return err
-	}
-	q.w.Header()["Content-Length"] = []string{"0"}
-	return q.created(true)
-}
-
-// mkcolCell answers MKCOL on a cell's URL: it makes the cell (DECISIONS 2).
-func (q *request) mkcolCell() error {
-	if body, err := q.hasBody(); err != nil {
-		return err
-	} else if body {
-		return errMediaType
-	}
-	_, err := q.h.fs.CreateCell(q.Context(), q.target.path.Cell(), q.h.cfg.AdminUser)
-	if errors.Is(err, cellfs.ErrName) {
-		return codef("PR400-OD-0006", "request body format error. field [%s]", "Name")
-	}
-	if err != nil {
-		return err
-	}
-	return q.created(true)
-}
-
 // copyMove answers COPY and MOVE.
 func (q *request) copyMove() error {
 	dst, err := q.destination()
