@@ -110,7 +110,8 @@ func (f *FS) OpenAt(ctx context.Context, p Path) (Node, Content, error) {
 func (f *FS) findFile(ctx context.Context, p Path) (e cached, err error) {
 	e = f.cache.begin()
 	err = f.meta.View(ctx, func(tx Tx) error {
-		e.node, e.box, err = f.lookup(tx, p)
+		at, err := f.lookup(tx, p)
+		e.node, e.box = at.node, at.box
 		if err == nil && e.node.Kind == KindFile && e.node.Blob != 0 {
 			e.blob, err = tx.Blob(e.node.Blob)
 		}

@@ -108,42 +108,52 @@ func (f *FS) Log() *slog.Logger { return f.log }
 // box that is guarded. The unit and the special collections of a cell are
 // virtual nodes.
 func (f *FS) Lookup(tx Tx, p Path) (Node, error) {
-	n, _, err := f.lookup(tx, p)
-	return n, err
+	at, err := f.lookup(tx, p)
+	return at.node, err
 }
 
-// lookup is Lookup that also returns the box on the way; zero if there is none.
-func (f *FS) lookup(tx Tx, p Path) (n, box Node, err error) {
+// found is what a look-up met on its way.
+type found struct {
+	node  Node
+	box   Node // the box that the node lies below; zero if it lies in none
+	odata bool // the node lies below an OData collection
+}
+
+func (f *FS) lookup(tx Tx, p Path) (at found, err error) {
 	if p.Len() == 0 {
-		return Node{Kind: KindUnit}, box, nil
+		return found{node: Node{Kind: KindUnit}}, nil
 	}
 	c, err := tx.Cell(p.Cell())
 	if err != nil {
-		return n, box, orMissing(err, ErrNoCell)
+		return at, orMissing(err, ErrNoCell)
 	}
-	if n, err = tx.Node(c.Root); err != nil {
-		return n, box, err
+	if p.Len() == 1 || isSpecial(p.Box()) {
+		if at.node, err = tx.Node(c.Root); err != nil {
+			return found{}, err
+		}
+		at.node.Name = c.Name
+		if p.Len() > 1 {
+			at.node, err = f.lookupSpecial(tx, at.node, p.Segments())
+		}
+		return at, err
 	}
-	n.Name = c.Name
-	if isSpecial(p.Box()) {
-		n, err = f.lookupSpecial(tx, n, p.Segments())
-		return n, box, err
-	}
+	at.node.ID = c.Root
 	for i, name := range p.Segments() {
 		if i == 1 {
-			box = n
-			if err := f.Guarded(&box); err != nil {
-				return Node{}, box, err
+			at.box = at.node
+			if err := f.Guarded(&at.box); err != nil {
+				return found{}, err
 			}
 		}
-		if n, err = tx.Child(n.ID, name); err != nil {
+		at.odata = at.odata || at.node.Kind == KindOData
+		if at.node, err = tx.Child(at.node.ID, name); err != nil {
 			if i == 0 {
-				return n, box, orMissing(err, ErrNoBox)
+				return found{}, orMissing(err, ErrNoBox)
 			}
-			return n, box, orMissing(err, fs.ErrNotExist)
+			return found{}, orMissing(err, fs.ErrNotExist)
 		}
 	}
-	return n, box, nil
+	return at, nil
 }
 
 // orMissing replaces an absence by the more telling one.
@@ -169,7 +179,7 @@ func (f *FS) locate(tx Tx, p Path) (place, error) {
 	if p.Len() < 2 || isSpecial(p.Box()) {
 		return place{}, ErrReadOnly
 	}
-	parent, err := f.Lookup(tx, p.Parent())
+	at, err := f.lookup(tx, p.Parent())
 	switch {
 	case errors.Is(err, ErrNoCell), errors.Is(err, ErrNoBox):
 		return place{}, err
@@ -178,6 +188,7 @@ func (f *FS) locate(tx Tx, p Path) (place, error) {
 	case err != nil:
 		return place{}, err
 	}
+	parent := at.node
 	if !parent.IsCollection() {
 		return place{}, ErrNoParent
 	}
@@ -186,8 +197,9 @@ func (f *FS) locate(tx Tx, p Path) (place, error) {
 			return place{}, err
 		}
 	}
-	if err := f.writable(tx, parent); err != nil {
-		return place{}, err
+	if at.odata || parent.Kind == KindOData {
+		// Its documents follow a schema that file operations do not know.
+		return place{}, ErrReadOnly
 	}
 	l := place{parent: parent, name: p.Name()}
 	n, err := tx.Child(parent.ID, p.Name())
@@ -197,23 +209,6 @@ func (f *FS) locate(tx Tx, p Path) (place, error) {
 		return place{}, err
 	}
 	return l, nil
-}
-
-// writable refuses changes inside OData collections: their documents follow a
-// schema that file operations do not know.
-func (f *FS) writable(tx Tx, n Node) error {
-	for {
-		switch n.Kind {
-		case KindOData:
-			return ErrReadOnly
-		case KindCell, KindBox:
-			return nil
-		}
-		var err error
-		if n, err = tx.Node(n.Parent); err != nil {
-			return err
-		}
-	}
 }
 
 // Node returns the node at p; errors as [FS.Lookup].

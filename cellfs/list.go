@@ -24,9 +24,12 @@ func (f *FS) List(ctx context.Context, p Path, members bool) (*Listing, error) {
 	}
 	e := f.cache.begin()
 	err := f.meta.View(ctx, func(tx Tx) (err error) {
-		if e.node, e.box, err = f.lookup(tx, p); err == nil {
-			e.list, err = f.list(tx, p, e.node, members)
+		at, err := f.lookup(tx, p)
+		if err != nil {
+			return err
 		}
+		e.node, e.box = at.node, at.box
+		e.list, err = f.list(tx, p, e.node, members)
 		return err
 	})
 	if err != nil {

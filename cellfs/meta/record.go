@@ -147,7 +147,7 @@ func (t *tx) Snapshots(cell int64) (all []cellfs.Snapshot, err error) {
 
 func (t *tx) DeleteSnapshot(id int64, now time.Time) error {
 	var blob int64
-	if _, err := t.write("SELECT 1"); err != nil {
+	if err := t.begin(); err != nil {
 		return err
 	}
 	if err := t.row("DELETE FROM snapshot WHERE id = ? RETURNING blob", []any{id}, &blob); err != nil {

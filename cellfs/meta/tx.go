@@ -23,16 +23,23 @@ type tx struct {
 
 var errReadOnly = errors.New("write inside View")
 
+// begin opens the savepoint of the transaction, before its first write.
+func (t *tx) begin() error {
+	if t.store == nil {
+		return errReadOnly
+	}
+	if t.wrote {
+		return nil
+	}
+	err := t.c.exec(t.ctx, "SAVEPOINT one", nil)
+	t.wrote = err == nil
+	return err
+}
+
 // write runs a statement that changes something.
 func (t *tx) write(query string, args ...any) (int64, error) {
-	if t.store == nil {
-		return 0, errReadOnly
-	}
-	if !t.wrote {
-		if err := t.c.exec(t.ctx, "SAVEPOINT one", nil); err != nil {
-			return 0, err
-		}
-		t.wrote = true
+	if err := t.begin(); err != nil {
+		return 0, err
 	}
 	st, err := t.c.prepare(t.ctx, query)
 	if err != nil {
@@ -47,7 +54,7 @@ func (t *tx) write(query string, args ...any) (int64, error) {
 
 // insert is write for a statement that ends in RETURNING id.
 func (t *tx) insert(id *int64, query string, args ...any) error {
-	if _, err := t.write("SELECT 1"); err != nil { // opens the savepoint
+	if err := t.begin(); err != nil {
 		return err
 	}
 	return t.c.queryRow(t.ctx, query, args, id)
@@ -292,9 +299,6 @@ func (t *tx) DropBlobs(ids []int64, before time.Time) ([]cellfs.Blob, error) {
 		}
 		if listed == 0 {
 			continue
-		}
-		if _, err := t.write("SELECT 1"); err != nil {
-			return nil, err
 		}
 		b, err := t.droppedBlob("DELETE FROM blob WHERE id = ? AND NOT "+fmt.Sprintf(named, "blob.id")+
 			" RETURNING id, hash, size, crc, data IS NOT NULL", id)
