@@ -137,7 +137,9 @@ func (s *Store) begin(w *conn, soon bool) error {
 		level = "PRAGMA synchronous = NORMAL"
 	}
 	if level != s.level {
-		if err := w.exec(context.Background(), level, nil); err != nil {
+		// Not prepared: SQLite carries this pragma out when it compiles it, not
+		// when it runs it.
+		if _, err := w.c.ExecContext(context.Background(), level); err != nil {
 			return err
 		}
 		s.level = level
