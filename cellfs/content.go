@@ -51,6 +51,17 @@ func StageBytes(b []byte) Staged {
 	return Staged{Ref: Ref{Hash: sha256.Sum256(b), Size: int64(len(b)), CRC32: crc32.ChecksumIEEE(b)}, data: b}
 }
 
+// Free is how many bytes can still be stored; ok is false if the store of large
+// contents does not know.
+func (f *FS) Free() (bytes int64, ok bool, err error) {
+	s, ok := f.blobs.(interface{ Free() (int64, error) })
+	if !ok {
+		return 0, false, nil
+	}
+	bytes, err = s.Free()
+	return bytes, err == nil, err
+}
+
 // OpenStaged opens a content that has no row yet.
 func (f *FS) OpenStaged(ctx context.Context, s Staged) (Content, error) {
 	if s.data != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -556,6 +557,22 @@ func TestExtendedMkcol(t *testing.T) { // RFC 5689
 	mkcol("/cell1/box/new", "<D:collection/>", "<D:getetag>x</D:getetag>").Status(http.StatusForbidden).Body().Contains("cannot-modify-protected-property")
 	s.Request("MKCOL", "/cell1/box/new").WithHeader("Content-Type", "text/xml").WithText(`<propfind xmlns="DAV:"/>`).Expect().Status(http.StatusUnsupportedMediaType)
 	s.WantGone("/cell1/box/new")
+}
+
+// TestQuotaProperties: said when asked, and not in allprop (RFC 4331, 2).
+func TestQuotaProperties(t *testing.T) {
+	s := davtest.New(t)
+	s.Mkcol("/cell1/box")
+	s.Put("/cell1/box/f", "12345")
+	for _, path := range []string{"/cell1", "/cell1/box"} {
+		props := s.Propfind(path, "0", `<propfind xmlns="DAV:"><prop><quota-used-bytes/><quota-available-bytes/></prop></propfind>`)[0].Props
+		if free, err := strconv.ParseInt(props["{DAV:}quota-available-bytes"], 10, 64); err != nil || free <= 0 || props["{DAV:}quota-used-bytes"] != "5" {
+			t.Errorf("%s: %v", path, props)
+		}
+		if _, shown := s.Propfind(path, "0", "")[0].Props["{DAV:}quota-used-bytes"]; shown {
+			t.Errorf("%s: allprop shows the quota", path)
+		}
+	}
 }
 
 // TestListingForms: compressed when asked, and without what is missing when

@@ -29,6 +29,7 @@ var liveProps = []struct {
 	{name: personium("progress"), append: (*listing).boxProgress},
 	{name: personium("cellstatus"), append: (*listing).cellStatus},
 	{name: dav("quota-used-bytes"), append: (*listing).quotaUsed, asked: true},
+	{name: dav("quota-available-bytes"), append: (*listing).quotaAvailable, asked: true},
 }
 
 func dav(local string) xml.Name { return xml.Name{Space: davSpace, Local: local} }
@@ -198,4 +199,19 @@ func (l *listing) quotaUsed(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	l.buf = strconv.AppendInt(l.buf, bytes, 10)
 	l.buf = append(l.buf, `</D:quota-used-bytes>`...)
 	return true, err
+}
+
+// quotaAvailable is the free space of the disk (RFC 4331, 3).
+func (l *listing) quotaAvailable(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.Kind > cellfs.KindService {
+		return false, nil
+	}
+	free, ok, err := l.q.h.fs.Free()
+	if !ok || err != nil {
+		return false, err
+	}
+	l.buf = append(l.buf, `<D:quota-available-bytes>`...)
+	l.buf = strconv.AppendInt(l.buf, free, 10)
+	l.buf = append(l.buf, `</D:quota-available-bytes>`...)
+	return true, nil
 }

@@ -372,6 +372,9 @@ func (l *listing) propNames(n *cellfs.Node) {
 	mark := len(l.buf)
 	for i := range liveProps {
 		x := &liveProps[i]
+		if x.asked {
+			continue // what is costly to find out is told only when asked for
+		}
 		// Whether a node has the property is known by writing it.
 		has, err := x.append(l, cellfs.Path{}, n)
 		l.buf = l.buf[:mark]

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"syscall"
 	"time"
 
 	"cellar/cellfs"
@@ -32,6 +33,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return 
 // tmp/ is harmless.
 type Dir struct {
 	root *os.Root
+	name string
 
 	// gate is held shared while a blob gets its name and exclusively while one
 	// is removed, so that Delete never takes away what was put after it looked.
@@ -48,7 +50,7 @@ func Open(dir string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dir{root: root}
+	d := &Dir{root: root, name: dir}
 	if err := d.prepare(); err != nil {
 		root.Close()
 		return nil, fmt.Errorf("prepare %s: %w", dir, err)
@@ -74,6 +76,15 @@ func subdirs() []string {
 		all = append(all, fmt.Sprintf("%02x", i))
 	}
 	return all
+}
+
+// Free is how many bytes the file system has left for this user.
+func (d *Dir) Free() (int64, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(d.name, &s); err != nil {
+		return 0, fmt.Errorf("free space of %s: %w", d.name, err)
+	}
+	return int64(s.Bavail) * int64(s.Bsize), nil
 }
 
 // Close releases the directory.
