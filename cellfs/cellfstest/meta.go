@@ -393,6 +393,14 @@ func testContents(t metaTest) {
 		}
 		return err
 	})
+	t.update(func(tx cellfs.Tx) error { return tx.AddOrphans(nil, at) })
+	t.view(func(tx cellfs.Tx) error {
+		orphans, err := tx.Orphans(at.Add(time.Second), 0, 10)
+		if len(orphans) != 0 {
+			t.Errorf("an empty list orphaned %+v", orphans)
+		}
+		return err
+	})
 	job := cellfs.Job{Kind: "k", Cell: c.ID, State: "running", Input: ids[0], Started: at}
 	t.update(func(tx cellfs.Tx) error {
 		if err := tx.PutJob(&job); err != nil {

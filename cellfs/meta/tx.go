@@ -281,6 +281,9 @@ func (t *tx) Orphans(before time.Time, after int64, limit int) ([]cellfs.Blob, e
 }
 
 func (t *tx) AddOrphans(ids []int64, now time.Time) error {
+	if len(ids) == 0 { // a nil slice is null in JSON, and json_each makes a row of it
+		return nil
+	}
 	list, err := json.Marshal(ids)
 	if err != nil {
 		return err
