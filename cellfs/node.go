@@ -139,6 +139,8 @@ type Cell struct {
 	Owner   string
 	Root    int64 // node id; what an import switches
 	Gen     int64 // grows with every change of the tree
+	Quota   int64 // bytes that the files of its boxes may take; 0: no limit
+	Used    int64 // bytes that they take, each file counted whole
 	Created time.Time
 }
 

@@ -54,10 +54,12 @@ type NodeTx interface {
 	CellByID(id int64) (Cell, error)
 	Cells() ([]Cell, error)
 	// AddCell adds the cell together with its root node and main box, and
-	// fills in the ids.
+	// fills in the ids. [Cell.Used] begins at 0 and follows the tree by itself.
 	AddCell(c *Cell) error
 	// DeleteCell removes the cell and everything that belongs to it.
 	DeleteCell(id int64, now time.Time) error
+	// SetQuota limits the bytes that the cell's files may take; 0 lifts the limit.
+	SetQuota(cell, bytes int64) error
 	// Touch raises the generation of a cell, to atLeast or more, and returns the
 	// new one. Every transaction that changes the tree calls it.
 	Touch(cell, atLeast int64) (int64, error)

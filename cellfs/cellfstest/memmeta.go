@@ -146,7 +146,7 @@ func sorted[K comparable, V any](m map[K]V, keep func(V) bool, less func(a, b V)
 func (t *memTx) Cell(name string) (cellfs.Cell, error) {
 	for _, c := range t.cells {
 		if c.Name == name {
-			return c, nil
+			return t.used(c), nil
 		}
 	}
 	return cellfs.Cell{}, absent("cell %q", name)
@@ -157,11 +157,36 @@ func (t *memTx) CellByID(id int64) (cellfs.Cell, error) {
 	if !ok {
 		return c, absent("cell %d", id)
 	}
-	return c, nil
+	return t.used(c), nil
 }
 
 func (t *memTx) Cells() ([]cellfs.Cell, error) {
-	return sorted(t.cells, func(cellfs.Cell) bool { return true }, func(a, b cellfs.Cell) int { return cmp.Compare(a.Name, b.Name) }), nil
+	all := sorted(t.cells, func(cellfs.Cell) bool { return true }, func(a, b cellfs.Cell) int { return cmp.Compare(a.Name, b.Name) })
+	for i := range all {
+		all[i] = t.used(all[i])
+	}
+	return all, nil
+}
+
+// used adds up what the files of a cell take.
+func (t *memTx) used(c cellfs.Cell) cellfs.Cell {
+	c.Used = 0
+	for _, n := range t.nodes {
+		if n.Cell == c.ID {
+			c.Used += n.Size
+		}
+	}
+	return c
+}
+
+func (t *memTx) SetQuota(cell, bytes int64) error {
+	c, err := t.CellByID(cell)
+	if err = cmp.Or(err, t.mayWrite()); err != nil {
+		return err
+	}
+	c.Quota = bytes
+	t.cells[cell] = c
+	return nil
 }
 
 func (t *memTx) AddCell(c *cellfs.Cell) error {

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"cellar/cellfs"
 )
 
 // HotQueries are statements and what their plan must say.
@@ -40,22 +38,10 @@ func (s *Store) Explain(t *testing.T, query string) string {
 	return strings.Join(plan, "\n")
 }
 
-// Synchronous is how the writer's commits sync at present: 1 is NORMAL, 2 FULL.
-func Synchronous(t *testing.T, tx cellfs.Tx) (level int) {
-	t.Helper()
-	w := tx.(interface{ conn() *conn }).conn()
-	if err := w.c.QueryRowContext(context.Background(), "PRAGMA synchronous").Scan(&level); err != nil {
-		t.Fatal(err)
-	}
-	return level
-}
-
-func (t *tx) conn() *conn { return t.c }
-
 // SetVersion makes the database look as if a later program had migrated it.
 func SetVersion(t *testing.T, dir string, version int) {
 	t.Helper()
-	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, "cellar.db"), Full))
+	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, "cellar.db")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,22 +160,3 @@ func TestCloseUnderLoad(t *testing.T) {
 		t.Errorf("%d are kept, %d were acknowledged (%v)", have, kept.Load(), err)
 	}
 }
-
-// An Update is synced however many that need not be came before it.
-func TestUpdatesAreSynced(t *testing.T) {
-	s := open(t, t.TempDir(), meta.Full)
-	ctx := context.Background()
-	for i := range 5 {
-		for want, update := range map[int]func(context.Context, func(cellfs.Tx) error) error{2: s.Update, 1: s.UpdateSoon} {
-			err := update(ctx, func(tx cellfs.Tx) error {
-				if got := meta.Synchronous(t, tx); got != want {
-					t.Errorf("round %d: synchronous is %d, want %d", i, got, want)
-				}
-				return tx.SetSetting("a", fmt.Sprint(i, want))
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}

@@ -60,9 +60,16 @@ func (t *tx) Node(id int64) (cellfs.Node, error) {
 }
 
 func (t *tx) Child(parent int64, name string) (cellfs.Node, error) {
-	n, err := t.oneNode(nodeColumns+"WHERE parent = ? AND key = ?", parent, cellfs.Key(name))
+	key := cellfs.Key(name)
+	if n, ok := t.knownChild(parent, key); ok {
+		return n, nil
+	}
+	n, err := t.oneNode(nodeColumns+"WHERE parent = ? AND key = ?", parent, key)
 	if err != nil {
 		return n, fmt.Errorf("node %q: %w", name, err)
+	}
+	if t.store != nil {
+		t.store.known.addCollection(n)
 	}
 	return n, nil
 }
@@ -158,7 +165,7 @@ func (t *tx) AddNode(n *cellfs.Node) error {
 	}
 	t.store.nextNode++
 	n.ID = id
-	return nil
+	return t.use(n.Cell, n.Size)
 }
 
 // whichKey tells a taken schema from a taken name: both are unique indexes of
@@ -181,6 +188,11 @@ func (t *tx) SetNode(old, n *cellfs.Node, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if old.IsCollection() || n.IsCollection() {
+		if err := t.collectionChanges(); err != nil {
+			return err
+		}
+	}
 	changed, err := t.write(`UPDATE node SET parent = ?, key = ?, name = ?, kind = ?, ctype = ?, blob = ?, size = ?, version = ?,
 		created = ?, modified = ?, schema = ?, props = ?, acl = ?, mtime = ? WHERE parent = ? AND key = ? AND id = ?`,
 		append(args, old.Parent, cellfs.Key(old.Name), old.ID)...)
@@ -190,6 +202,9 @@ func (t *tx) SetNode(old, n *cellfs.Node, now time.Time) error {
 	if changed != 1 {
 		return fmt.Errorf("set node %d: %w", old.ID, fs.ErrNotExist)
 	}
+	if err := t.use(old.Cell, n.Size-old.Size); err != nil {
+		return err
+	}
 	if old.Blob != 0 && old.Blob != n.Blob {
 		return t.orphan(old.Blob, now)
 	}
@@ -197,6 +212,17 @@ func (t *tx) SetNode(old, n *cellfs.Node, now time.Time) error {
 }
 
 func (t *tx) SetCellOf(root, cell int64) error {
+	n, err := t.Node(root)
+	if err != nil {
+		return err
+	}
+	bytes, err := t.bytesOf(&n)
+	if err == nil {
+		err = errors.Join(t.use(n.Cell, -bytes), t.use(cell, bytes), t.collectionChanges())
+	}
+	if err != nil {
+		return err
+	}
 	for _, q := range []string{
 		"UPDATE link SET cell = ?2 WHERE node <> 0 AND node IN (SELECT id FROM tree)",
 		"UPDATE node SET cell = ?2, acl = NULL WHERE parent IN (SELECT id FROM tree) OR id = ?1",
@@ -206,6 +232,15 @@ func (t *tx) SetCellOf(root, cell int64) error {
 		}
 	}
 	return nil
+}
+
+// bytesOf is how much the files of a subtree count.
+func (t *tx) bytesOf(n *cellfs.Node) (int64, error) {
+	if !n.IsCollection() {
+		return n.Size, nil
+	}
+	_, bytes, err := t.Count(n.ID)
+	return bytes, err
 }
 
 func (t *tx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Time) error {
@@ -223,6 +258,13 @@ func (t *tx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Time)
 		return fmt.Errorf("copy tree %d: %w", src, err)
 	}
 	t.store.nextNode += n
+	_, bytes, err := t.Count(dst.ID)
+	if err == nil {
+		err = t.use(dst.Cell, bytes)
+	}
+	if err != nil {
+		return err
+	}
 	return t.copyLinks(src, dst)
 }
 
@@ -249,10 +291,20 @@ func (t *tx) DeleteTree(n *cellfs.Node, now time.Time) error {
 		if _, err := t.write("DELETE FROM node WHERE parent = ? AND key = ?", n.Parent, cellfs.Key(n.Name)); err != nil {
 			return err
 		}
+		if err := t.use(n.Cell, -n.Size); err != nil {
+			return err
+		}
 		if n.Blob != 0 {
 			return t.orphan(n.Blob, now)
 		}
 		return nil
+	}
+	bytes, err := t.bytesOf(n)
+	if err == nil {
+		err = errors.Join(t.use(n.Cell, -bytes), t.collectionChanges())
+	}
+	if err != nil {
+		return err
 	}
 	steps := []struct {
 		query string

@@ -33,13 +33,6 @@ const (
 	Relaxed
 )
 
-func (d Durability) pragma() string {
-	if d == Relaxed {
-		return "NORMAL"
-	}
-	return "FULL"
-}
-
 // readers is how many transactions may read at once. More than the processors
 // can run only adds memory, but a long export must not lock others out.
 var readers = max(4, 2*runtime.GOMAXPROCS(0))
@@ -58,10 +51,10 @@ type Store struct {
 	durability Durability
 
 	// Only the writer goroutine uses these.
-	nextNode int64   // the id of the next node
-	next     *update // taken from the queue for the next batch
-	level    string  // how commits sync at present
+	nextNode int64 // the id of the next node
 	locks    lockState
+	known    known
+	sync     *syncer
 }
 
 // OpenSQLite opens or creates the database file dir/cellar.db and brings its
@@ -77,10 +70,11 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 		log:     log,
+		known:   newKnown(),
 
 		durability: d,
 	}
-	if s.write, err = sql.Open("sqlite", dsn(file, d)); err != nil {
+	if s.write, err = sql.Open("sqlite", dsn(file)); err != nil {
 		return nil, err
 	}
 	s.write.SetMaxOpenConns(1)
@@ -88,21 +82,23 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", file, err), s.write.Close())
 	}
-	if s.read, err = sql.Open("sqlite", dsn(file, d)+"&_pragma=query_only(1)"); err != nil {
+	if s.read, err = sql.Open("sqlite", dsn(file)+"&_pragma=query_only(1)"); err != nil {
 		return nil, errors.Join(err, s.write.Close())
 	}
 	for range readers {
 		s.idle <- &conn{db: s.read}
+	}
+	if s.sync, err = newSyncer(file); err != nil {
+		return nil, errors.Join(err, w.close(), s.read.Close(), s.write.Close())
 	}
 	go s.run(w)
 	return s, nil
 }
 
 // dsn carries the pragmas: given once by Exec, they would reach one connection of the
-// pool only.
-func dsn(file string, d Durability) string {
-	sync := d.pragma()
-	return (&url.URL{Scheme: "file", Path: file}).String() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync + ")" +
+// pool only. NORMAL syncs at checkpoints; commits are synced by the syncer.
+func dsn(file string) string {
+	return (&url.URL{Scheme: "file", Path: file}).String() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" +
 		// The log is reused from its start, never shrunk: overwriting allocated
 		// pages costs a sync about half the time of growing the file.
 		"&_pragma=journal_size_limit(-1)&_pragma=wal_autocheckpoint(4000)" +

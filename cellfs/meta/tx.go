@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"cellar/cellfs"
@@ -19,6 +20,7 @@ type tx struct {
 	wrote      bool  // a savepoint is open
 	lockWrites bool  // locks were changed
 	broken     error // the savepoint could not be closed: the whole batch is lost
+	before     map[int64]before
 }
 
 var errReadOnly = errors.New("write inside View")
@@ -97,11 +99,11 @@ func orNull[T comparable](v T) any {
 
 // --- cells
 
-const cellColumns = "SELECT id, name, owner, root, gen, created FROM cell "
+const cellColumns = "SELECT id, name, owner, root, gen, quota, used, created FROM cell "
 
 func scanCell(scan func(...any) error) (c cellfs.Cell, err error) {
 	var created int64
-	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &created)
+	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Used, &created)
 	c.Created = fromMicros(created)
 	return c, err
 }
@@ -111,33 +113,56 @@ func (t *tx) oneCell(query string, arg any) (cellfs.Cell, error) {
 	if err != nil {
 		return c, fmt.Errorf("cell %v: %w", arg, err)
 	}
-	return c, nil
+	return t.counted(c), nil
+}
+
+// counted is the cell with the counters that the writer has not written yet.
+func (t *tx) counted(c cellfs.Cell) cellfs.Cell {
+	if t.store == nil {
+		return c
+	}
+	if k, ok := t.store.known.cells[c.ID]; ok {
+		return k
+	}
+	t.store.known.addCell(c)
+	return c
 }
 
 func (t *tx) Cell(name string) (cellfs.Cell, error) {
+	if t.store != nil {
+		if id, ok := t.store.known.names[name]; ok {
+			return t.store.known.cells[id], nil
+		}
+	}
 	return t.oneCell(cellColumns+"WHERE name = ?", name)
 }
 
 func (t *tx) CellByID(id int64) (cellfs.Cell, error) {
+	if t.store != nil {
+		if c, ok := t.store.known.cells[id]; ok {
+			return c, nil
+		}
+	}
 	return t.oneCell(cellColumns+"WHERE id = ?", id)
 }
 
 func (t *tx) Cells() (cells []cellfs.Cell, err error) {
 	err = t.c.query(t.ctx, cellColumns+"ORDER BY name", nil, func(scan func(...any) error) error {
 		c, err := scanCell(scan)
-		cells = append(cells, c)
+		cells = append(cells, t.counted(c))
 		return err
 	})
 	return cells, err
 }
 
 func (t *tx) AddCell(c *cellfs.Cell) error {
-	c.Gen = 1
-	err := t.insert(&c.ID, "INSERT INTO cell (name, owner, root, gen, created) VALUES (?, ?, 0, ?, ?) RETURNING id",
-		c.Name, c.Owner, c.Gen, micros(c.Created))
+	c.Gen, c.Used = 1, 0
+	err := t.insert(&c.ID, "INSERT INTO cell (name, owner, root, gen, quota, used, created) VALUES (?, ?, 0, ?, ?, 0, ?) RETURNING id",
+		c.Name, c.Owner, c.Gen, c.Quota, micros(c.Created))
 	if err != nil {
 		return fmt.Errorf("add cell %q: %w", c.Name, err)
 	}
+	t.remember(c.ID)
 	root := cellfs.Node{
 		Cell: c.ID, Name: fmt.Sprint(c.ID), Kind: cellfs.KindCell, Version: c.Gen,
 		Created: c.Created, Modified: c.Created,
@@ -149,6 +174,7 @@ func (t *tx) AddCell(c *cellfs.Cell) error {
 	if _, err := t.write("UPDATE cell SET root = ? WHERE id = ?", c.Root, c.ID); err != nil {
 		return err
 	}
+	t.store.known.addCell(*c)
 	return t.AddNode(&cellfs.Node{
 		Cell: c.ID, Parent: c.Root, Name: cellfs.MainBox, Kind: cellfs.KindBox, Version: c.Gen,
 		Created: c.Created, Modified: c.Created,
@@ -186,16 +212,33 @@ func (t *tx) DeleteCell(id int64, now time.Time) error {
 			return err
 		}
 	}
-	_, err = t.write("DELETE FROM cell WHERE id = ?", id)
-	return err
+	if _, err = t.write("DELETE FROM cell WHERE id = ?", id); err != nil {
+		return err
+	}
+	t.remember(id)
+	t.store.known.dropCell(id)
+	return nil
 }
 
-func (t *tx) Touch(cell, atLeast int64) (gen int64, err error) {
-	err = t.insert(&gen, "UPDATE cell SET gen = CASE WHEN gen < ?1 THEN ?1 ELSE gen + 1 END WHERE id = ?2 RETURNING gen", atLeast, cell)
-	if err != nil {
-		return 0, fmt.Errorf("cell %d: %w", cell, err)
+// SetQuota implements [cellfs.NodeTx].
+func (t *tx) SetQuota(cell, bytes int64) error {
+	n, err := t.write("UPDATE cell SET quota = ? WHERE id = ?", bytes, cell)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("cell %d: %w", cell, fs.ErrNotExist)
 	}
-	return gen, nil
+	if err != nil {
+		return err
+	}
+	return t.count(cell, func(c *cellfs.Cell) { c.Quota = bytes })
+}
+
+// Touch implements [cellfs.NodeTx].
+func (t *tx) Touch(cell, atLeast int64) (gen int64, err error) {
+	err = t.count(cell, func(c *cellfs.Cell) {
+		c.Gen = max(c.Gen+1, atLeast)
+		gen = c.Gen
+	})
+	return gen, err
 }
 
 // --- contents

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -13,6 +14,8 @@ import (
 // long for the last.
 const maxBatch = 256
 
+var background = context.Background()
+
 // update is one waiting call of Update.
 type update struct {
 	ctx  context.Context
@@ -20,15 +23,16 @@ type update struct {
 	soon bool // need not be synced
 	err  error
 	done chan struct{}
+
+	wrote bool // changed something that is kept
 }
 
 // Update implements [cellfs.Meta].
 func (s *Store) Update(ctx context.Context, fn func(cellfs.Tx) error) error {
-	return s.wait(&update{ctx: ctx, fn: fn, done: make(chan struct{})})
+	return s.wait(&update{ctx: ctx, fn: fn, soon: s.durability == Relaxed, done: make(chan struct{})})
 }
 
-// UpdateSoon implements [cellfs.Meta]. A batch of such alone is written to the
-// log but not synced; the next sync takes it along.
+// UpdateSoon implements [cellfs.Meta].
 func (s *Store) UpdateSoon(ctx context.Context, fn func(cellfs.Tx) error) error {
 	return s.wait(&update{ctx: ctx, fn: fn, soon: true, done: make(chan struct{})})
 }
@@ -64,22 +68,16 @@ func (s *Store) wait(u *update) error {
 func (s *Store) run(w *conn) {
 	defer close(s.done)
 	defer w.close()
+	defer s.sync.stop()
 	batch := make([]*update, 0, maxBatch)
 	for {
-		batch = batch[:0]
-		if s.next != nil {
-			batch = append(batch, s.next)
-			s.next = nil
-			s.commit(w, batch)
-			continue
-		}
 		select {
 		case u := <-s.queue:
-			batch = append(batch, u)
+			batch = append(batch[:0], u)
 		case <-s.closing:
 			select { // what was queued before Close still runs
 			case u := <-s.queue:
-				batch = append(batch, u)
+				batch = append(batch[:0], u)
 			default:
 				return
 			}
@@ -89,80 +87,110 @@ func (s *Store) run(w *conn) {
 }
 
 // commit runs the Updates of batch, and those that come while it does, in one
-// transaction, and answers them.
+// transaction. Those that need no sync are answered here, the others when the
+// log was synced, which goes on beside the next batch.
 func (s *Store) commit(w *conn, batch []*update) {
-	ctx := context.Background()
-	err := s.begin(w, batch[0].soon)
-	wrote := false
-	for i := 0; i < len(batch); i++ {
-		u := batch[i]
-		switch {
-		case err != nil:
-			u.err = err
-		case u.ctx.Err() != nil:
-			u.err = u.ctx.Err()
-		default:
-			t := &tx{c: w, ctx: ctx, store: s}
-			u.err = t.run(u.fn)
-			wrote = wrote || t.wrote && u.err == nil
-			err = t.broken
+	b := &pending{store: s, all: batch}
+	err := s.sync.failed()
+	if err == nil {
+		err = w.exec(background, "BEGIN IMMEDIATE", nil)
+	}
+	for i := 0; i < len(b.all); i++ {
+		if err == nil {
+			err = b.run(w, b.all[i])
 		}
-		batch = s.more(batch)
+		b.more(i == len(b.all)-1)
 	}
-	if err == nil && wrote {
-		err = w.exec(ctx, "COMMIT", nil)
+	if err == nil && b.wrote {
+		if err = s.flush(w); err == nil {
+			err = w.exec(background, "COMMIT", nil)
+		}
 	}
-	if err != nil || !wrote {
-		if rerr := w.exec(ctx, "ROLLBACK", nil); rerr != nil && err == nil {
+	if err != nil || !b.wrote {
+		if rerr := w.exec(background, "ROLLBACK", nil); rerr != nil && err == nil {
 			err = rerr
 		}
 	}
 	if err != nil {
 		s.log.Error("commit", "err", err)
-		s.locks = lockState{} // what was learnt may be rolled back
+		s.locks, s.known = lockState{}, newKnown() // what was learnt may be rolled back
 	}
-	for _, u := range batch {
+	b.answer(err)
+}
+
+// pending is a batch whose transaction is open.
+type pending struct {
+	store *Store
+	all   []*update
+	wrote bool // something is to be committed
+	syncs bool // and to be synced
+	turn  bool // no sync is running, and none will be started by others
+}
+
+// run carries out one update. Its error breaks the whole batch.
+func (b *pending) run(w *conn, u *update) error {
+	if u.err = u.ctx.Err(); u.err != nil {
+		return nil
+	}
+	t := &tx{c: w, ctx: background, store: b.store}
+	u.err = t.run(u.fn)
+	u.wrote = t.wrote && u.err == nil
+	b.wrote = b.wrote || u.wrote
+	b.syncs = b.syncs || u.wrote && !u.soon
+	return t.broken
+}
+
+// more adds what is waiting to the batch. When all of it has run, and while the
+// log is still being synced for the batch before, there is time for what comes
+// next: it will share the next sync.
+func (b *pending) more(all bool) {
+	for len(b.all) < maxBatch {
+		select {
+		case u := <-b.store.queue:
+			b.all = append(b.all, u)
+			continue
+		default:
+		}
+		if !all || !b.syncs || b.turn {
+			return
+		}
+		select {
+		case u := <-b.store.queue:
+			b.all = append(b.all, u)
+			return
+		case <-b.store.sync.turn:
+			b.turn = true
+		}
+	}
+}
+
+// answer ends the batch, which was committed unless there is an error.
+func (b *pending) answer(err error) {
+	if err == nil && b.syncs && !b.turn { // the batch is full
+		<-b.store.sync.turn
+		b.turn = true
+	}
+	if err != nil && b.turn {
+		b.store.sync.turn <- struct{}{}
+	}
+	var unsynced []*update
+	for _, u := range b.all {
 		if err != nil && u.err == nil {
 			u.err = fmt.Errorf("commit: %w", err)
 		}
+		if err == nil && u.wrote && !u.soon {
+			unsynced = append(unsynced, u)
+			continue
+		}
 		close(u.done)
 	}
-}
-
-// begin opens the transaction of a batch. Whether its commit syncs is set before:
-// SQLite does not take it inside.
-func (s *Store) begin(w *conn, soon bool) error {
-	level := "PRAGMA synchronous = " + s.durability.pragma()
-	if soon {
-		level = "PRAGMA synchronous = NORMAL"
+	switch {
+	case err != nil:
+	case len(unsynced) > 0:
+		b.store.sync.now <- unsynced
+	case b.wrote:
+		b.store.sync.laterOn()
 	}
-	if level != s.level {
-		// Not prepared: SQLite carries this pragma out when it compiles it, not
-		// when it runs it.
-		if _, err := w.c.ExecContext(context.Background(), level); err != nil {
-			return err
-		}
-		s.level = level
-	}
-	return w.exec(context.Background(), "BEGIN IMMEDIATE", nil)
-}
-
-// more adds what is waiting to the batch. A batch that is not synced takes no
-// update that must be: that one waits in s.next for a batch of its own.
-func (s *Store) more(batch []*update) []*update {
-	for len(batch) < maxBatch && s.next == nil {
-		select {
-		case u := <-s.queue:
-			if batch[0].soon && !u.soon {
-				s.next = u
-				return batch
-			}
-			batch = append(batch, u)
-		default:
-			return batch
-		}
-	}
-	return batch
 }
 
 // run calls fn within a savepoint, which the first write opens, so that an
@@ -176,7 +204,8 @@ func (t *tx) run(fn func(cellfs.Tx) error) (err error) {
 			return
 		}
 		if err != nil {
-			t.broken = t.c.exec(t.ctx, "ROLLBACK TO one", nil)
+			t.broken = errors.Join(t.broken, t.c.exec(t.ctx, "ROLLBACK TO one", nil))
+			t.forget()
 		}
 		if t.broken == nil {
 			t.broken = t.c.exec(t.ctx, "RELEASE one", nil)

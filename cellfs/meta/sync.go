@@ -1,0 +1,104 @@
+package meta
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// syncLag is how long what need not be synced at once stays in the log unsynced.
+const syncLag = time.Second
+
+// syncer makes what was committed durable. SQLite writes each commit to its log
+// and does not sync it; the syncer does, on a goroutine of its own, so that the
+// next transactions run meanwhile. It syncs only the data, which for a log that
+// is written over and over costs about half of what SQLite's own sync does. A
+// checkpoint still syncs log and database in SQLite's order.
+//
+// A failed sync leaves it open what is on the disk, and the next one may not say
+// so again. So no Update succeeds after it.
+type syncer struct {
+	log   *os.File
+	turn  chan struct{}  // holds a token while no batch waits for a sync
+	now   chan []*update // to be synced and answered; its sender has the token
+	later chan struct{}  // something was committed that can wait for a while
+	ended chan struct{}
+	err   atomic.Pointer[error]
+}
+
+// newSyncer opens the log of a database that is open.
+func newSyncer(database string) (*syncer, error) {
+	log, err := os.OpenFile(database+"-wal", os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	y := &syncer{log: log, turn: make(chan struct{}, 1), now: make(chan []*update, 1), later: make(chan struct{}, 1), ended: make(chan struct{})}
+	y.turn <- struct{}{}
+	go y.run()
+	return y, nil
+}
+
+func (y *syncer) run() {
+	defer close(y.ended)
+	defer y.log.Close()
+	var due <-chan time.Time
+	for {
+		select {
+		case batch, ok := <-y.now:
+			if !ok {
+				y.sync()
+				return
+			}
+			err := y.sync()
+			due = nil
+			y.turn <- struct{}{}
+			for _, u := range batch {
+				u.err = err
+				close(u.done)
+			}
+		case <-y.later:
+			if due == nil {
+				due = time.After(syncLag)
+			}
+		case <-due:
+			due = nil
+			y.sync()
+		}
+	}
+}
+
+// sync makes the log durable. Its first error stays.
+func (y *syncer) sync() error {
+	if err := y.failed(); err != nil {
+		return err
+	}
+	if err := syncData(y.log); err != nil {
+		err = fmt.Errorf("the disk may have lost data, nothing more is written: %w", err)
+		y.err.Store(&err)
+		return err
+	}
+	return nil
+}
+
+// failed is the error of a sync that failed.
+func (y *syncer) failed() error {
+	if err := y.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// laterOn asks for a sync within [syncLag].
+func (y *syncer) laterOn() {
+	select {
+	case y.later <- struct{}{}:
+	default:
+	}
+}
+
+// stop syncs a last time.
+func (y *syncer) stop() {
+	close(y.now)
+	<-y.ended
+}
