@@ -70,6 +70,7 @@ func TestMeta(t *testing.T, open func(t *testing.T) cellfs.Meta) {
 	run("one point in time", testPointInTime)
 	run("concurrent updates", testConcurrent)
 	run("cells", testCells)
+	run("counters", testCounters)
 	run("nodes", testNodes)
 	run("trees", testTrees)
 	run("contents", testContents)

@@ -3,6 +3,7 @@ package meta
 import (
 	"context"
 	"database/sql"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -37,6 +38,15 @@ func (s *Store) Explain(t *testing.T, query string) string {
 	}
 	return strings.Join(plan, "\n")
 }
+
+// WithSync has f sync the logs of stores that are opened during the test.
+func WithSync(t *testing.T, f func(*os.File) error) {
+	syncData = f
+	t.Cleanup(func() { syncData = fdatasync })
+}
+
+// SyncLag is how long what was updated soon may stay unsynced.
+const SyncLag = syncLag
 
 // SetVersion makes the database look as if a later program had migrated it.
 func SetVersion(t *testing.T, dir string, version int) {

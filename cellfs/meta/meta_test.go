@@ -2,6 +2,7 @@ package meta_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -158,5 +160,74 @@ func TestCloseUnderLoad(t *testing.T) {
 	})
 	if err != nil || have != kept.Load() {
 		t.Errorf("%d are kept, %d were acknowledged (%v)", have, kept.Load(), err)
+	}
+}
+
+// An Update is synced when it returns, one that need not be a while later.
+func TestUpdatesAreSynced(t *testing.T) {
+	synced := make(chan struct{}, 100)
+	meta.WithSync(t, func(f *os.File) error {
+		synced <- struct{}{}
+		return f.Sync()
+	})
+	ctx := context.Background()
+	set := func(tx cellfs.Tx) error { return tx.SetSetting("a", fmt.Sprint(time.Now())) }
+	s := open(t, t.TempDir(), meta.Full)
+	for range 5 {
+		if err := s.Update(ctx, set); err != nil {
+			t.Fatal(err)
+		}
+		if len(synced) != 1 {
+			t.Fatalf("%d syncs for an Update", len(synced))
+		}
+		<-synced
+	}
+	refused := errors.New("refused")
+	if err := s.Update(ctx, func(tx cellfs.Tx) error { return errors.Join(set(tx), refused) }); !errors.Is(err, refused) || len(synced) != 0 {
+		t.Errorf("%v, %d syncs for what was refused", err, len(synced))
+	}
+	began := time.Now()
+	if err := s.UpdateSoon(ctx, set); err != nil {
+		t.Fatal(err)
+	}
+	<-synced
+	if d := time.Since(began); d < meta.SyncLag/2 {
+		t.Errorf("synced after %v", d)
+	}
+	s = open(t, t.TempDir(), meta.Relaxed)
+	if err := s.Update(ctx, set); err != nil {
+		t.Fatal(err)
+	}
+	<-synced
+}
+
+// After a failed sync nobody knows what is on the disk: nothing succeeds any more.
+func TestFailedSync(t *testing.T) {
+	broken := errors.New("input/output error")
+	var fail atomic.Bool
+	meta.WithSync(t, func(f *os.File) error {
+		if fail.Load() {
+			return broken
+		}
+		return f.Sync()
+	})
+	ctx := context.Background()
+	s := open(t, t.TempDir(), meta.Full)
+	set := func(tx cellfs.Tx) error { return tx.SetSetting("a", "1") }
+	if err := s.Update(ctx, set); err != nil {
+		t.Fatal(err)
+	}
+	fail.Store(true)
+	if err := s.Update(ctx, set); !errors.Is(err, broken) {
+		t.Errorf("Update = %v", err)
+	}
+	fail.Store(false)
+	for _, update := range []func(context.Context, func(cellfs.Tx) error) error{s.Update, s.UpdateSoon} {
+		if err := update(ctx, set); !errors.Is(err, broken) {
+			t.Errorf("after the failure: %v", err)
+		}
+	}
+	if err := s.View(ctx, func(tx cellfs.Tx) error { _, err := tx.Setting("a"); return err }); err != nil {
+		t.Errorf("reading: %v", err)
 	}
 }

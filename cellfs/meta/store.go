@@ -52,6 +52,7 @@ type Store struct {
 
 	// Only the writer goroutine uses these.
 	nextNode int64 // the id of the next node
+	nextBlob int64 // the id of the next content: never one that was in use before
 	locks    lockState
 	known    known
 	sync     *syncer
@@ -111,7 +112,8 @@ func (s *Store) start(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	w := &conn{db: s.write}
-	err := w.queryRow(ctx, "SELECT coalesce(max(id), 0) + 1 FROM node", nil, &s.nextNode)
+	err := w.queryRow(ctx, "SELECT (SELECT coalesce(max(id), 0) + 1 FROM node), (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'blob')",
+		nil, &s.nextNode, &s.nextBlob)
 	return w, err
 }
 

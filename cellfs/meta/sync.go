@@ -27,6 +27,9 @@ type syncer struct {
 	err   atomic.Pointer[error]
 }
 
+// syncData is replaced by tests.
+var syncData = fdatasync
+
 // newSyncer opens the log of a database that is open.
 func newSyncer(database string) (*syncer, error) {
 	log, err := os.OpenFile(database+"-wal", os.O_RDWR, 0)

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// syncData makes the content of f durable, but not times that nobody needs.
-func syncData(f *os.File) error {
+// fdatasync makes the content of f durable, but not times that nobody needs.
+func fdatasync(f *os.File) error {
 	for {
 		err := syscall.Fdatasync(int(f.Fd()))
 		if !errors.Is(err, syscall.EINTR) {

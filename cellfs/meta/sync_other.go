@@ -4,4 +4,4 @@ package meta
 
 import "os"
 
-func syncData(f *os.File) error { return f.Sync() }
+func fdatasync(f *os.File) error { return f.Sync() }

@@ -17,7 +17,8 @@ type tx struct {
 	ctx   context.Context
 	store *Store // nil in a View
 
-	wrote      bool  // a savepoint is open
+	alone      bool  // nothing else was written in this transaction of the database
+	wrote      bool  // a savepoint is open, or alone
 	lockWrites bool  // locks were changed
 	broken     error // the savepoint could not be closed: the whole batch is lost
 	before     map[int64]before
@@ -33,9 +34,13 @@ func (t *tx) begin() error {
 	if t.wrote {
 		return nil
 	}
-	err := t.c.exec(t.ctx, "SAVEPOINT one", nil)
-	t.wrote = err == nil
-	return err
+	if !t.alone {
+		if err := t.c.exec(t.ctx, "SAVEPOINT one", nil); err != nil {
+			return err
+		}
+	}
+	t.wrote = true
+	return nil
 }
 
 // write runs a statement that changes something.
@@ -244,10 +249,22 @@ func (t *tx) Touch(cell, atLeast int64) (gen int64, err error) {
 // --- contents
 
 func (t *tx) AddBlob(b *cellfs.Blob) (id int64, err error) {
-	err = t.insert(&id, `INSERT INTO blob (hash, size, crc, data) VALUES (?, ?, ?, ?)
-		ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING id`,
-		b.Hash[:], b.Size, int64(b.CRC32), b.Data)
-	return id, err
+	if t.store == nil {
+		return 0, errReadOnly
+	}
+	// Not RETURNING: for that SQLite makes a table in passing.
+	id = t.store.nextBlob
+	added, err := t.write("INSERT INTO blob (id, hash, size, crc, data) VALUES (?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
+		id, b.Hash[:], b.Size, int64(b.CRC32), b.Data)
+	if err != nil {
+		return 0, fmt.Errorf("add content %s: %w", b.Hash, err)
+	}
+	if added == 0 {
+		err = t.row("SELECT id FROM blob WHERE hash = ?", []any{b.Hash[:]}, &id)
+		return id, err
+	}
+	t.store.nextBlob++
+	return id, nil
 }
 
 const blobColumns = "SELECT id, hash, size, crc, data FROM blob "

@@ -2,7 +2,6 @@ package meta
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -132,7 +131,7 @@ func (b *pending) run(w *conn, u *update) error {
 	if u.err = u.ctx.Err(); u.err != nil {
 		return nil
 	}
-	t := &tx{c: w, ctx: background, store: b.store}
+	t := &tx{c: w, ctx: background, store: b.store, alone: !b.wrote}
 	u.err = t.run(u.fn)
 	u.wrote = t.wrote && u.err == nil
 	b.wrote = b.wrote || u.wrote
@@ -194,7 +193,8 @@ func (b *pending) answer(err error) {
 }
 
 // run calls fn within a savepoint, which the first write opens, so that an
-// Update that only looks and refuses costs none.
+// Update that only looks and refuses costs none. The first of a batch needs none:
+// to undo it is to begin the transaction anew.
 func (t *tx) run(fn func(cellfs.Tx) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -203,12 +203,18 @@ func (t *tx) run(fn func(cellfs.Tx) error) (err error) {
 		if !t.wrote {
 			return
 		}
+		undo, end := []string{"ROLLBACK TO one"}, []string{"RELEASE one"}
+		if t.alone {
+			undo, end = []string{"ROLLBACK", "BEGIN IMMEDIATE"}, nil
+		}
 		if err != nil {
-			t.broken = errors.Join(t.broken, t.c.exec(t.ctx, "ROLLBACK TO one", nil))
+			end = append(undo, end...)
 			t.forget()
 		}
-		if t.broken == nil {
-			t.broken = t.c.exec(t.ctx, "RELEASE one", nil)
+		for _, q := range end {
+			if t.broken == nil {
+				t.broken = t.c.exec(t.ctx, q, nil)
+			}
 		}
 	}()
 	return fn(t)
