@@ -1,6 +1,7 @@
 package cellfs
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 	"time"
@@ -128,6 +129,38 @@ func (t *tracked) notePath(p Path) error {
 	c, err := t.Cell(p.Cell())
 	if err == nil {
 		t.note(c.ID)
+	}
+	return err
+}
+
+// AddNode implements [NodeTx] and [ErrQuota].
+func (t *tracked) AddNode(n *Node) error {
+	return cmp.Or(t.Tx.AddNode(n), t.withinQuota(n.Cell, n.Size))
+}
+
+// SetNode implements [NodeTx] and [ErrQuota].
+func (t *tracked) SetNode(old, n *Node, now time.Time) error {
+	return cmp.Or(t.Tx.SetNode(old, n, now), t.withinQuota(old.Cell, n.Size-old.Size))
+}
+
+// SetCellOf implements [NodeTx] and [ErrQuota].
+func (t *tracked) SetCellOf(root, cell int64) error {
+	return cmp.Or(t.Tx.SetCellOf(root, cell), t.withinQuota(cell, 1))
+}
+
+// CopyTree implements [NodeTx] and [ErrQuota].
+func (t *tracked) CopyTree(src int64, dst *Node, version int64, now time.Time) error {
+	return cmp.Or(t.Tx.CopyTree(src, dst, version, now), t.withinQuota(dst.Cell, 1))
+}
+
+// withinQuota refuses what made a cell grow beyond its quota.
+func (t *tracked) withinQuota(cell, grown int64) error {
+	if grown <= 0 {
+		return nil
+	}
+	c, err := t.CellByID(cell)
+	if err == nil && c.Quota > 0 && c.Used > c.Quota {
+		err = ErrQuota
 	}
 	return err
 }

@@ -27,20 +27,37 @@ func checkName(rule *regexp.Regexp, name string) error {
 	return nil
 }
 
-// CreateCell makes an empty cell with its main box. It returns [ErrName] and
-// fs.ErrExist.
+// CreateCell makes an empty cell with its main box and without a quota. It
+// returns [ErrName] and fs.ErrExist.
 func (f *FS) CreateCell(ctx context.Context, name, owner string) (Cell, error) {
-	if err := CheckCellName(name); err != nil {
+	return f.CreateCellWith(ctx, Cell{Name: name, Owner: owner})
+}
+
+// CreateCellWith is [FS.CreateCell] for a cell with the name, owner and quota of c.
+func (f *FS) CreateCellWith(ctx context.Context, c Cell) (Cell, error) {
+	if err := CheckCellName(c.Name); err != nil {
 		return Cell{}, err
 	}
-	c := Cell{Name: name, Owner: owner, Created: f.now()}
+	c.Created = f.now()
 	err := f.Update(ctx, func(tx Tx) error {
-		if _, err := tx.Cell(name); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := tx.Cell(c.Name); !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(fs.ErrExist, err)
 		}
 		return tx.AddCell(&c)
 	})
 	return c, err
+}
+
+// SetQuota limits the bytes that the files of a cell may take; 0 lifts the limit.
+// A cell that takes more already keeps what it has and cannot grow.
+func (f *FS) SetQuota(ctx context.Context, name string, bytes int64) error {
+	return f.Update(ctx, func(tx Tx) error {
+		c, err := tx.Cell(name)
+		if err != nil {
+			return orMissing(err, ErrNoCell)
+		}
+		return tx.SetQuota(c.ID, bytes)
+	})
 }
 
 // Cells lists the cells by name.

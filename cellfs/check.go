@@ -126,6 +126,11 @@ func (c *checker) trees(tx Tx) error {
 		if err := c.tree(tx, cell, root, 0); err != nil {
 			return err
 		}
+		if _, bytes, err := tx.Count(cell.Root); err != nil {
+			return err
+		} else if bytes != cell.Used {
+			c.problem("cell %q: its files have %d bytes, its row says %d", cell.Name, bytes, cell.Used)
+		}
 	}
 	all, err := tx.Nodes()
 	if err == nil && all != c.seen {

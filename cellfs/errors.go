@@ -49,6 +49,9 @@ var (
 	// ErrNoSpace: the disk or database is full.
 	ErrNoSpace = errors.New("no space left")
 
+	// ErrQuota: the cell's files would take more than its quota (RFC 4331).
+	ErrQuota = errors.New("quota of the cell is exceeded")
+
 	// ErrSchemaTaken: a box of the cell has this schema already.
 	ErrSchemaTaken = errors.New("box schema is already registered")
 

@@ -3,6 +3,7 @@ package cellfs
 import (
 	"context"
 	"io"
+	"math"
 	"time"
 )
 
@@ -27,7 +28,7 @@ type PutOptions struct {
 
 // Put stores r as the file p and tells whether it is new. Nothing changes until
 // r was read to its end. It returns [ErrNoParent], [ErrIsCollection] where a
-// collection is in the way, [ErrReadOnly], and errors of r and of the check.
+// collection is in the way, [ErrReadOnly], [ErrQuota], and errors of r and of the check.
 func (f *FS) Put(ctx context.Context, p Path, r io.Reader, o PutOptions) (Node, bool, error) {
 	s, err := f.Stage(ctx, r)
 	if err != nil {
@@ -45,12 +46,27 @@ func (f *FS) Publish(ctx context.Context, p Path, s Staged, o PutOptions) (n Nod
 	return n, created, err
 }
 
-// PutAllowed returns the error that a Put at p would meet as things stand.
-func (f *FS) PutAllowed(ctx context.Context, p Path, check Check) error {
-	return f.meta.View(ctx, func(tx Tx) error {
-		_, err := f.putPlace(tx, p, check)
-		return err
+// PutAllowed returns the error that a Put at p would meet as things stand, and
+// otherwise how many bytes the content may have.
+func (f *FS) PutAllowed(ctx context.Context, p Path, check Check) (room int64, err error) {
+	err = f.meta.View(ctx, func(tx Tx) error {
+		l, err := f.putPlace(tx, p, check)
+		if err != nil {
+			return err
+		}
+		c, err := tx.CellByID(l.parent.Cell)
+		if err != nil {
+			return err
+		}
+		if room = math.MaxInt64; c.Quota > 0 {
+			room = max(0, c.Quota-c.Used)
+			if l.node != nil {
+				room = max(0, c.Quota-c.Used+l.node.Size, l.node.Size) // what does not grow is allowed
+			}
+		}
+		return nil
 	})
+	return room, err
 }
 
 // putPlace finds where a Put works and checks that it may.

@@ -186,32 +186,48 @@ func (l *listing) cellStatus(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	return true, nil
 }
 
+// quota reads the cell of a node. All of a cell's collections share its quota, so
+// that they all tell the same of it (RFC 4331, 4).
+func (l *listing) quota(n *cellfs.Node) (c cellfs.Cell, err error) {
+	err = l.view(func(tx cellfs.Tx) error {
+		c, err = tx.CellByID(n.Cell)
+		return err
+	})
+	return c, err
+}
+
 func (l *listing) quotaUsed(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind > cellfs.KindService {
 		return false, nil
 	}
-	var bytes int64
-	err := l.view(func(tx cellfs.Tx) (err error) {
-		_, bytes, err = tx.Count(n.ID)
-		return err
-	})
+	c, err := l.quota(n)
 	l.buf = append(l.buf, `<D:quota-used-bytes>`...)
-	l.buf = strconv.AppendInt(l.buf, bytes, 10)
+	l.buf = strconv.AppendInt(l.buf, c.Used, 10)
 	l.buf = append(l.buf, `</D:quota-used-bytes>`...)
 	return true, err
 }
 
-// quotaAvailable is the free space of the disk (RFC 4331, 3).
+// quotaAvailable is what the quota leaves, and no more than the disk has.
 func (l *listing) quotaAvailable(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind > cellfs.KindService {
 		return false, nil
 	}
-	free, ok, err := l.q.h.fs.Free()
-	if !ok || err != nil {
+	c, err := l.quota(n)
+	if err != nil {
 		return false, err
 	}
+	room, known, err := l.q.h.fs.Free()
+	if err != nil {
+		return false, err
+	}
+	if left := max(0, c.Quota-c.Used); c.Quota > 0 && (!known || left < room) {
+		room, known = left, true
+	}
+	if !known {
+		return false, nil
+	}
 	l.buf = append(l.buf, `<D:quota-available-bytes>`...)
-	l.buf = strconv.AppendInt(l.buf, free, 10)
+	l.buf = strconv.AppendInt(l.buf, room, 10)
 	l.buf = append(l.buf, `</D:quota-available-bytes>`...)
 	return true, nil
 }

@@ -40,8 +40,10 @@ var (
 	errTooLarge  = codef("PR413-CM-0001", "Request body is too large.")
 	errETag      = codef("PR412-DV-0001", "ETag does not match.")
 	errInfinite  = &coded{code: "PR403-DV-0001", message: "Infinite depth is not supported.", element: "propfind-finite-depth"}
-	errNoSpace   = codef("PR507-SV-0001", "Insufficient storage.") // RFC 4918, 11.5
-	errBroken    = codef("PR400-CM-0006", "Request body broke off.")
+	// RFC 4918, 11.5 and RFC 4331, 6
+	errNoSpace = &coded{code: "PR507-SV-0001", message: "Insufficient storage.", element: "sufficient-disk-space"}
+	errQuota   = &coded{code: "PR507-SV-0002", message: "The quota of the cell is exceeded.", element: "quota-not-exceeded"}
+	errBroken  = codef("PR400-CM-0006", "Request body broke off.")
 )
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
@@ -87,6 +89,7 @@ var statuses = []struct {
 		q.w.Header().Set("Retry-After", "1")
 		return codef("PR423-BI-0001", "Box [%s] is being installed.", e.Box)
 	}},
+	{cellfs.ErrQuota, sayErr(errQuota)},
 	{cellfs.ErrNoSpace, sayErr(errNoSpace)},
 	{syscall.ENOSPC, sayErr(errNoSpace)},
 	{syscall.EDQUOT, sayErr(errNoSpace)},

@@ -35,13 +35,6 @@ func (q *request) put() error {
 		return codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "Content-Range", q.Header.Get("Content-Range"))
 	}
 	check := q.check(q.target.path, false)
-	if q.ContentLength > cellfs.MaxInline || q.ContentLength < 0 || q.Header.Get("Expect") != "" {
-		// Refuse before the body comes, and before a client that waits for "100
-		// Continue" sends it. Judged again when the body is complete.
-		if err := q.h.fs.PutAllowed(q.Context(), q.target.path, check); err != nil {
-			return err
-		}
-	}
 	mtime, err := q.mtime()
 	if err != nil {
 		return err
@@ -49,6 +42,18 @@ func (q *request) put() error {
 	body, err := q.upload()
 	if err != nil {
 		return err
+	}
+	if q.ContentLength > cellfs.MaxInline || q.ContentLength < 0 || q.Header.Get("Expect") != "" {
+		// Refuse before the body comes, and before a client that waits for "100
+		// Continue" sends it. Judged again when the body is complete.
+		room, err := q.h.fs.PutAllowed(q.Context(), q.target.path, check)
+		if err != nil {
+			return err
+		}
+		if q.ContentLength > room {
+			return errQuota
+		}
+		body = &within{r: body, left: room}
 	}
 	n, created, err := q.h.fs.Put(q.Context(), q.target.path, body, cellfs.PutOptions{
 		ContentType: q.contentType(), MTime: mtime, Check: check,
@@ -261,9 +266,11 @@ func (q *request) copySpecial() error {
 		}
 		return q.h.fs.CheckLocks(tx, q.change(dst, false, there == nil))
 	}
-	if err := q.h.fs.PutAllowed(q.Context(), dst, check); err != nil {
+	room, err := q.h.fs.PutAllowed(q.Context(), dst, check)
+	if err != nil {
 		return q.transferError(err, q.target.path, dst)
 	}
+	from = &within{r: from, left: room}
 	_, created, err := q.h.fs.Put(q.Context(), dst, from, cellfs.PutOptions{ContentType: n.ContentType, Check: check})
 	if err != nil {
 		return q.transferError(err, q.target.path, dst)

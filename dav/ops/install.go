@@ -272,6 +272,8 @@ func asInvalid(err error) error {
 		return &barfs.Invalid{Cause: barfs.CauseExists}
 	case errors.Is(err, cellfs.ErrTooDeep):
 		return &barfs.Invalid{Cause: "Hierarchy of the collection is too deep."}
+	case errors.Is(err, cellfs.ErrQuota):
+		return &barfs.Invalid{Cause: "Quota of the cell is exceeded."}
 	}
 	return err
 }

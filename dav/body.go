@@ -1,0 +1,86 @@
+package dav
+
+import (
+	"crypto/md5"  // OC-Checksum: clients send it, it protects against accidents only
+	"crypto/sha1" // likewise
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cellar/cellfs"
+)
+
+// upload is the body of a PUT, checked against what the client says of it besides
+// Content-Length: X-Expected-Entity-Length (Finder, whose bodies are chunked) and
+// OC-Checksum.
+func (q *request) upload() (io.Reader, error) {
+	var body io.Reader = q.Body
+	if v := q.Header.Get("X-Expected-Entity-Length"); v != "" {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n < 0 {
+			return nil, codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "X-Expected-Entity-Length", printable(v))
+		}
+		body = &exact{r: body, left: n}
+	}
+	kind, sum, _ := strings.Cut(q.Header.Get("Oc-Checksum"), ":")
+	hashes := map[string]func() hash.Hash{"SHA1": sha1.New, "MD5": md5.New, "SHA256": sha256.New}
+	newHash := hashes[strings.ToUpper(kind)]
+	if newHash == nil { // none, or one that is not known here: nothing to check
+		return body, nil
+	}
+	want, err := hex.DecodeString(strings.TrimSpace(sum))
+	if err != nil {
+		return nil, codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "OC-Checksum", printable(q.Header.Get("Oc-Checksum")))
+	}
+	return &checked{r: body, sum: newHash(), want: want}, nil
+}
+
+// exact fails unless r gives exactly the announced number of bytes.
+type exact struct {
+	r    io.Reader
+	left int64
+}
+
+func (e *exact) Read(b []byte) (int, error) {
+	n, err := e.r.Read(b)
+	e.left -= int64(n)
+	if e.left < 0 || err == io.EOF && e.left > 0 {
+		return n, fmt.Errorf("%w: %w", cellfs.ErrShortBody, io.ErrUnexpectedEOF)
+	}
+	return n, err
+}
+
+// within fails once r gives more bytes than the quota leaves room for.
+type within struct {
+	r    io.Reader
+	left int64
+}
+
+func (w *within) Read(b []byte) (int, error) {
+	n, err := w.r.Read(b)
+	if w.left -= int64(n); w.left < 0 {
+		return n, errQuota
+	}
+	return n, err
+}
+
+// checked fails at the end of r unless its bytes have the announced checksum.
+type checked struct {
+	r    io.Reader
+	sum  hash.Hash
+	want []byte
+}
+
+func (c *checked) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.sum.Write(b[:n])
+	if err == io.EOF && !slices.Equal(c.sum.Sum(nil), c.want) {
+		return n, codef("PR400-CM-0007", "The checksum of the body differs from OC-Checksum.")
+	}
+	return n, err
+}
