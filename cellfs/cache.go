@@ -3,6 +3,7 @@ package cellfs
 import (
 	"cmp"
 	"errors"
+	"io/fs"
 	"sync"
 	"time"
 )
@@ -10,16 +11,19 @@ import (
 // maxCache bounds the cache of an FS, in bytes of contents and keys.
 const maxCache = 32 << 20
 
-// cache keeps what was read, by path, so that opening a small file or listing a
-// collection again asks no store. It is exact: every transaction that changes a cell is noted when
-// it ends, before its caller hears of it, and an entry is good only if its cell
-// has not changed since the look-up began.
+// cache keeps what was read, by path, so that opening a small file, listing a
+// collection again, or finding again that there is nothing, asks no store. It is
+// exact: an entry is good only if its cell has not changed since the look-up
+// began, and nothing is taken from the cache from before a transaction changes a
+// cell until after its end. What one reader sees in the store no other then
+// misses in the cache.
 type cache struct {
-	mu      sync.RWMutex
-	now     uint64           // counts changes
-	changed map[int64]uint64 // by cell: the last change
-	entries map[string]cached
-	size    int // bytes, about
+	mu       sync.RWMutex
+	now      uint64           // counts changes
+	changed  map[int64]uint64 // by cell: the last change
+	changing map[int64]int    // by cell: transactions that run or are being synced
+	entries  map[string]cached
+	size     int // bytes, about
 }
 
 // cached is a resource with what opening or listing it needs.
@@ -29,6 +33,7 @@ type cached struct {
 	node  Node
 	blob  Blob     // of a file that was opened
 	list  *Listing // of what was listed
+	none  error    // there is nothing; node tells only the cell
 }
 
 // bytes is about what the entry takes.
@@ -41,7 +46,20 @@ func (e *cached) bytes() int {
 	return n
 }
 
-func (c *cache) good(e cached) bool { return c.changed[e.node.Cell] <= e.since }
+func (c *cache) good(e cached) bool {
+	return c.changed[e.node.Cell] <= e.since && c.changing[e.node.Cell] == 0
+}
+
+// find takes over what a look-up met. That there is nothing in a cell that is
+// there is worth keeping: clients ask again and again for files of their own that
+// nobody made (.DS_Store, desktop.ini).
+func (e *cached) find(at found, err error) error {
+	e.node, e.box = at.node, at.box
+	if at.node.Cell != 0 && errors.Is(err, fs.ErrNotExist) {
+		e.none, err = err, nil
+	}
+	return err
+}
 
 // begin is for a look-up that starts now.
 func (c *cache) begin() cached {
@@ -50,7 +68,7 @@ func (c *cache) begin() cached {
 	return cached{since: c.now}
 }
 
-// get returns the file at the path with that key, if it is known and good.
+// get returns the entry with that key, if there is one and it is good.
 func (c *cache) get(key string) (e cached, ok bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -78,34 +96,51 @@ func (c *cache) put(key string, e cached) {
 	c.size += n
 }
 
-// change makes what is known of the cells worthless.
-func (c *cache) change(cells map[int64]bool) {
+// begins says that a transaction is about to change the cell.
+func (c *cache) begins(cell int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.changing == nil {
+		c.changed, c.changing = map[int64]uint64{}, map[int64]int{}
+	}
+	c.changing[cell]++
+}
+
+// ended says that a transaction that changed the cells has ended, whether or not
+// it is kept: what is known of them is worthless.
+func (c *cache) ended(cells map[int64]bool) {
 	if len(cells) == 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.changed == nil {
-		c.changed = map[int64]uint64{}
-	}
 	c.now++
 	for id := range cells {
 		c.changed[id] = c.now
+		if c.changing[id]--; c.changing[id] == 0 {
+			delete(c.changing, id)
+		}
 	}
 }
 
-// tracked is a transaction that remembers which cells it changed. That is where
-// [NodeTx.Touch] was called, as everything does that changes a tree.
+// tracked is a transaction that tells the cache which cells it changes. That is
+// where [NodeTx.Touch] was called, as everything does that changes a tree. It
+// also keeps cells within their quota.
 type tracked struct {
 	Tx
+	cache *cache
 	cells map[int64]bool
 }
 
 func (t *tracked) note(cell int64) {
+	if t.cells[cell] {
+		return
+	}
 	if t.cells == nil {
 		t.cells = map[int64]bool{}
 	}
 	t.cells[cell] = true
+	t.cache.begins(cell)
 }
 
 // Touch implements [NodeTx].

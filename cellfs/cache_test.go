@@ -59,6 +59,16 @@ func TestCacheIsExact(t *testing.T) {
 				default:
 				}
 				least := acked[i].Load()
+				stored, err := f.Node(ctx, path(i)) // not from the cache
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if n, c, err := f.OpenAt(ctx, path(i)); err != nil || n.Version < stored.Version {
+					t.Errorf("version %d (%v) after version %d was seen", n.Version, err, stored.Version)
+				} else {
+					c.Close()
+				}
 				text, err := read(f, path(i))
 				if n, perr := strconv.ParseInt(text, 10, 64); err != nil || perr != nil || n < least {
 					t.Errorf("read %q, %v, but %d was acknowledged before", text, err, least)
@@ -112,6 +122,22 @@ func TestCacheForgets(t *testing.T) {
 				t.Fatal("the fault did not happen")
 			}
 			want("a write that failed but is stored", "/c/b/g", "new")
+			want("nothing", "/c/b/not/yet", "")
+			if _, err := f.List(ctx, path("/c/b/not"), true); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("a listing of nothing: %v", err)
+			}
+			if _, err := f.Mkcol(ctx, path("/c/b/not"), cellfs.KindCollection, nil); err != nil {
+				t.Fatal(err)
+			}
+			want("a MKCOL", "/c/b/not/yet", "")
+			if l, err := f.List(ctx, path("/c/b/not"), true); err != nil || l.Node.Name != "not" {
+				t.Errorf("a listing after the MKCOL: %+v, %v", l, err)
+			}
+			if _, _, err := f.Put(ctx, path("/c/b/not/yet"), strings.NewReader("now"), cellfs.PutOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			want("a PUT", "/c/b/not/yet", "now")
+			want("nothing", "/c/none/x", "")
 			if err := f.Delete(ctx, path("/c/b"), nil); err != nil {
 				t.Fatal(err)
 			}

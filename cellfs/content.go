@@ -2,6 +2,7 @@ package cellfs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -99,18 +100,18 @@ func (f *FS) OpenAt(ctx context.Context, p Path) (Node, Content, error) {
 	e, ok := f.cache.get(key)
 	if !ok {
 		var err error
-		if e, err = f.findFile(ctx, p); err != nil || e.node.IsCollection() {
+		if e, err = f.findFile(ctx, p); err != nil || e.none == nil && e.node.IsCollection() {
 			return e.node, nil, err
 		}
-		if e.node.Kind == KindFile {
+		if e.none != nil || e.node.Kind == KindFile {
 			f.cache.put(key, e)
 		}
 	}
-	if e.node.Kind != KindFile {
+	if e.none == nil && e.node.Kind != KindFile {
 		c, err := f.Open(ctx, e.node)
 		return e.node, c, err
 	}
-	if err := f.Guarded(&e.box); err != nil {
+	if err := cmp.Or(f.Guarded(&e.box), e.none); err != nil {
 		return Node{}, nil, err
 	}
 	c, err := f.open(ctx, e.blob)
@@ -122,8 +123,7 @@ func (f *FS) findFile(ctx context.Context, p Path) (e cached, err error) {
 	e = f.cache.begin()
 	err = f.meta.View(ctx, func(tx Tx) error {
 		at, err := f.lookup(tx, p)
-		e.node, e.box = at.node, at.box
-		if err == nil && e.node.Kind == KindFile && e.node.Blob != 0 {
+		if err = e.find(at, err); err == nil && e.node.Kind == KindFile && e.node.Blob != 0 {
 			e.blob, err = tx.Blob(e.node.Blob)
 		}
 		return err

@@ -88,12 +88,12 @@ func (f *FS) updateSoon(ctx context.Context, fn func(Tx) error) error {
 // tracking tells the cache which cells a transaction changed, also if it failed:
 // it may be stored all the same.
 func (f *FS) tracking(fn func(Tx) error, update func(func(Tx) error) error) error {
-	var t tracked
+	t := tracked{cache: &f.cache}
 	err := update(func(tx Tx) error {
 		t.Tx = tx
 		return fn(&t)
 	})
-	f.cache.change(t.cells)
+	f.cache.ended(t.cells)
 	return err
 }
 
@@ -114,7 +114,7 @@ func (f *FS) Lookup(tx Tx, p Path) (Node, error) {
 
 // found is what a look-up met on its way.
 type found struct {
-	node  Node
+	node  Node // zero but for its cell if there is nothing
 	box   Node // the box that the node lies below; zero if it lies in none
 	odata bool // the node lies below an OData collection
 }
@@ -138,6 +138,7 @@ func (f *FS) lookup(tx Tx, p Path) (at found, err error) {
 		return at, err
 	}
 	at.node.ID = c.Root
+	nothing := found{node: Node{Cell: c.ID}}
 	for i, name := range p.Segments() {
 		if i == 1 {
 			at.box = at.node
@@ -147,10 +148,11 @@ func (f *FS) lookup(tx Tx, p Path) (at found, err error) {
 		}
 		at.odata = at.odata || at.node.Kind == KindOData
 		if at.node, err = tx.Child(at.node.ID, name); err != nil {
+			nothing.box = at.box
 			if i == 0 {
-				return found{}, orMissing(err, ErrNoBox)
+				return nothing, orMissing(err, ErrNoBox)
 			}
-			return found{}, orMissing(err, fs.ErrNotExist)
+			return nothing, orMissing(err, fs.ErrNotExist)
 		}
 	}
 	return at, nil

@@ -1,6 +1,9 @@
 package cellfs
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
 // Listing is a resource, and what a listing of it shows, at one point in time.
 // It is shared: the caller must not change it.
@@ -20,20 +23,23 @@ func (f *FS) List(ctx context.Context, p Path, members bool) (*Listing, error) {
 		key = "1" + p.Key()
 	}
 	if e, ok := f.cache.get(key); ok {
-		return e.list, f.Guarded(&e.box)
+		return e.list, cmp.Or(f.Guarded(&e.box), e.none)
 	}
 	e := f.cache.begin()
 	err := f.meta.View(ctx, func(tx Tx) (err error) {
 		at, err := f.lookup(tx, p)
-		if err != nil {
+		if err = e.find(at, err); err != nil || e.none != nil {
 			return err
 		}
-		e.node, e.box = at.node, at.box
 		e.list, err = f.list(tx, p, e.node, members)
 		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	if e.none != nil {
+		f.cache.put(key, e)
+		return nil, e.none
 	}
 	if e.node.Kind == KindBox && members {
 		e.box = e.node // its members are guarded, itself is not
