@@ -26,7 +26,7 @@ func (q *request) commonHeaders() {
 	h := q.w.Header()
 	h["X-Personium-Version"] = []string{Version}
 	h["Access-Control-Allow-Origin"] = []string{"*"}
-	h["Access-Control-Expose-Headers"] = []string{"X-Personium-Version, Location, ETag, Last-Modified, DAV, Lock-Token"}
+	h["Access-Control-Expose-Headers"] = []string{"X-Personium-Version, Location, ETag, Last-Modified, DAV, Lock-Token, X-OC-Mtime"}
 }
 
 // edge applies what stands before everything else, in the order of

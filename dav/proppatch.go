@@ -47,7 +47,10 @@ func (q *request) proppatch() error {
 			if err := q.checkIf(tx, q.target.path, n); err != nil {
 				return err
 			}
-			return q.h.fs.CheckLocks(tx, q.change(q.target.path, false, false))
+			change := q.change(q.target.path, false, false)
+			// Office sets the times of the file it has locked without its token.
+			change.Own = !slices.ContainsFunc(patches, func(p cellfs.PropPatch) bool { return p.Space != win32Space })
+			return q.h.fs.CheckLocks(tx, change)
 		})
 	}
 	if err != nil {
