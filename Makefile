@@ -19,7 +19,8 @@ test: skips ## all tests, with the race detector where there is a C compiler
 # go test shows no skips of tests that pass, so what is left out is said here.
 skips:
 	@$(if $(RACE),:,echo "SKIPPED: no C compiler: testing without the race detector")
-	@for c in cadaver rclone unzip litmus; do command -v $$c >/dev/null || echo "SKIPPED: $$c is not installed: what drives it is left out"; done
+	@for c in cadaver rclone unzip litmus fusermount3 mount.davfs gio dbus-run-session; do command -v $$c >/dev/null || echo "SKIPPED: $$c is not installed: what drives it is left out"; done
+	@test -e /dev/fuse || echo "SKIPPED: no /dev/fuse: nothing is mounted"
 	@test -f "$${CELLAR_BARS:-../shared/bars}/realworld.json" || echo "SKIPPED: no archives of real applications: set CELLAR_BARS to their folder"
 
 race: ## all tests with the race detector, twice
