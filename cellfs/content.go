@@ -5,9 +5,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"sync"
 )
 
@@ -157,8 +159,13 @@ func (f *FS) open(ctx context.Context, b Blob) (Content, error) {
 		return BytesContent(b.Data), nil
 	}
 	c, err := f.blobs.Open(ctx, b.Hash)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Not wrapped: the resource is there, its bytes are lost. A client that
+		// were told 404 would delete its own copy.
+		err = errors.New("its bytes are missing")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("content %d: %w", b.ID, err)
+		return nil, fmt.Errorf("content %d (%s): %w", b.ID, b.Hash, err)
 	}
 	return c, nil
 }

@@ -3,7 +3,15 @@ package cellfs
 import (
 	"cmp"
 	"context"
+	"errors"
 )
+
+// MaxListed is how many members a [Listing] has at most.
+const MaxListed = 20_000
+
+// ErrManyMembers: a collection has more than [MaxListed] members. [FS.Members]
+// goes through them one by one.
+var ErrManyMembers = errors.New("collection has too many members for one listing")
 
 // Listing is a resource, and what a listing of it shows, at one point in time.
 // It is shared: the caller must not change it.
@@ -16,7 +24,7 @@ type Listing struct {
 }
 
 // List reads the resource at p and, if asked, its members. Errors are those of
-// [FS.Lookup]; members of a guarded box return the guard's.
+// [FS.Lookup], and [ErrManyMembers]; members of a guarded box return the guard's.
 func (f *FS) List(ctx context.Context, p Path, members bool) (*Listing, error) {
 	key := "0" + p.Key()
 	if members {
@@ -62,6 +70,9 @@ func (f *FS) list(tx Tx, p Path, n Node, members bool) (*Listing, error) {
 	}
 	l.Locks = append(l.Locks, below...)
 	err = f.Members(tx, n, func(m *Node) error {
+		if len(l.Members) == MaxListed {
+			return ErrManyMembers
+		}
 		l.Members = append(l.Members, *m)
 		return nil
 	})

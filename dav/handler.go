@@ -33,7 +33,8 @@ type Config struct {
 	AdminPassword string
 	// InsecureBasic accepts passwords also over plain HTTP from other machines.
 	InsecureBasic bool
-	PropfindLimit int // 0: [DefaultPropfindLimit]
+	PropfindLimit int    // 0: [DefaultPropfindLimit]
+	TempDir       string // for long listings; "": that of the system
 	Log           *slog.Logger
 	Now           func() time.Time // nil: time.Now
 }

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"encoding/xml"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -73,7 +74,9 @@ const (
 	// in every response.
 	maxNames = 1000
 	// maxListing bounds an answer, in bytes.
-	maxListing = 512 << 20
+	maxListing = 2 << 30
+	// spillAbove is how much of an answer stays in memory, in bytes.
+	spillAbove = 8 << 20
 )
 
 // depth of a PROPFIND; absent means infinity (DECISIONS 4).
@@ -110,20 +113,15 @@ func (q *request) propfind() error {
 		return err
 	}
 	l := &listing{q: q, asked: asked, minimal: q.prefers("return", "minimal"), left: q.h.cfg.PropfindLimit, limited: d == infinity}
-	if d == infinity || q.target.kind == targetExport || q.target.kind == targetImport {
-		l.begin(0)
-		err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) error { return l.run(tx, d) })
-	} else {
-		err = l.flat(d == 1)
-	}
-	if err != nil {
+	defer l.spool.Close()
+	if err := l.read(d); err != nil {
 		return err
 	}
 	l.buf = append(l.buf, `</D:multistatus>`...)
 	if l.minimal {
 		q.w.Header().Add("Preference-Applied", "return=minimal")
 	}
-	return q.writeMultistatus(l.buf)
+	return q.writeMultistatus(l)
 }
 
 // gzipAbove is the size from which an answer is worth compressing, in bytes.
@@ -131,14 +129,18 @@ const gzipAbove = 2 << 10
 
 // writeMultistatus sends a 207, compressed if the client takes that. Contents of
 // files are never compressed: their entity tags would have to differ.
-func (q *request) writeMultistatus(body []byte) error {
+func (q *request) writeMultistatus(l *listing) error {
+	body, size, err := l.spool.content(l.buf)
+	if err != nil {
+		return err
+	}
 	h := q.w.Header()
 	h["Content-Type"] = []string{xmlType}
 	h["Vary"] = []string{"Accept-Encoding"}
-	if len(body) < gzipAbove || !acceptsGzip(q.Header.Get("Accept-Encoding")) {
-		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if size < gzipAbove || !acceptsGzip(q.Header.Get("Accept-Encoding")) {
+		h["Content-Length"] = []string{strconv.FormatInt(size, 10)}
 		q.w.WriteHeader(http.StatusMultiStatus)
-		_, err := q.w.Write(body)
+		_, err := io.Copy(q.w, body)
 		return err
 	}
 	h["Content-Encoding"] = []string{"gzip"}
@@ -147,7 +149,7 @@ func (q *request) writeMultistatus(body []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := z.Write(body); err != nil {
+	if _, err := io.Copy(z, body); err != nil {
 		return err
 	}
 	return z.Close()
@@ -172,13 +174,26 @@ type listing struct {
 	asked   propRequest
 	minimal bool // leave out what is missing (RFC 8144, 2.1)
 	tx      cellfs.Tx
-	buf     []byte
+	buf     []byte // the end of the answer so far
+	spool   spool  // what is before it
 	left    int  // responses that may still follow
 	limited bool // left counts
 	rest    []xml.Name
 	roles   map[int64]string // URL of a role below {cell}__role/, by id
 	loaded  map[int64]bool   // cells whose roles are known
 	locks   []cellfs.Lock    // that may protect what is listed
+}
+
+// read makes the answer, from the cache where it can be there.
+func (l *listing) read(d depth) error {
+	special := l.q.target.kind == targetExport || l.q.target.kind == targetImport
+	if d != infinity && !special {
+		if err := l.flat(d == 1); !errors.Is(err, cellfs.ErrManyMembers) {
+			return err
+		}
+	}
+	l.begin(0)
+	return l.q.h.fs.View(l.q.Context(), func(tx cellfs.Tx) error { return l.run(tx, d) })
 }
 
 func (l *listing) run(tx cellfs.Tx, d depth) error {
@@ -206,7 +221,7 @@ func (l *listing) run(tx cellfs.Tx, d depth) error {
 // begin makes room for so many responses and writes the head of the answer.
 func (l *listing) begin(responses int) {
 	const each = 800 // bytes of a response to allprop
-	l.buf = make([]byte, 0, 512+(responses+1)*each)
+	l.buf = make([]byte, 0, min(512+(responses+1)*each, spillAbove))
 	l.buf = append(l.buf, xmlHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`">`...)
 }
 
@@ -265,8 +280,8 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth) error {
 	if err := l.response(p, n); err != nil {
 		return err
 	}
-	if len(l.buf) > maxListing {
-		return codef("PR507-DV-0001", "The listing is too large.")
+	if err := l.spill(); err != nil {
+		return err
 	}
 	if d == 0 || !n.IsCollection() {
 		return nil
@@ -281,6 +296,19 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth) error {
 	if errors.Is(err, cellfs.ErrInstalling) && p.Len() > l.q.target.path.Len() {
 		return nil // a box in the making is shown without members, its status says why
 	}
+	return err
+}
+
+// spill moves the answer so far out of memory if it became long.
+func (l *listing) spill() error {
+	if len(l.buf) < spillAbove {
+		return nil
+	}
+	if l.spool.size > maxListing {
+		return codef("PR507-DV-0001", "The listing is too large.")
+	}
+	err := l.spool.add(l.q.h.cfg.TempDir, l.buf)
+	l.buf = l.buf[:0]
 	return err
 }
 

@@ -226,7 +226,8 @@ func (s *server) start(ctx context.Context, unitURL *url.URL, password string) e
 	}
 	handler, err := dav.New(ctx, dav.Config{
 		FS: s.unit.fs, Ops: s.ops, UnitURL: unitURL, AdminUser: s.c.String("admin-user"), AdminPassword: password,
-		InsecureBasic: s.c.Bool("insecure-basic"), PropfindLimit: s.c.Int("propfind-limit"), Log: s.log,
+		InsecureBasic: s.c.Bool("insecure-basic"), PropfindLimit: s.c.Int("propfind-limit"), TempDir: s.unit.temp(),
+		Log: s.log,
 	})
 	if err != nil {
 		return err

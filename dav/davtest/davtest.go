@@ -123,7 +123,7 @@ func (s *Server) open(cfg Config) {
 		must(t, err)
 	}
 	h, err := dav.New(ctx, dav.Config{
-		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, Log: log,
+		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, TempDir: tmp, Log: log,
 	})
 	must(t, err)
 	s.http = httptest.NewServer(h)
