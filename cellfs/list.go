@@ -7,7 +7,7 @@ import (
 )
 
 // MaxListed is how many members a [Listing] has at most.
-const MaxListed = 20_000
+const MaxListed = 10_000
 
 // ErrManyMembers: a collection has more than [MaxListed] members. [FS.Members]
 // goes through them one by one.

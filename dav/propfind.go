@@ -75,8 +75,10 @@ const (
 	maxNames = 1000
 	// maxListing bounds an answer, in bytes.
 	maxListing = 2 << 30
-	// spillAbove is how much of an answer stays in memory, in bytes.
-	spillAbove = 8 << 20
+	// spillAbove is how much of an answer stays in memory, in bytes: of one that is
+	// made from the store, and of one that is made from the cache.
+	spillAbove       = 1 << 20
+	spillAboveCached = 16 << 20
 )
 
 // depth of a PROPFIND; absent means infinity (DECISIONS 4).
@@ -176,8 +178,8 @@ type listing struct {
 	tx      cellfs.Tx
 	buf     []byte // the end of the answer so far
 	spool   spool  // what is before it
-	left    int  // responses that may still follow
-	limited bool // left counts
+	left    int    // responses that may still follow
+	limited bool   // left counts
 	rest    []xml.Name
 	roles   map[int64]string // URL of a role below {cell}__role/, by id
 	loaded  map[int64]bool   // cells whose roles are known
@@ -221,7 +223,7 @@ func (l *listing) run(tx cellfs.Tx, d depth) error {
 // begin makes room for so many responses and writes the head of the answer.
 func (l *listing) begin(responses int) {
 	const each = 800 // bytes of a response to allprop
-	l.buf = make([]byte, 0, min(512+(responses+1)*each, spillAbove))
+	l.buf = make([]byte, 0, min(512+(responses+1)*each, spillAboveCached))
 	l.buf = append(l.buf, xmlHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`">`...)
 }
 
@@ -301,7 +303,7 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth) error {
 
 // spill moves the answer so far out of memory if it became long.
 func (l *listing) spill() error {
-	if len(l.buf) < spillAbove {
+	if len(l.buf) < spillAbove || l.tx == nil && len(l.buf) < spillAboveCached {
 		return nil
 	}
 	if l.spool.size > maxListing {

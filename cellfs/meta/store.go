@@ -83,7 +83,7 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", file, err), s.write.Close())
 	}
-	if s.read, err = sql.Open("sqlite", dsn(file)+"&_pragma=query_only(1)"); err != nil {
+	if s.read, err = sql.Open("sqlite", dsn(file)+"&_pragma=cache_size(-4096)&_pragma=query_only(1)"); err != nil {
 		return nil, errors.Join(err, s.write.Close())
 	}
 	for range readers {
