@@ -2,7 +2,6 @@ package dav_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -14,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"cellar/cellfs"
@@ -263,15 +261,4 @@ func TestJunkProbes(t *testing.T) {
 		s.Put("/cell1/box/"+name, "junk").Status(http.StatusCreated)
 		s.WantGet("/cell1/box/"+name, "junk")
 	}
-}
-
-// countingViews counts what is read from a store.
-type countingViews struct {
-	cellfs.Meta
-	views atomic.Int64
-}
-
-func (c *countingViews) View(ctx context.Context, fn func(cellfs.Tx) error) error {
-	c.views.Add(1)
-	return c.Meta.View(ctx, fn)
 }
