@@ -45,9 +45,11 @@ fuzz: ## every fuzz test for a short while
 	go test ./barfs -run '^$$' -fuzz FuzzOpen -fuzztime 30s
 	go test ./barfs/xmltree -run '^$$' -fuzz FuzzParse -fuzztime 30s
 	go test ./dav -run '^$$' -fuzz FuzzIfHeader -fuzztime 30s
+	go test ./dav -run '^$$' -fuzz FuzzRequests -fuzztime 60s
 
-soak: ## kill the server many times, take locks many times
+soak: ## kill the server many times, take locks many times, large bodies
 	CELLAR_SOAK=1 go test ./cellfs -run TestFS/sqlite -timeout 60m
+	CELLAR_SOAK=1 go test ./cmd/cellar -run TestMemoryIsFlat -timeout 60m -v
 	CELLAR_KILL_ROUNDS=200 go test ./cmd/cellar -run TestKill -timeout 60m -v
 
 clean:

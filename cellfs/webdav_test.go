@@ -2,6 +2,7 @@ package cellfs_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +23,7 @@ func TestStockHandler(t *testing.T) {
 	if _, err := f.CreateCell(context.Background(), "c", ""); err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(&webdav.Handler{FileSystem: f, LockSystem: webdav.NewMemLS()})
+	s := httptest.NewServer(&webdav.Handler{FileSystem: f, LockSystem: f.LockSystem("me")})
 	defer s.Close()
 	do := func(method, path, body string, header ...string) (int, string) {
 		t.Helper()
@@ -92,5 +93,45 @@ func TestStockHandler(t *testing.T) {
 			t.Errorf("PROPFIND %s: %s", path, text)
 		}
 	}
+	stockLocks(t, f, do)
 	cellfstest.CheckStore(t, f)
+}
+
+// stockLocks has the stock handler lock, and sees that the locks are the tree's.
+func stockLocks(t *testing.T, f *cellfs.FS, do func(method, path, body string, header ...string) (int, string)) {
+	const info = `<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype><D:owner><a/></D:owner></D:lockinfo>`
+	status := func(want int, method, path, body string, header ...string) string {
+		t.Helper()
+		got, text := do(method, path, body, header...)
+		if got != want {
+			t.Errorf("%s %s = %d, want %d\n%s", method, path, got, want, text)
+		}
+		return text
+	}
+	text := status(200, "LOCK", "/c/b/g", info, "Timeout", "Second-60")
+	_, rest, _ := strings.Cut(text, "<D:locktoken><D:href>")
+	token, _, _ := strings.Cut(rest, "<")
+	status(423, "PUT", "/c/b/g/f", "x")
+	status(423, "LOCK", "/c/b/g/f", info, "Timeout", "Second-60")
+	status(423, "DELETE", "/c/b", "")
+	status(201, "PUT", "/c/b/g/f", "x", "If", "(<"+token+">)")
+	status(412, "PUT", "/c/b/g/f", "x", "If", "(<urn:other>)")
+	status(200, "LOCK", "/c/b/g", "", "If", "(<"+token+">)", "Timeout", "Second-120")
+	err := f.View(t.Context(), func(tx cellfs.Tx) error {
+		all, err := tx.LocksAbove(cellfstest.Path(t, "/c/b/g/f"), f.Now())
+		if len(all) != 1 || all[0].Token != token || !all[0].Infinite || all[0].Owner != "&lt;a/&gt;" {
+			t.Errorf("locks %+v", all)
+		}
+		err = errors.Join(err, f.CheckLocks(tx, cellfs.Change{Path: cellfstest.Path(t, "/c/b/g/f"), Tokens: []string{token}, Principal: "me"}))
+		if somebody := f.CheckLocks(tx, cellfs.Change{Path: cellfstest.Path(t, "/c/b/g/f"), Tokens: []string{token}, Principal: "you"}); !errors.Is(somebody, cellfs.ErrLocked) {
+			t.Errorf("another principal: %v", somebody)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	status(204, "UNLOCK", "/c/b/g", "", "Lock-Token", "<"+token+">")
+	status(409, "UNLOCK", "/c/b/g", "", "Lock-Token", "<"+token+">")
+	status(201, "PUT", "/c/b/g/f", "x")
 }

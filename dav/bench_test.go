@@ -164,6 +164,47 @@ func BenchmarkPut4K(b *testing.B) {
 	})
 }
 
+// BenchmarkLock locks a file, writes it and unlocks it, on 8 connections.
+func BenchmarkLock(b *testing.B) {
+	s := davtest.New(b, davtest.Config{NoCheck: true})
+	s.Mkcol("/cell1/box")
+	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	b.Cleanup(c.CloseIdleConnections)
+	send := func(method, path, body string, header ...string) http.Header {
+		r, err := http.NewRequest(method, s.URL+path, strings.NewReader(body))
+		if err != nil {
+			b.Error(err)
+			return nil
+		}
+		r.SetBasicAuth(davtest.User, davtest.Password)
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		res, err := c.Do(r)
+		if err != nil {
+			b.Error(err)
+			return nil
+		}
+		defer res.Body.Close()
+		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode >= 300 {
+			b.Errorf("%s %s: %s, %v", method, path, res.Status, err)
+		}
+		return res.Header
+	}
+	var next atomic.Int64
+	b.SetParallelism(max(1, 8/runtime.GOMAXPROCS(0)))
+	b.ResetTimer()
+	b.RunParallel(func(p *testing.PB) {
+		path := fmt.Sprintf("/cell1/box/f%d", next.Add(1))
+		for p.Next() {
+			token := send("LOCK", path, exclusiveLock, "Timeout", "Second-60").Get("Lock-Token")
+			send("PUT", path, "x", "If", "("+token+")")
+			send("UNLOCK", path, "", "Lock-Token", token)
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "cycles/s")
+}
+
 // BenchmarkPropfind lists a collection again and again, as clients do that look
 // for changes, and after a write to its cell, when nothing of it is cached.
 func BenchmarkPropfind(b *testing.B) {

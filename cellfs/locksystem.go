@@ -1,0 +1,172 @@
+package cellfs
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
+
+	"golang.org/x/net/webdav"
+)
+
+// LockSystem returns the locks of the tree as a webdav.LockSystem, for the handler
+// of x/net: what package dav locks that handler respects, and the other way
+// round. That interface knows neither request nor caller, so that all its locks
+// are taken and used by one principal; and it finds locks by token alone, which
+// goes through all of them.
+//
+// The handler takes a lock for the time of each request that brings no token. Such
+// a lock, which it asks to last for ever, only looks whether it could be taken. A
+// real one must be asked for with a finite timeout.
+func (f *FS) LockSystem(principal string) webdav.LockSystem { return &lockSystem{f, principal} }
+
+type lockSystem struct {
+	fs        *FS
+	principal string
+}
+
+// passing is the token of a lock for the time of a request.
+const passing = "cellar:request"
+
+// Create implements webdav.LockSystem.
+func (s *lockSystem) Create(_ time.Time, d webdav.LockDetails) (string, error) {
+	p, err := ParsePath(d.Root)
+	if err != nil {
+		return "", err
+	}
+	if d.Duration < 0 {
+		err := s.fs.View(context.Background(), func(tx Tx) error { return s.fs.CheckLocks(tx, s.change(p, nil)) })
+		return passing, asLocked(err)
+	}
+	l := &Lock{
+		Token: "urn:cellar:" + hex.EncodeToString([]byte(rand.Text())), Root: p, Infinite: !d.ZeroDepth,
+		Owner: ownerText(d.OwnerXML), Principal: s.principal, Timeout: d.Duration,
+	}
+	err = s.fs.updateSoon(context.Background(), func(tx Tx) error {
+		if n, err := s.fs.Lookup(tx, p); err == nil {
+			l.Collection = n.IsCollection()
+		}
+		return s.fs.addLock(tx, l)
+	})
+	return l.Token, asLocked(err)
+}
+
+// ownerText keeps the owner as text: its XML may use namespaces that are declared
+// elsewhere.
+func ownerText(xml string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(xml)
+}
+
+func (s *lockSystem) change(p Path, tokens []string) Change {
+	return Change{Path: p, Deep: true, Member: true, Tokens: tokens, Principal: s.principal}
+}
+
+func asLocked(err error) error {
+	if errors.Is(err, ErrLocked) || errors.Is(err, ErrLockConflict) {
+		return webdav.ErrLocked
+	}
+	return err
+}
+
+// Confirm implements webdav.LockSystem.
+func (s *lockSystem) Confirm(_ time.Time, name0, name1 string, conditions ...webdav.Condition) (release func(), err error) {
+	var paths []Path
+	for _, name := range []string{name0, name1} {
+		if name == "" {
+			continue
+		}
+		p, err := ParsePath(name)
+		if err != nil {
+			return nil, webdav.ErrConfirmationFailed
+		}
+		paths = append(paths, p)
+	}
+	err = s.fs.View(context.Background(), func(tx Tx) error { return s.confirm(tx, paths, conditions) })
+	if err != nil {
+		return nil, err
+	}
+	return func() {}, nil
+}
+
+// confirm wants every condition to hold for one of the paths, and a token for
+// every lock on them.
+func (s *lockSystem) confirm(tx Tx, paths []Path, conditions []webdav.Condition) error {
+	var tokens []string
+	for _, c := range conditions {
+		holds := false
+		for _, p := range paths {
+			is, err := s.holds(tx, p, c)
+			if err != nil {
+				return err
+			}
+			holds = holds || is != c.Not
+		}
+		if !holds {
+			return webdav.ErrConfirmationFailed
+		}
+		tokens = append(tokens, c.Token)
+	}
+	for _, p := range paths {
+		if err := s.fs.CheckLocks(tx, s.change(p, tokens)); errors.Is(err, ErrLocked) {
+			return webdav.ErrConfirmationFailed
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *lockSystem) holds(tx Tx, p Path, c webdav.Condition) (bool, error) {
+	if c.ETag == "" {
+		return s.fs.Covers(tx, c.Token, p)
+	}
+	n, err := s.fs.Lookup(tx, p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && n.ETag() == c.ETag, err
+}
+
+// find looks for a lock by its token.
+func (s *lockSystem) find(tx Tx, token string) (Lock, error) {
+	all, err := tx.LocksBelow(Path{}, s.fs.now())
+	for _, l := range all {
+		if l.Token == token && l.Principal == s.principal {
+			return l, nil
+		}
+	}
+	if err == nil {
+		err = webdav.ErrNoSuchLock
+	}
+	return Lock{}, err
+}
+
+// Refresh implements webdav.LockSystem.
+func (s *lockSystem) Refresh(_ time.Time, token string, d time.Duration) (webdav.LockDetails, error) {
+	var l Lock
+	err := s.fs.updateSoon(context.Background(), func(tx Tx) (err error) {
+		if l, err = s.find(tx, token); err != nil {
+			return err
+		}
+		l.Timeout, l.Expires = d, s.fs.now().Add(d)
+		return tx.SetLock(l)
+	})
+	return webdav.LockDetails{Root: l.Root.String(), Duration: d, OwnerXML: l.Owner, ZeroDepth: !l.Infinite}, err
+}
+
+// Unlock implements webdav.LockSystem.
+func (s *lockSystem) Unlock(_ time.Time, token string) error {
+	if token == passing {
+		return nil
+	}
+	return s.fs.updateSoon(context.Background(), func(tx Tx) error {
+		l, err := s.find(tx, token)
+		if err != nil {
+			return err
+		}
+		return tx.DeleteLock(l)
+	})
+}
