@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -114,28 +115,38 @@ func (q *request) serve() error {
 	}
 	q.caller = q.h.auth.caller(q.Request)
 	route := q.target.kind.handler(q.Method)
+	if q.caller.admin && route.serve != nil && q.target.kind == targetResource {
+		return q.first(route.serve(q))
+	}
 	if err := q.admit(route); err != nil {
 		return err
 	}
 	return route.serve(q)
 }
 
+// first is the error that comes first in the order of admit. Who has all
+// privileges is not looked up for before the work, which finds box and cell itself;
+// only if it failed, what is missing is told before what else is wrong.
+func (q *request) first(err error) error {
+	if err == nil || q.w.status != 0 || isNotExist(err) {
+		return err
+	}
+	return cmp.Or(q.exists(), err)
+}
+
 // admit refuses in the order of spec/http-conventions.md §7: what does not
 // exist, what the method cannot do, what an export forbids, and only then who
-// may not. For the most frequent methods a caller with all privileges skips the
-// look-ups, because the handler makes them anyway.
+// may not.
 func (q *request) admit(route route) error {
 	mainBox := q.Method == "MKCOL" && q.target.kind == targetBox && q.target.path.Box() == cellfs.MainBox
 	switch q.Method {
-	case "GET", "HEAD", "PUT", "PROPFIND": // their handlers look first and find the same
+	case "GET", "HEAD", "PROPFIND": // their handlers look first and find the same
 		if q.caller.admin && route.serve != nil {
 			return nil
 		}
 	}
-	if p, ok := q.prerequisite(); ok {
-		if _, err := q.h.fs.Node(q.Context(), p); err != nil {
-			return err
-		}
+	if err := q.exists(); err != nil {
+		return err
 	}
 	if route.serve == nil || mainBox { // before the privilege (spec/box-install.md §4)
 		return errMethod
@@ -149,6 +160,16 @@ func (q *request) admit(route route) error {
 		return q.unauthorized()
 	}
 	return nil
+}
+
+// exists looks for the cell or box that must exist whoever asks.
+func (q *request) exists() error {
+	p, ok := q.prerequisite()
+	if !ok {
+		return nil
+	}
+	_, err := q.h.fs.Node(q.Context(), p)
+	return err
 }
 
 // prerequisite is the cell or box that must exist whoever asks.
