@@ -47,7 +47,11 @@ func (f *FS) PatchTime(ctx context.Context, p Path, patches []PropPatch, mtime t
 			}
 			old.Name = stored.Name
 		}
+		before := propBytes(n.Props)
 		n.Props = ApplyPatches(n.Props, patches)
+		if after := propBytes(n.Props); after > MaxProps && after > before {
+			return ErrProps
+		}
 		if !mtime.IsZero() {
 			n.MTime = mtime
 		}
@@ -56,6 +60,17 @@ func (f *FS) PatchTime(ctx context.Context, p Path, patches []PropPatch, mtime t
 		return tx.SetNode(&old, &changed, f.now())
 	})
 	return n, err
+}
+
+// MaxProps bounds the dead properties of one resource, in bytes of XML. They are
+// read whenever the resource is listed.
+const MaxProps = 1 << 20
+
+func propBytes(props []Property) (n int) {
+	for i := range props {
+		n += len(props[i].XML)
+	}
+	return n
 }
 
 // ApplyPatches returns props with the changes applied, in the order in which

@@ -534,6 +534,22 @@ func TestProperties(t *testing.T) {
 	}
 }
 
+// TestManyProperties fills a resource with dead properties up to the limit.
+func TestManyProperties(t *testing.T) {
+	s := davtest.New(t)
+	s.Mkcol("/cell1/box")
+	patch := func(name string, size int) *httpexpect.Response {
+		return s.Request("PROPPATCH", "/cell1/box").WithText(`<propertyupdate xmlns="DAV:"><set><prop><` + name + ` xmlns="u">` + strings.Repeat("x", size) +
+			`</` + name + `></prop></set></propertyupdate>`).Expect()
+	}
+	const frame = len(`<a xmlns="u"></a>`)
+	patch("a", cellfs.MaxProps/2-frame).Status(http.StatusMultiStatus)
+	patch("b", cellfs.MaxProps/2-frame).Status(http.StatusMultiStatus)
+	unchanged(t, s, func() { davtest.Error(patch("c", 1), "PR507-DV-0002") })
+	patch("b", 1).Status(http.StatusMultiStatus)
+	patch("c", 1).Status(http.StatusMultiStatus)
+}
+
 func TestExtendedMkcol(t *testing.T) { // RFC 5689
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")

@@ -90,6 +90,7 @@ var statuses = []struct {
 		return codef("PR423-BI-0001", "Box [%s] is being installed.", e.Box)
 	}},
 	{cellfs.ErrQuota, sayErr(errQuota)},
+	{cellfs.ErrProps, say("PR507-DV-0002", "The properties of the resource take too much.")}, // RFC 4918, 9.2.1
 	{cellfs.ErrNoSpace, sayErr(errNoSpace)},
 	{syscall.ENOSPC, sayErr(errNoSpace)},
 	{syscall.EDQUOT, sayErr(errNoSpace)},
