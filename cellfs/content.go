@@ -170,9 +170,15 @@ func (f *FS) open(ctx context.Context, b Blob) (Content, error) {
 	return c, nil
 }
 
-// BytesContent is a content held in memory.
-func BytesContent(b []byte) Content { return memory{bytes.NewReader(b)} }
+// BytesContent is a content held in memory; it has a method Bytes() []byte.
+func BytesContent(b []byte) Content { return memory{bytes.NewReader(b), b} }
 
-type memory struct{ *bytes.Reader }
+type memory struct {
+	*bytes.Reader
+	b []byte
+}
 
 func (memory) Close() error { return nil }
+
+// Bytes is the whole content.
+func (m memory) Bytes() []byte { return m.b }

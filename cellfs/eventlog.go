@@ -1,7 +1,6 @@
 package cellfs
 
 import (
-	"bytes"
 	"context"
 	"strings"
 	"time"
@@ -72,5 +71,5 @@ func (f *FS) openLog(ctx context.Context, cell int64) (Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	return memory{bytes.NewReader(text)}, nil
+	return BytesContent(text), nil
 }

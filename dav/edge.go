@@ -54,11 +54,20 @@ func (q *request) edge() (done bool, err error) {
 		q.preflight()
 		return true, nil
 	}
+	for _, name := range onlyOnce {
+		if v := q.Header[name]; len(v) > 1 {
+			return false, codef("PR400-DV-0009", "Request header %s value is invalid [%s].", name, printable(strings.Join(v, ", ")))
+		}
+	}
 	if accept := q.Header.Get("Accept"); !isASCII(accept) {
 		return false, codef("PR400-OD-0041", "Request header %s value is invalid [%s].", "Accept", accept)
 	}
 	return false, nil
 }
+
+// onlyOnce are headers of which a second could be seen by somebody else than the
+// first: a proxy that decides by one and a server that acts by the other.
+var onlyOnce = []string{"Destination", "Depth", "Overwrite", "Lock-Token", "Content-Range", "X-Oc-Mtime", "X-Expected-Entity-Length"}
 
 // overrideHeaders replaces headers as X-Override asks: "Name:value", the last
 // one of a name wins.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,12 +32,41 @@ func (q *request) get() error {
 	if isActive(n.ContentType) {
 		h["Content-Disposition"] = []string{"attachment; filename*=UTF-8''" + url.PathEscape(n.Name)}
 	}
+	if b, ok := content.(interface{ Bytes() []byte }); ok && !asksForPart(q.Header) {
+		return q.sendBytes(&n, b.Bytes())
+	}
 	relaxETags(q.Header)
 	if v := q.Header.Get("Range"); v != "" && !byteRanges.MatchString(v) {
 		q.Header.Del("Range") // RFC 9110, 14.2: another unit, or none, is ignored
 	}
 	http.ServeContent(q.w, q.Request, "", n.LastModified(), content)
 	return nil
+}
+
+// asksForPart reports whether a GET may be answered with something else than the
+// whole content (RFC 9110, 13.1, 14.2).
+func asksForPart(h http.Header) bool {
+	for _, name := range []string{"Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+		if h[name] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// sendBytes sends what is in memory anyway, without the reader and the buffer that
+// package http would put before it.
+func (q *request) sendBytes(n *cellfs.Node, b []byte) error {
+	h := q.w.Header()
+	h["Accept-Ranges"] = []string{"bytes"}
+	h["Last-Modified"] = []string{n.LastModified().Format(http.TimeFormat)}
+	h["Content-Length"] = []string{strconv.Itoa(len(b))}
+	q.w.WriteHeader(http.StatusOK)
+	if q.Method == http.MethodHead {
+		return nil
+	}
+	_, err := q.w.Write(b)
+	return err
 }
 
 // isActive tells types that a browser would run or render with scripts.

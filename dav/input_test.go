@@ -200,6 +200,23 @@ func basic() string {
 	return strings.TrimPrefix(r.Header.Get("Authorization"), "Basic ")
 }
 
+// TestTwiceTheHeader: of a header that decides what happens there is only one.
+func TestTwiceTheHeader(t *testing.T) {
+	s := davtest.New(t)
+	s.Mkcol("/cell1/box")
+	s.Put("/cell1/box/f", "x")
+	unchanged(t, s, func() {
+		for method, headers := range map[string]string{
+			"MOVE": "Destination: /cell1/box/a\r\nDestination: /cell1/box/b\r\n", "COPY": "Destination: /cell1/box/a\r\nOverwrite: F\r\nOverwrite: T\r\n",
+			"PROPFIND": "Depth: 1\r\n", "UNLOCK": "Lock-Token: <a>\r\nLock-Token: <b>\r\n", "PUT": "Content-Range: bytes 0-0/1\r\nContent-Range: bytes 0-0/1\r\n",
+		} {
+			if got := raw(t, s, method, "/cell1/box/f", headers); got != http.StatusBadRequest { // raw sends a Depth of its own
+				t.Errorf("%s with %q = %d", method, headers, got)
+			}
+		}
+	})
+}
+
 // TestBrokenPut cuts the connection in the middle of an upload (RFC 9112, 8).
 func TestBrokenPut(t *testing.T) {
 	s := davtest.New(t)

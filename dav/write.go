@@ -291,7 +291,7 @@ func (q *request) destination() (cellfs.Path, error) {
 	if err != nil { // RFC 3986 forbids it, but clients send bare percent signs
 		u, err = url.Parse(strings.ReplaceAll(v, "%", "%25"))
 	}
-	if err != nil || len(q.Header["Destination"]) > 1 || u.Fragment != "" || u.RawQuery != "" || !strings.HasPrefix(u.Path, "/") {
+	if err != nil || u.Fragment != "" || u.RawQuery != "" || !strings.HasPrefix(u.Path, "/") {
 		return cellfs.Path{}, invalid
 	}
 	host := q.Host

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-memdb"
@@ -64,6 +65,10 @@ type Tracker[Tx any] struct {
 	closed  bool
 	stop    context.CancelFunc
 	workers sync.WaitGroup
+
+	table  sync.Mutex     // one change of db at a time, together with open
+	open   map[int64]bool // jobs in db that have not ended
+	active atomic.Int64   // how many, or more while that changes
 }
 
 // record is a row of the in-memory table; it is replaced, never changed.
@@ -94,7 +99,7 @@ func NewTracker[Tx any](ctx context.Context, c Config[Tx]) (*Tracker[Tx], error)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tracker[Tx]{cfg: c, db: db}
+	t := &Tracker[Tx]{cfg: c, db: db, open: map[int64]bool{}}
 	t.wake = sync.NewCond(&t.mu)
 	if err := t.resume(ctx); err != nil {
 		return nil, err
@@ -194,12 +199,24 @@ func (t *Tracker[Tx]) transition(ctx context.Context, j *Job, to State, with fun
 
 // drop takes back what a failed Start made visible.
 func (t *Tracker[Tx]) drop(id int64) {
+	t.table.Lock()
+	defer t.table.Unlock()
 	txn := t.db.Txn(true)
 	defer txn.Abort()
 	if _, err := txn.DeleteAll("job", "id", id); err != nil {
 		panic(err) // the schema is wrong
 	}
+	delete(t.open, id)
+	t.commit(txn)
+}
+
+// commit makes a change of the table visible. The number of open jobs is never
+// too low: who finds it 0 need not look for one.
+func (t *Tracker[Tx]) commit(txn *memdb.Txn) {
+	n := int64(len(t.open))
+	t.active.Store(max(t.active.Load(), n))
 	txn.Commit()
+	t.active.Store(n)
 }
 
 // put makes the job visible and wakes those who watch it.
@@ -208,6 +225,8 @@ func (t *Tracker[Tx]) put(j Job, p *Progress) {
 		p = &Progress{}
 		p.Set(j.Done, j.Total)
 	}
+	t.table.Lock()
+	defer t.table.Unlock()
 	txn := t.db.Txn(true)
 	defer txn.Abort()
 	r := &record{ID: j.ID, Key: key(j.Kind, j.Scope, j.Target), Job: j, Progress: p}
@@ -215,11 +234,17 @@ func (t *Tracker[Tx]) put(j Job, p *Progress) {
 		if err := txn.Delete("job", old); err != nil {
 			panic(err) // the schema is wrong
 		}
+		delete(t.open, old.(*record).ID)
 	}
 	if err := txn.Insert("job", r); err != nil {
 		panic(err)
 	}
-	txn.Commit()
+	if j.State.Ended() {
+		delete(t.open, j.ID)
+	} else {
+		t.open[j.ID] = true
+	}
+	t.commit(txn)
 }
 
 func (t *Tracker[Tx]) get(kind string, scope, target int64) (*record, bool) {
@@ -271,6 +296,9 @@ func (t *Tracker[Tx]) Wait(ctx context.Context, kind string, scope, target int64
 
 // Active reports whether such a job is accepted or runs.
 func (t *Tracker[Tx]) Active(kind string, scope, target int64) bool {
+	if t.active.Load() == 0 { // asked for every request
+		return false
+	}
 	r, ok := t.get(kind, scope, target)
 	return ok && !r.Job.State.Ended()
 }

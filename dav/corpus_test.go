@@ -1,0 +1,221 @@
+package dav_test
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"cellar/cellfs"
+	"cellar/dav/davtest"
+)
+
+// bars is the folder of archives by others, which the project does not carry.
+func bars(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("CELLAR_BARS")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "shared", "bars")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "expected.json")); err != nil {
+		t.Skip("SKIPPED: no archives of others; set CELLAR_BARS to their folder")
+	}
+	return dir
+}
+
+// barCase is an archive and what installing it must give.
+type barCase struct {
+	ID               string
+	File             string
+	AcceptStatus     int     `json:"accept_status"`
+	AcceptCode       *string `json:"accept_code"`
+	AcceptMessage    *string `json:"accept_message"`
+	FinalStatus      *string `json:"final_status"`
+	FinalCode        *string `json:"final_code"`
+	FinalMessage     *string `json:"final_message"`
+	FinalMessageSure *bool   `json:"final_message_sure"`
+	Request          *string // what is special about the request
+	Preconditions    *string
+	Cellar           json.RawMessage // overrides the fields it names
+	Any              bool            // either outcome, if it is clear
+}
+
+func readCases(t *testing.T, file string) (all []barCase) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &all)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		c := &all[i]
+		if c.Cellar == nil {
+			continue
+		}
+		if err := json.Unmarshal(c.Cellar, c); err != nil {
+			t.Fatal(err)
+		}
+		c.AcceptMessage, c.FinalMessage = nil, nil // of the outcome that was overridden
+	}
+	return all
+}
+
+// corpus installs archives, each into a cell of its own.
+type corpus struct {
+	*davtest.Server
+	dir string
+}
+
+// cell makes the cell of a case, with the role that some archives refer to.
+func (c *corpus) cell(t *testing.T, name string) {
+	t.Helper()
+	cell, err := c.FS.CreateCell(t.Context(), name, davtest.User)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.FS.Update(t.Context(), func(tx cellfs.Tx) error {
+		return tx.AddEntity(&cellfs.Entity{Cell: cell.ID, Set: cellfs.SetRole, Key: "role1", Doc: json.RawMessage(`{"Name":"role1"}`), Created: cell.Created, Updated: cell.Created})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// install sends the archive and compares all that is told of it with the case.
+func (c *corpus) install(t *testing.T, cell string, x barCase) {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join(c.dir, x.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := "/" + cell + "/installBox"
+	r := c.Request("MKCOL", box).WithHeader("Content-Type", "application/zip").WithHeader("X-Personium-RequestKey", "corpus").WithBytes(body).Expect()
+	if x.Any {
+		if got := r.Raw().StatusCode; got != http.StatusAccepted && got != http.StatusBadRequest {
+			t.Errorf("%s", r.Raw().Status)
+		}
+		return
+	}
+	if got := r.Raw().StatusCode; got != x.AcceptStatus {
+		t.Fatalf("accepted with %d, want %d: %s", got, x.AcceptStatus, r.Body().Raw())
+	}
+	if x.AcceptStatus != http.StatusAccepted {
+		o := r.JSON().Object()
+		wantText(t, "code", o.Value("code").String().Raw(), x.AcceptCode)
+		wantText(t, "message", o.Value("message").Object().Value("value").String().Raw(), x.AcceptMessage)
+		davtest.Error(c.Request("GET", box).Expect(), "PR404-DV-0002") // no phantom
+		return
+	}
+	meta := c.WaitBox(box)
+	wantText(t, "status", meta.Value("status").String().Raw(), x.FinalStatus)
+	if meta.Raw()["message"] != nil && x.FinalCode != nil {
+		m := meta.Value("message").Object()
+		wantText(t, "code", m.Value("code").String().Raw(), x.FinalCode)
+		if x.FinalMessageSure == nil || *x.FinalMessageSure {
+			wantText(t, "message", m.Value("message").Object().Value("value").String().Raw(), x.FinalMessage)
+		}
+	}
+}
+
+func wantText(t *testing.T, what, got string, want *string) {
+	t.Helper()
+	if want != nil && got != *want {
+		t.Errorf("%s\n %q, want\n %q", what, got, *want)
+	}
+}
+
+// TestCorpus installs every archive of the shared collection.
+func TestCorpus(t *testing.T) {
+	c := &corpus{davtest.New(t), bars(t)}
+	for _, list := range []string{"expected.json", "boundary.json"} {
+		for i, x := range readCases(t, filepath.Join(c.dir, list)) {
+			name := x.ID
+			if name == "" {
+				name, x.File = x.File, filepath.Join("files", x.File)
+			}
+			if x.Request != nil || x.Preconditions != nil && !strings.Contains(*x.Preconditions, "role1") && !strings.Contains(*x.Preconditions, "unit setting") {
+				continue // what is special there is the request: TestAcceptance
+			}
+			t.Run(name, func(t *testing.T) {
+				c.T = t
+				cell := fmt.Sprintf("%c%d", list[0], i)
+				c.cell(t, cell)
+				c.install(t, cell, x)
+			})
+		}
+	}
+	c.T = t
+}
+
+// barEvent is a line of the log.
+type barEvent struct{ Type, Object, Info string }
+
+// TestCorpusEvents compares the log of every accepted archive.
+func TestCorpusEvents(t *testing.T) {
+	c := &corpus{davtest.New(t), bars(t)}
+	text, err := os.ReadFile(filepath.Join(c.dir, "events.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want struct{ Files map[string][]barEvent }
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range readCases(t, filepath.Join(c.dir, "expected.json")) {
+		events, ok := want.Files[x.File]
+		if !ok || x.Cellar != nil {
+			continue
+		}
+		t.Run(x.File, func(t *testing.T) {
+			c.T = t
+			cell := fmt.Sprintf("c%d", i)
+			c.cell(t, cell)
+			x.File = filepath.Join("files", x.File)
+			c.install(t, cell, x)
+			got := c.events(t, cell)
+			for i := range max(len(got), len(events)) {
+				a, b := "(none)", "(none)"
+				if i < len(got) {
+					a = fmt.Sprint(got[i])
+				}
+				if i < len(events) {
+					e := events[i]
+					e.Object = strings.NewReplacer("{cell}", c.URL+"/"+cell+"/", "{cellName}", cell).Replace(e.Object)
+					b = fmt.Sprint(e)
+				}
+				if a != b {
+					t.Errorf("event %d is\n %s, want\n %s", i, a, b)
+					break
+				}
+			}
+		})
+	}
+	c.T = t
+}
+
+// events are the lines of the install in the log of a cell, without the line of
+// the request.
+func (c *corpus) events(t *testing.T, cell string) (all []barEvent) {
+	t.Helper()
+	log := c.Get("/" + cell + "/__log/current/default.log")
+	if !utf8.ValidString(log) {
+		t.Error("the log is not UTF-8")
+	}
+	lines, err := csv.NewReader(strings.NewReader(log)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range lines {
+		if len(l) == 9 && l[2] == "corpus" && l[6] != "boxinstall" {
+			all = append(all, barEvent{l[6], l[7], l[8]})
+		}
+	}
+	return all
+}
