@@ -108,7 +108,15 @@ type server struct {
 	http *http.Server
 }
 
+// spareProcs are threads that may run Go code beyond the processors there are. A
+// write waits for a sync of the disk; without them, its goroutine then waits
+// again, for one of the others to pause.
+const spareProcs = 2
+
 func (s *server) run(ctx context.Context) (err error) {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcs)
+	}
 	unitURL, durability, err := s.checkFlags()
 	if err != nil {
 		return err
