@@ -179,6 +179,8 @@ func TestRootProps(t *testing.T) {
 			response(box+"/o", `<resourcetype><collection/><p:odata xmlns:p="urn:x-personium:xmlns"/></resourcetype>`),
 		"Another resource exists under the WebDAV File: personium-localbox:/f/a": root + response(box+"/f", file) + response(box+"/f/a", file),
 		"Service collection must contain '__src' collection: personium-localbox:/s": root +
+			response(box+"/s", `<resourcetype><collection/><p:service xmlns:p="urn:x-personium:xmlns"/></resourcetype>`),
+		"Unexpected tag: q:service": root +
 			response(box+"/s", `<resourcetype><collection/><q:service xmlns:q="urn:x-personium:xmlns"/></resourcetype>`),
 		"Resource name is invalid: a*b":         root + response(box+"/a*b", col),
 		"Resource name is invalid: a%01b":       root + response(box+"/a%01b", col),

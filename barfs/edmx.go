@@ -20,6 +20,8 @@ type Schema struct {
 type Type struct {
 	Name       string
 	Properties []Property
+
+	hidden []Property // those that the server makes up: only their types are checked
 }
 
 // Property of a [Type]. Those the server makes up (__id …) are left out.
@@ -29,6 +31,8 @@ type Property struct {
 	Nullable bool
 	Default  *string
 	IsList   bool
+
+	kind string // CollectionKind
 }
 
 // Association joins two entity types; each role is {EntityType}:{end name}.
@@ -56,24 +60,88 @@ func (s *Schema) EntityType(name string) *Type {
 	return nil
 }
 
-// ParseSchema reads a 00_$metadata.xml. What it declares up to the first fault
-// comes back with the error, an [*Invalid].
+// ParseSchema reads a 00_$metadata.xml. An [*Invalid] says that it cannot be
+// understood: it is no XML, a type is not defined, complex types contain each
+// other. What cannot be made of it is found by [Schema.Walk].
 func ParseSchema(text []byte) (*Schema, error) {
 	s := &Schema{}
 	root, err := xmltree.Parse(text)
 	if err != nil {
-		return s, &Invalid{CauseParse}
+		return nil, &Invalid{CauseParse}
 	}
 	var schemas []*xmltree.Element
 	find(root, "Schema", &schemas)
 	for _, e := range schemas {
 		for _, read := range []func(*xmltree.Element) error{s.readComplexTypes, s.readEntityTypes, s.readAssociations} {
 			if err := read(e); err != nil {
-				return s, err
+				return nil, err
 			}
 		}
 	}
 	return s, s.check()
+}
+
+// Walk goes through the schema in the order in which it is made: complex types and
+// their properties, entity types and theirs, associations. begin is called before
+// each of the three is checked, made after an entity type was. The first fault, an
+// [*Invalid], or the first error of the functions ends it.
+func (s *Schema) Walk(begin func(kind string, names ...string) error, made func(entityType string) error) error {
+	nothing := func(string) error { return nil }
+	if err := walkTypes("ComplexType", s.ComplexTypes, begin, nothing); err != nil {
+		return err
+	}
+	if err := walkTypes("EntityType", s.EntityTypes, begin, made); err != nil {
+		return err
+	}
+	for _, a := range s.Associations {
+		if err := begin("Association", a.Ends[0].Role, a.Ends[1].Role); err != nil {
+			return err
+		}
+		if err := a.checkRoles(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func walkTypes(kind string, types []Type, begin func(kind string, names ...string) error, made func(name string) error) error {
+	for i, t := range types {
+		if err := begin(kind, t.Name); err != nil {
+			return err
+		}
+		if !odataName.MatchString(t.Name) {
+			return Invalidf("request body format error. field [Name]")
+		}
+		if slices.ContainsFunc(types[:i], func(x Type) bool { return x.Name == t.Name }) {
+			return &Invalid{CauseExists}
+		}
+		if err := made(t.Name); err != nil {
+			return err
+		}
+	}
+	for _, t := range types {
+		if err := t.checkProperties(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t Type) checkProperties() error {
+	for i, p := range t.Properties {
+		switch p.kind {
+		case "", "None", "NONE", "List":
+		default:
+			return FileFormat(MetadataFile)
+		}
+		if !odataName.MatchString(p.Name) {
+			return Invalidf("request body format error. field [Name]")
+		}
+		if slices.ContainsFunc(t.Properties[:i], func(x Property) bool { return x.Name == p.Name }) {
+			return &Invalid{CauseExists}
+		}
+	}
+	return nil
 }
 
 // find collects elements by their local name: the namespaces of EDMX differ
@@ -126,48 +194,32 @@ func (s *Schema) readEntityTypes(schema *xmltree.Element) error {
 
 func readType(e *xmltree.Element, into *[]Type) error {
 	t := Type{Name: plain(e, "Name")}
-	if !odataName.MatchString(t.Name) {
-		return Invalidf("request body format error. field [Name]")
-	}
-	if slices.ContainsFunc(*into, func(x Type) bool { return x.Name == t.Name }) {
-		return &Invalid{CauseExists}
-	}
 	for _, p := range named(e, "Property") {
-		name := plain(p, "Name")
-		if strings.HasPrefix(name, "_") {
-			continue
-		}
-		property, err := readProperty(p, name)
+		property, err := readProperty(p)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(t.Properties, func(x Property) bool { return x.Name == name }) {
-			return &Invalid{CauseExists}
+		if strings.HasPrefix(property.Name, "_") {
+			t.hidden = append(t.hidden, property)
+		} else {
+			t.Properties = append(t.Properties, property)
 		}
-		t.Properties = append(t.Properties, property)
 	}
 	*into = append(*into, t)
 	return nil
 }
 
-func readProperty(e *xmltree.Element, name string) (Property, error) {
-	p := Property{Name: name, Type: strings.TrimPrefix(plain(e, "Type"), "UserData."), Nullable: true}
-	if !odataName.MatchString(name) {
-		return p, Invalidf("request body format error. field [Name]")
+func readProperty(e *xmltree.Element) (Property, error) {
+	p := Property{
+		Name: plain(e, "Name"), Type: strings.TrimPrefix(plain(e, "Type"), "UserData."), Nullable: true, kind: plain(e, "CollectionKind"),
 	}
+	p.IsList = p.kind == "List"
 	switch plain(e, "Nullable") {
 	case "", "true":
 	case "false":
 		p.Nullable = false
 	default:
 		return p, &Invalid{CauseParse}
-	}
-	switch plain(e, "CollectionKind") {
-	case "", "None", "NONE":
-	case "List":
-		p.IsList = true
-	default:
-		return p, FileFormat(MetadataFile)
 	}
 	if _, ok := e.Attr("", "DefaultValue"); ok {
 		v := plain(e, "DefaultValue")
@@ -201,7 +253,7 @@ func (s *Schema) check() error {
 		complexTypes[s.ComplexTypes[i].Name] = &s.ComplexTypes[i]
 	}
 	for _, t := range slices.Concat(s.ComplexTypes, s.EntityTypes) {
-		for _, p := range t.Properties {
+		for _, p := range slices.Concat(t.Properties, t.hidden) {
 			if !slices.Contains(edmTypes, p.Type) && complexTypes[p.Type] == nil {
 				return &Invalid{CauseParse}
 			}
@@ -243,9 +295,9 @@ func circular(name string, types map[string]*Type, above []string, done map[stri
 	return false
 }
 
-// CheckRoles returns an [*Invalid] naming the first association end whose role
-// does not have the form {EntityType}:{name}.
-func (a Association) CheckRoles() error {
+// checkRoles names the first end whose role does not have the form
+// {EntityType}:{name}.
+func (a Association) checkRoles() error {
 	for _, e := range a.Ends {
 		if entity, name, ok := strings.Cut(e.Role, ":"); !ok || entity == "" || name == "" {
 			return Invalidf("[%s] file format error.", e.Role)

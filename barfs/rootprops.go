@@ -214,11 +214,11 @@ func (r *Resource) readKind(resourcetype *xmltree.Element) error {
 	}
 	r.Kind = Collection
 	for _, t := range resourcetype.Children {
-		switch t.Name {
-		case xml.Name{Space: NamespaceDAV, Local: "collection"}:
-		case xml.Name{Space: NamespacePersonium, Local: "odata"}:
+		switch { // Personium knows its own by their prefix, not by its namespace
+		case t.Name == xml.Name{Space: NamespaceDAV, Local: "collection"}:
+		case t.QName == "p:odata":
 			r.Kind = OData
-		case xml.Name{Space: NamespacePersonium, Local: "service"}:
+		case t.QName == "p:service":
 			r.Kind = Service
 		default:
 			return Invalidf("Unexpected tag: %s", t.QName)

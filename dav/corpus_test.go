@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -39,6 +40,9 @@ type barCase struct {
 	FinalCode        *string `json:"final_code"`
 	FinalMessage     *string `json:"final_message"`
 	FinalMessageSure *bool   `json:"final_message_sure"`
+	FinalObject      *string `json:"final_object"`
+	FinalProgress    *string `json:"final_progress"`
+	Sure             *bool   // of status and codes
 	Request          *string // what is special about the request
 	Preconditions    *string
 	Cellar           json.RawMessage // overrides the fields it names
@@ -62,10 +66,31 @@ func readCases(t *testing.T, file string) (all []barCase) {
 		if err := json.Unmarshal(c.Cellar, c); err != nil {
 			t.Fatal(err)
 		}
-		c.AcceptMessage, c.FinalMessage = nil, nil // of the outcome that was overridden
+		c.AcceptMessage, c.FinalMessage, c.FinalObject, c.FinalProgress = nil, nil, nil, nil // of the outcome that was overridden
+	}
+	for i := range all {
+		all[i].settle()
 	}
 	return all
 }
+
+// settle takes out what need not be copied: texts that a defect made, and what the
+// case itself is not sure of (NOTES.md, 8 and 11).
+func (c *barCase) settle() {
+	unsure := c.FinalMessageSure != nil && !*c.FinalMessageSure
+	if m := c.FinalMessage; m != nil && (unsure || strings.Contains(*m, `because "pattern" is null`) || strings.HasPrefix(*m, "Installation failed(Installation failed(")) {
+		c.FinalMessage = nil
+	}
+	if c.FinalMessage != nil {
+		*c.FinalMessage = settled(*c.FinalMessage)
+	}
+	if c.Sure != nil && !*c.Sure {
+		c.FinalCode, c.FinalMessage, c.FinalObject = nil, nil, nil
+	}
+}
+
+// settled is a text as it was meant: the reference loses an argument and quotes.
+var settled = strings.NewReplacer("start with {0}:", "start with 'dcbox:':", "contain __src collection", "contain '__src' collection").Replace
 
 // corpus installs archives, each into a cell of its own.
 type corpus struct {
@@ -118,8 +143,12 @@ func (c *corpus) install(t *testing.T, cell string, x barCase) {
 	if meta.Raw()["message"] != nil && x.FinalCode != nil {
 		m := meta.Value("message").Object()
 		wantText(t, "code", m.Value("code").String().Raw(), x.FinalCode)
-		if x.FinalMessageSure == nil || *x.FinalMessageSure {
-			wantText(t, "message", m.Value("message").Object().Value("value").String().Raw(), x.FinalMessage)
+		wantText(t, "message", m.Value("message").Object().Value("value").String().Raw(), x.FinalMessage)
+		wantText(t, "progress", meta.Value("progress").String().Raw(), x.FinalProgress)
+		for _, e := range c.events(t, cell) {
+			if e.Type == "PL-BI-1004" {
+				wantText(t, "object of the failure", e.Object, x.FinalObject)
+			}
 		}
 	}
 }
@@ -180,6 +209,13 @@ func TestCorpusEvents(t *testing.T) {
 			x.File = filepath.Join("files", x.File)
 			c.install(t, cell, x)
 			got := c.events(t, cell)
+			if strings.HasPrefix(x.File, "files/V2_") { // the order of siblings is none to rely on
+				sortEvents(got)
+				for i := range events {
+					events[i].Object = c.filled(cell, events[i].Object)
+				}
+				sortEvents(events)
+			}
 			for i := range max(len(got), len(events)) {
 				a, b := "(none)", "(none)"
 				if i < len(got) {
@@ -187,7 +223,11 @@ func TestCorpusEvents(t *testing.T) {
 				}
 				if i < len(events) {
 					e := events[i]
-					e.Object = strings.NewReplacer("{cell}", c.URL+"/"+cell+"/", "{cellName}", cell).Replace(e.Object)
+					e.Info = settled(e.Info)
+					if x.FinalMessage == nil && i < len(got) && (e.Type == "PL-BI-1004" || e.Type == "PL-BI-0001") {
+						e.Info = got[i].Info // the case is not sure of it
+					}
+					e.Object = c.filled(cell, e.Object)
 					b = fmt.Sprint(e)
 				}
 				if a != b {
@@ -198,6 +238,14 @@ func TestCorpusEvents(t *testing.T) {
 		})
 	}
 	c.T = t
+}
+
+func (c *corpus) filled(cell, object string) string {
+	return strings.NewReplacer("{cell}", c.URL+"/"+cell+"/", "{cellName}", cell).Replace(object)
+}
+
+func sortEvents(all []barEvent) {
+	slices.SortFunc(all, func(a, b barEvent) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 }
 
 // events are the lines of the install in the log of a cell, without the line of

@@ -404,6 +404,28 @@ func TestODataIsKept(t *testing.T) {
 	}
 }
 
+// TestBadLump: of documents that are made together none is made if one is bad, and
+// those of a lump before are (bars/NOTES.md §2).
+func TestBadLump(t *testing.T) {
+	s := davtest.New(t)
+	const schema = `<Edmx><DataServices><Schema Namespace="UserData"><EntityType Name="Book"/></Schema></DataServices></Edmx>`
+	for _, first := range []int{2, 1000} {
+		bar := bartest.New("").OData("lib").Entry("90_contents/lib/00_$metadata.xml", schema)
+		for i := range first {
+			bar.Entry(fmt.Sprintf("90_contents/lib/90_data/Book/%04d.json", i), fmt.Sprintf(`{"__id":"b%d"}`, i))
+		}
+		bar.Entry("90_contents/lib/90_data/Book/9999.json", `{"__id":"b0"}`)
+		box := fmt.Sprintf("/cell1/app%d", first)
+		s.Request("MKCOL", box).WithHeader("Content-Type", "application/zip").WithBytes(bar.Bytes()).Expect().Status(http.StatusAccepted)
+		meta := s.WaitBox(box)
+		meta.Value("status").IsEqual("installation failed")
+		meta.Value("message").Object().Value("message").Object().Value("value").IsEqual("Installation failed(The entity already exists.).")
+		if got, want := len(s.Hrefs(box+"/lib/Book", "1"))-1, first/1000*1000; got != want {
+			t.Errorf("%d documents before the bad one: %d are made, want %d", first, got, want)
+		}
+	}
+}
+
 // TestLostUpdate lets fifty writers use If-Match: each version has one winner.
 func TestLostUpdate(t *testing.T) {
 	s := davtest.New(t)

@@ -61,12 +61,18 @@ func (r *run) contents() error {
 		return err
 	}
 	for _, x := range all {
+		if r.beyond(x.name) {
+			return r.outOfOrder()
+		}
 		if !x.dir {
 			r.reached()
 		}
 		if err := r.item(x); err != nil {
 			return err
 		}
+	}
+	if r.wrong != nil {
+		return r.outOfOrder()
 	}
 	if err := r.leaveOData(); err != nil {
 		return err
@@ -118,6 +124,9 @@ func (r *run) file(x item) error {
 	service := parent != nil && parent.Kind == barfs.Service
 	if service { // the short form: sources lie in __src
 		at = path.Join(parent.Path, "__src", path.Base(at))
+		if r.a.Version == 2 { // as version 2 names it if it fails
+			r.entry = path.Join(barfs.ContentsDir, at)
+		}
 	}
 	service = service || r.isServiceSource(at)
 	d := r.resources[at]
@@ -175,14 +184,25 @@ func (r *run) putBytes(f *File, b []byte) (err error) {
 
 // odata is the collection being worked on.
 type odata struct {
-	path    string
-	dir     string // its directory in the archive
-	schema  *barfs.Schema
-	ids     map[string]bool // "{type}\x00{id}"
-	pending []string        // data files whose completion is not logged yet
-	links   []barfs.DataLink
-	data    bool // 90_data was met
+	path   string
+	dir    string // its directory in the archive
+	schema *barfs.Schema
+	ids    map[string]bool // "{type}\x00{id}"
+	lump   []entity        // not made yet
+	links  []barfs.DataLink
+	data   bool // 90_data was met
 }
+
+// entity is a document of user data on its way.
+type entity struct {
+	entry string // in the archive
+	path  string
+	doc   []byte
+}
+
+// lumpSize is how many documents are made at once: if one of them is bad, none of
+// its lump is made (bars/NOTES.md §2).
+const lumpSize = 1000
 
 var dataFile = regexp.MustCompile(`^90_data/([^/]+)/([0-9]+)\.json$`)
 
@@ -227,8 +247,11 @@ func (r *run) odataItem(x item, col *barfs.Resource, rest string) error {
 	case rest == barfs.DataLinksFile && r.odata.schema != nil && !r.odata.data:
 		return r.dataLinksFile(x)
 	case m != nil && r.odata.schema != nil:
-		return r.entity(x, m[1])
+		return r.document(x, m[1])
 	default:
+		if !v1 { // version 2 counts only what belongs there
+			r.done--
+		}
 		return &barfs.Invalid{Cause: barfs.CauseStructure}
 	}
 	return r.end(x.name)
@@ -253,27 +276,16 @@ func (r *run) metadataFile(x item) error {
 		return err
 	}
 	prefix := "/" + r.o.Cell + "/" + r.o.Box + "/" + base(o.path) + "/"
-	for _, t := range schema.ComplexTypes {
-		if err := r.processing(prefix + "ComplexType(" + quote(t.Name) + ")"); err != nil {
-			return err
+	err = schema.Walk(func(kind string, names ...string) error {
+		for i := range names {
+			names[i] = quote(names[i])
 		}
-	}
-	for _, t := range schema.EntityTypes {
-		if err := r.processing(prefix + "EntityType(" + quote(t.Name) + ")"); err != nil {
-			return err
-		}
-		if err := r.emit(Step{Collection: &Collection{Path: path.Join(o.path, t.Name), Kind: barfs.Collection}}, 0); err != nil {
-			return err
-		}
-	}
-	for _, a := range schema.Associations {
-		ends := quote(a.Ends[0].Role) + "," + quote(a.Ends[1].Role)
-		if err := r.processing(prefix + "Association(" + ends + ")"); err != nil {
-			return err
-		}
-		if err := a.CheckRoles(); err != nil {
-			return err
-		}
+		return r.processing(prefix + kind + "(" + strings.Join(names, ",") + ")")
+	}, func(entityType string) error {
+		return r.emit(Step{Collection: &Collection{Path: path.Join(o.path, entityType), Kind: barfs.Collection}}, 0)
+	})
+	if err != nil {
+		return err
 	}
 	o.schema, r.metadata[o.path] = schema, true
 	if err := r.end(x.name); err != nil || r.a.Version == 1 {
@@ -303,8 +315,8 @@ func (r *run) dataLinksFile(x item) error {
 // memory; the entry limit of the archive is below it.
 const maxDocument = 64 << 20
 
-// entity installs one document of user data.
-func (r *run) entity(x item, entityType string) error {
+// document takes one document of user data.
+func (r *run) document(x item, entityType string) error {
 	o := r.odata
 	o.data = true
 	if o.schema.EntityType(entityType) == nil {
@@ -319,7 +331,7 @@ func (r *run) entity(x item, entityType string) error {
 	if err != nil {
 		return err
 	}
-	id, doc, err := document(text, x.name)
+	id, doc, err := parseDocument(text, x.name)
 	if err != nil {
 		return err
 	}
@@ -331,17 +343,34 @@ func (r *run) entity(x item, entityType string) error {
 		return &barfs.Invalid{Cause: barfs.CauseExists}
 	}
 	o.ids[key] = true
-	f := &File{Path: path.Join(o.path, entityType, DocumentName(id)), ContentType: "application/json"}
-	if err := r.putBytes(f, doc); err != nil {
-		return err
+	o.lump = append(o.lump, entity{x.name, path.Join(o.path, entityType, DocumentName(id)), doc})
+	if len(o.lump) == lumpSize {
+		return r.makeLump(o)
 	}
-	o.pending = append(o.pending, x.name)
 	return nil
 }
 
-// document reads a JSON object, gives it an __id if it has none, and writes it
+// makeLump makes the documents that wait, and logs them.
+func (r *run) makeLump(o *odata) error {
+	for _, e := range o.lump {
+		r.entry = e.entry
+		if err := r.putBytes(&File{Path: e.path, ContentType: "application/json"}, e.doc); err != nil {
+			return err
+		}
+	}
+	for _, e := range o.lump {
+		if err := r.end(e.entry); err != nil {
+			return err
+		}
+	}
+	clear(o.lump)
+	o.lump = o.lump[:0]
+	return nil
+}
+
+// parseDocument reads a JSON object, gives it an __id if it has none, and writes it
 // on one line. The id is the same at every run.
-func document(text []byte, entry string) (id string, doc []byte, err error) {
+func parseDocument(text []byte, entry string) (id string, doc []byte, err error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
 		return "", nil, &barfs.Invalid{Cause: barfs.CauseParse}
@@ -394,10 +423,8 @@ func (r *run) leaveOData() error {
 		return nil
 	}
 	r.odata = nil
-	for _, name := range o.pending {
-		if err := r.end(name); err != nil {
-			return err
-		}
+	if err := r.makeLump(o); err != nil {
+		return err
 	}
 	if !o.data {
 		return nil

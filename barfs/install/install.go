@@ -178,6 +178,10 @@ type run struct {
 	done, total int64
 	entry       string // being worked on: the object of its failure
 
+	// Of version 1, where the order of entries counts:
+	place map[string]int // by name
+	wrong *barfs.Entry   // the first that must not lie where it does; nil for none
+
 	resources map[string]*barfs.Resource
 	declared  []barfs.Resource
 	odata     *odata // the OData collection being worked on

@@ -22,7 +22,8 @@ var (
 func (r *run) meta() error {
 	steps := []func() error{r.relations, r.roles, r.extRoles, r.rules, r.links}
 	if r.a.Version == 1 {
-		steps = append([]func() error{r.manifest, r.metaOrder}, steps...)
+		r.findWrong()
+		steps = append([]func() error{r.manifest}, steps...)
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -35,6 +36,9 @@ func (r *run) meta() error {
 // manifest checks what version 1 checks only once the install runs.
 func (r *run) manifest() error {
 	name := r.logPath(barfs.ManifestFile)
+	if r.beyond(name) {
+		return nil
+	}
 	r.reached()
 	if err := r.begin(name); err != nil {
 		return err
@@ -51,10 +55,10 @@ func (r *run) manifest() error {
 	return r.end(name)
 }
 
-// metaOrder refuses what version 1 does not allow in its order (DECISIONS 30):
-// directories first, then the parts of 00_meta by their numbers, then the
-// contents.
-func (r *run) metaOrder() error {
+// findWrong looks for the first entry that version 1 does not allow where it lies
+// (DECISIONS 30): the manifest first, then the parts of 00_meta by their numbers,
+// then the contents. What lies before it is installed.
+func (r *run) findWrong() {
 	known := []string{
 		barfs.ManifestFile, barfs.RelationsFile, barfs.RolesFile, barfs.ExtRolesFile, barfs.RulesFile, barfs.LinksFile, barfs.RootPropsFile,
 	}
@@ -62,21 +66,39 @@ func (r *run) metaOrder() error {
 	for i, name := range known {
 		rank[name] = 2 + i
 	}
+	const manifest = 2
 	last := -1
-	for _, e := range r.a.Entries() {
+	r.place = map[string]int{}
+	for i, e := range r.a.Entries() {
+		r.place[e.Name] = i
 		name, inside := strings.CutPrefix(e.Name, "bar/")
 		name = strings.TrimSuffix(name, "/")
 		n, ok := rank[name]
 		if name == barfs.ContentsDir || strings.HasPrefix(name, barfs.ContentsDir+"/") {
 			n, ok = len(known)+2, true
 		}
-		if !inside || !ok || n < last {
-			r.entry = e.Name
-			return &barfs.Invalid{Cause: barfs.CauseStructure}
+		if r.wrong == nil && (!inside || !ok || n < last || n > manifest && last < manifest) {
+			r.wrong = e
 		}
 		last = n
 	}
-	return nil
+}
+
+// beyond reports whether the entry with that name is the wrong one or comes after
+// it: it is not installed.
+func (r *run) beyond(name string) bool {
+	return r.wrong != nil && r.place[name] >= r.place[r.wrong.Name]
+}
+
+// outOfOrder is the failure at the wrong entry.
+func (r *run) outOfOrder() error {
+	if !r.wrong.IsDir() {
+		r.reached()
+	}
+	if err := r.begin(r.wrong.Name); err != nil {
+		return err
+	}
+	return &barfs.Invalid{Cause: barfs.CauseStructure}
 }
 
 // list installs one JSON list: what comes before a bad item is installed.
@@ -85,11 +107,18 @@ func list[T any](r *run, file, key string, complete func(*T) bool, install func(
 		return nil
 	}
 	name := r.logPath(file)
+	if r.beyond(name) {
+		return nil
+	}
+	if r.a.Version == 2 {
+		name = base(file) // the log shows no folder
+	}
 	r.reached()
 	if err := r.begin(name); err != nil {
 		return err
 	}
 	if r.a.Version == 2 {
+		r.entry = "" // and says of a failure in no list which one it was
 		// Version 2 looks at the items one by one only after reading all.
 		if _, err := barfs.List(r.a, file, key, complete); err != nil {
 			return err
@@ -187,6 +216,9 @@ func linkKey(set string, name map[string]string) Key {
 // rootProps makes the declared collections, each with its ACL and properties.
 func (r *run) rootProps() error {
 	name := r.logPath(barfs.RootPropsFile)
+	if r.beyond(name) {
+		return r.outOfOrder()
+	}
 	r.reached()
 	if err := r.begin(name); err != nil {
 		return err
