@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +81,8 @@ func sameTree(t *testing.T, got, want string) {
 // sources is a folder with that many files of Go's own source tree.
 func sources(t *testing.T, files int) string {
 	t.Helper()
-	from, to := filepath.Join(runtime.GOROOT(), "src"), filepath.Join(t.TempDir(), "src")
+	root := strings.TrimSpace(run(t, exec.Command("go", "env", "GOROOT")))
+	from, to := filepath.Join(root, "src"), filepath.Join(t.TempDir(), "src")
 	n := 0
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		switch {
