@@ -140,24 +140,39 @@ func (q *request) mkcolBox() error {
 	if err != nil {
 		return err
 	}
-	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
 	if !zip {
-		err = q.notZip(contentType)
-	} else {
-		err = q.h.ops.Install(q.Context(), cell, q.target.path.Box(), q.Body, caller)
+		return q.notZip(contentType)
 	}
+	err = q.h.ops.Install(q.Context(), cell, q.target.path.Box(), q.Body, ops.Caller{Subject: q.subject(), RequestKey: q.key})
 	if err != nil {
-		e, known := q.answer(err)
-		if known && q.Context().Err() == nil {
-			if lerr := q.h.ops.RefusedInstall(q.Context(), cell.ID, q.target.path.Box(), caller, statusOf(e.code)); lerr != nil {
-				return lerr
-			}
-		}
 		return err
 	}
 	q.w.Header().Set("Location", q.target.cellURL+q.target.path.Box())
 	q.w.WriteHeader(http.StatusAccepted)
 	return nil
+}
+
+// logRefusal writes the line of an install that was refused with err, for whatever
+// reason (bars/NOTES.md §1.1).
+func (q *request) logRefusal(err error) error {
+	install := q.Method == "MKCOL" && q.target.kind == targetBox &&
+		(q.ContentLength != 0 || strings.EqualFold(strings.TrimSpace(q.Header.Get("Content-Type")), "application/zip"))
+	e, known := q.answer(err)
+	if !install || !known || q.Context().Err() != nil {
+		return err
+	}
+	cell, cerr := q.cell()
+	if cerr != nil {
+		return err // there is no log to write to
+	}
+	caller := ops.Caller{RequestKey: q.key}
+	if q.caller.admin {
+		caller.Subject = q.subject()
+	}
+	if lerr := q.h.ops.RefusedInstall(q.Context(), cell.ID, q.target.path.Box(), caller, statusOf(e.code)); lerr != nil {
+		return lerr
+	}
+	return err
 }
 
 // notZip is the answer to a body of another type. An RFC 5689 body is a type

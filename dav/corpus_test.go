@@ -12,6 +12,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/gavv/httpexpect/v2"
+
+	"cellar/barfs/bartest"
 	"cellar/cellfs"
 	"cellar/dav/davtest"
 )
@@ -266,4 +269,63 @@ func (c *corpus) events(t *testing.T, cell string) (all []barEvent) {
 		}
 	}
 	return all
+}
+
+// TestAcceptance sends installs whose request, not whose archive, is what is
+// special (bars/NOTES.md §1.1). Each refusal leaves one line in the log.
+func TestAcceptance(t *testing.T) {
+	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
+	good := bartest.New("https://app.example/").Bytes()
+	send := func(r *httpexpect.Request) *httpexpect.Response {
+		return r.WithHeader("X-Personium-RequestKey", "corpus").WithBytes(good).Expect()
+	}
+	zip := func(method, path string) *httpexpect.Request {
+		return s.Request(method, path).WithHeader("Content-Type", "application/zip")
+	}
+	lines := func(cell string) (all []string) {
+		reader, err := csv.NewReader(strings.NewReader(s.Get("/" + cell + "/__log/current/default.log"))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range reader {
+			if l[6] == "boxinstall" {
+				all = append(all, l[7]+" "+l[8])
+			}
+		}
+		return all
+	}
+	refused := func(code, box string, r *httpexpect.Request) {
+		t.Helper()
+		before := len(lines("cell1"))
+		davtest.Error(send(r), code)
+		if box == "" {
+			if got := lines("cell1"); len(got) != before {
+				t.Errorf("%s left the line %s", code, got[before:])
+			}
+			return
+		}
+		if got := lines("cell1"); len(got) != before+1 || got[before] != s.URL+"/cell1/"+box+" "+code[2:5] {
+			t.Errorf("%s left the lines %s", code, got[before:])
+		}
+	}
+	refused("PR404-DV-0003", "", zip("MKCOL", "/none/app"))
+	refused("PR404-DV-0002", "", zip("POST", "/cell1/app").WithHeader("X-HTTP-Method-Override", "PUT"))
+	refused("PR404-DV-0002", "", zip("PUT", "/cell1/app").WithHeader("X-HTTP-Method-Override", "MKCOL"))
+	refused("PR405-MC-0001", "__", zip("MKCOL", "/cell1/__"))
+	refused("PR405-MC-0001", "__", s.Anonymous().Request("MKCOL", s.URL+"/cell1/__").WithHeader("Content-Type", "application/zip"))
+	refused("PR401-AU-0001", "app", s.Anonymous().Request("MKCOL", s.URL+"/cell1/app").WithHeader("Content-Type", "application/zip"))
+	refused("PR401-AU-0006", "app", s.Anonymous().Request("MKCOL", s.URL+"/cell1/app").WithHeader("Authorization", "Bearer xxxx"))
+	refused("PR400-BI-0001", "app", s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", "application/zip+x-personium-bar"))
+	refused("PR400-BI-0001", "app", s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", ""))
+	refused("PR400-OD-0006", "-bad", zip("MKCOL", "/cell1/-bad"))
+	davtest.Error(zip("MKCOL", "/cell1/app").WithHeader("X-Personium-RequestKey", "a b").WithBytes(good).Expect(), "PR400-EV-0002")
+	s.Mkcol("/cell1/box2")
+	refused("PR405-BI-0001", "box2", zip("MKCOL", "/cell1/box2"))
+	refused("PR400-BI-0001", "box2", s.Request("MKCOL", "/cell1/box2").WithHeader("Content-Type", "application/xml"))
+	for _, cell := range []string{"cell1", "cell2"} { // the same schema in another cell is no obstacle
+		send(zip("MKCOL", "/"+cell+"/app")).Status(http.StatusAccepted)
+		s.WaitBox("/" + cell + "/app").Value("status").IsEqual("ready")
+	}
+	refused("PR400-BI-0004", "other", zip("MKCOL", "/cell1/other"))
+	refused("PR400-BI-0004", "app", zip("MKCOL", "/cell1/app")) // the schema before the name
 }

@@ -118,10 +118,13 @@ func (q *request) serve() error {
 	if q.caller.admin && route.serve != nil && q.target.kind == targetResource {
 		return q.first(route.serve(q))
 	}
-	if err := q.admit(route); err != nil {
-		return err
+	if err = q.admit(route); err == nil {
+		err = route.serve(q)
 	}
-	return route.serve(q)
+	if err != nil {
+		return q.logRefusal(err)
+	}
+	return nil
 }
 
 // first is the error that comes first in the order of admit. Who has all
