@@ -80,28 +80,32 @@ func (a *Archive) RootProps() ([]Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := xmltree.Parse(text)
+	var all []Resource
+	var bad error // the first; that the document is no XML comes before it
+	seen := map[string]bool{}
+	root, err := xmltree.ParseEach(text, func(response *xmltree.Element) {
+		if response.Name.Local != "response" || bad != nil {
+			return
+		}
+		var r Resource
+		if r, bad = a.resource(response); bad != nil {
+			return
+		}
+		if seen[r.Path] {
+			bad = Invalidf("Duplicated paths are detected in href elements: %s", strings.TrimSuffix(r.Href, "/"))
+			return
+		}
+		seen[r.Path] = true
+		all = append(all, r)
+	})
 	if err != nil {
 		return nil, &Invalid{err.Error()}
 	}
 	if root.Name != (xml.Name{Space: NamespaceDAV, Local: "multistatus"}) {
 		return nil, FileFormat(RootPropsFile)
 	}
-	var all []Resource
-	seen := map[string]bool{}
-	for _, response := range root.Children {
-		if response.Name.Local != "response" {
-			continue
-		}
-		r, err := a.resource(response)
-		if err != nil {
-			return nil, err
-		}
-		if seen[r.Path] {
-			return nil, Invalidf("Duplicated paths are detected in href elements: %s", strings.TrimSuffix(r.Href, "/"))
-		}
-		seen[r.Path] = true
-		all = append(all, r)
+	if bad != nil {
+		return nil, bad
 	}
 	if err := a.consistent(all); err != nil {
 		return nil, err

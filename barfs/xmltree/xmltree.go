@@ -54,7 +54,18 @@ func (e *Element) inside() []xml.Token { return e.doc.tokens[e.start:e.end] }
 // as ":a", and attributes that are the same once their prefixes are resolved.
 // Written back, such a document would spoil the one it stands in.
 func Parse(text []byte) (*Element, error) {
-	p := &parser{d: xml.NewDecoder(bytes.NewReader(text)), doc: &document{}}
+	return parse(text, nil)
+}
+
+// ParseEach is [Parse] for a document of many members, the children of its root,
+// in little memory: each is called for every member when it is complete, which
+// must not keep it. The root that comes back has no children, and nothing inside.
+func ParseEach(text []byte, each func(member *Element)) (*Element, error) {
+	return parse(text, each)
+}
+
+func parse(text []byte, each func(member *Element)) (*Element, error) {
+	p := &parser{d: xml.NewDecoder(bytes.NewReader(text)), doc: &document{}, each: each}
 	for {
 		t, err := p.d.RawToken()
 		if err == io.EOF {
@@ -80,6 +91,7 @@ type parser struct {
 	stack    []*Element
 	scopes   []map[string]string // namespaces by prefix that each element of stack declares; nil for none
 	elements int
+	each     func(member *Element) // nil: members are kept
 }
 
 func (p *parser) token(t xml.Token) error {
@@ -163,6 +175,16 @@ func (p *parser) end(t xml.EndElement) error {
 	e.end = len(p.doc.tokens)
 	p.doc.tokens = append(p.doc.tokens, xml.EndElement{Name: e.Name})
 	p.stack, p.scopes = p.stack[:len(p.stack)-1], p.scopes[:len(p.scopes)-1]
+	if p.each == nil {
+		return nil
+	}
+	if len(p.stack) == 1 {
+		p.each(e)
+	}
+	if len(p.stack) <= 1 { // what is complete is let go
+		clear(p.doc.tokens)
+		p.doc.tokens, p.root.Children, p.root.start, p.root.end = p.doc.tokens[:0], nil, 0, 0
+	}
 	return nil
 }
 

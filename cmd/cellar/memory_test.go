@@ -1,14 +1,17 @@
 package main_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
 
+	"cellar/barfs/bartest"
 	"cellar/cellfs"
 	"cellar/cellfs/meta"
 )
@@ -91,6 +94,37 @@ func TestMemoryIsFlat(t *testing.T) {
 		t.Errorf("a PROPFIND of %d members and %d bytes took %d bytes of memory", members, listed, grown)
 	}
 	p.stop()
+}
+
+// TestInstallMemory installs a bar of many small files and one of few large ones.
+func TestInstallMemory(t *testing.T) {
+	const limit = 100 << 20
+	noise := make([]byte, 10<<20)
+	rand.NewChaCha8([32]byte{}).Read(noise) // does not shrink
+	large := bartest.New("")
+	for i := range 9 {
+		large.File(fmt.Sprintf("large%d.bin", i), "application/octet-stream", string(noise[i:]))
+	}
+	for name, bar := range map[string][]byte{"20,000 small files": bartest.Many("", 20_000, 100), "9 large files": large.Bytes()} {
+		t.Run(name, func(t *testing.T) {
+			data := t.TempDir()
+			p := serve(t, data, "--cell", "cell1")
+			p.must(http.StatusMultiStatus, "PROPFIND", "/cell1/__", nil, "Depth", "1")
+			grown := p.growth(func() {
+				p.must(http.StatusAccepted, "MKCOL", "/cell1/app", bytes.NewReader(bar), "Content-Type", "application/zip")
+				text := p.must(http.StatusOK, "GET", "/cell1/app", nil, "Prefer", "wait=60")
+				if !strings.Contains(string(text), `"ready"`) {
+					t.Fatalf("%s", text)
+				}
+			})
+			t.Logf("%d bytes in the bar: %.1f MB", len(bar), float64(grown)/1e6)
+			if grown > limit {
+				t.Errorf("the install took %d bytes of memory", grown)
+			}
+			p.stop()
+			check(t, data)
+		})
+	}
 }
 
 // populate makes a unit whose cell1 has one collection with many files.
