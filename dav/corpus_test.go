@@ -19,19 +19,6 @@ import (
 	"cellar/dav/davtest"
 )
 
-// bars is the folder of archives by others, which the project does not carry.
-func bars(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("CELLAR_BARS")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "shared", "bars")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "expected.json")); err != nil {
-		t.Skip("SKIPPED: no archives of others; set CELLAR_BARS to their folder")
-	}
-	return dir
-}
-
 // barCase is an archive and what installing it must give.
 type barCase struct {
 	ID               string
@@ -165,7 +152,7 @@ func wantText(t *testing.T, what, got string, want *string) {
 
 // TestCorpus installs every archive of the shared collection.
 func TestCorpus(t *testing.T) {
-	c := &corpus{davtest.New(t), bars(t)}
+	c := &corpus{davtest.New(t), davtest.Corpus(t)}
 	for _, list := range []string{"expected.json", "boundary.json"} {
 		for i, x := range readCases(t, filepath.Join(c.dir, list)) {
 			name := x.ID
@@ -191,7 +178,7 @@ type barEvent struct{ Type, Object, Info string }
 
 // TestCorpusEvents compares the log of every accepted archive.
 func TestCorpusEvents(t *testing.T) {
-	c := &corpus{davtest.New(t), bars(t)}
+	c := &corpus{davtest.New(t), davtest.Corpus(t)}
 	text, err := os.ReadFile(filepath.Join(c.dir, "events.json"))
 	if err != nil {
 		t.Fatal(err)

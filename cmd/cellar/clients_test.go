@@ -13,20 +13,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// bars is the folder of archives by others, which the project does not carry.
-func bars(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("CELLAR_BARS")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "bars")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "realworld.json")); err != nil {
-		t.Skip("SKIPPED: no archives of real applications; set CELLAR_BARS to their folder")
-	}
-	return dir
-}
+	"cellar/dav/davtest"
+)
 
 // realBar is one archive and what installing it must give.
 type realBar struct {
@@ -68,7 +57,7 @@ type installed struct {
 
 func realBars(t *testing.T) (dir string, all []realBar) {
 	t.Helper()
-	dir = bars(t)
+	dir = davtest.Corpus(t)
 	text, err := os.ReadFile(filepath.Join(dir, "realworld.json"))
 	if err == nil {
 		err = json.Unmarshal(text, &all)
