@@ -20,6 +20,9 @@ test: skips ## all tests, with the race detector where there is a C compiler
 skips:
 	@$(if $(RACE),:,echo "SKIPPED: no C compiler: testing without the race detector")
 	@for c in cadaver rclone unzip litmus fusermount3 mount.davfs gio dbus-run-session; do command -v $$c >/dev/null || echo "SKIPPED: $$c is not installed: what drives it is left out"; done
+	@test -e /usr/share/gvfs/mounts/dav.mount || echo "SKIPPED: gvfs has no WebDAV backend: gio is left out"
+	@test "$$(id -u)" = 0 || echo "SKIPPED: not root: no davfs2, no full disk"
+	@test -w /proc/self/clear_refs || echo "SKIPPED: no /proc/self/clear_refs: memory is not watched"
 	@test -e /dev/fuse || echo "SKIPPED: no /dev/fuse: nothing is mounted"
 	@test -f "$${CELLAR_BARS:-../shared/bars}/realworld.json" || echo "SKIPPED: no archives of real applications: set CELLAR_BARS to their folder"
 
@@ -50,6 +53,7 @@ fuzz: ## every fuzz test for a short while
 soak: ## kill the server many times, take locks many times, large bodies
 	CELLAR_SOAK=1 go test ./cellfs -run TestFS/sqlite -timeout 60m
 	CELLAR_SOAK=1 go test ./cmd/cellar -run TestMemoryIsFlat -timeout 60m -v
+	CELLAR_SOAK=1 go test ./dav -run TestManyInstallsAtOnce -timeout 60m
 	CELLAR_KILL_ROUNDS=200 go test ./cmd/cellar -run TestKill -timeout 60m -v
 
 clean:

@@ -105,15 +105,13 @@ func (s *Schema) Walk(begin func(kind string, names ...string) error, made func(
 }
 
 func walkTypes(kind string, types []Type, begin func(kind string, names ...string) error, made func(name string) error) error {
-	for i, t := range types {
+	names := newNames{}
+	for _, t := range types {
 		if err := begin(kind, t.Name); err != nil {
 			return err
 		}
-		if !odataName.MatchString(t.Name) {
-			return Invalidf("request body format error. field [Name]")
-		}
-		if slices.ContainsFunc(types[:i], func(x Type) bool { return x.Name == t.Name }) {
-			return &Invalid{CauseExists}
+		if err := names.add(t.Name); err != nil {
+			return err
 		}
 		if err := made(t.Name); err != nil {
 			return err
@@ -127,18 +125,31 @@ func walkTypes(kind string, types []Type, begin func(kind string, names ...strin
 	return nil
 }
 
+// newNames are the names of one kind that were met so far.
+type newNames map[string]bool
+
+// add refuses what is no name, or not a new one.
+func (n newNames) add(name string) error {
+	if !odataName.MatchString(name) {
+		return Invalidf("request body format error. field [Name]")
+	}
+	if n[name] {
+		return &Invalid{CauseExists}
+	}
+	n[name] = true
+	return nil
+}
+
 func (t Type) checkProperties() error {
-	for i, p := range t.Properties {
+	names := newNames{}
+	for _, p := range t.Properties {
 		switch p.kind {
 		case "", "None", "NONE", "List":
 		default:
 			return FileFormat(MetadataFile)
 		}
-		if !odataName.MatchString(p.Name) {
-			return Invalidf("request body format error. field [Name]")
-		}
-		if slices.ContainsFunc(t.Properties[:i], func(x Property) bool { return x.Name == p.Name }) {
-			return &Invalid{CauseExists}
+		if err := names.add(p.Name); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -426,6 +426,25 @@ func TestBadLump(t *testing.T) {
 	}
 }
 
+// TestLongLump: documents wait in memory only up to some megabytes.
+func TestLongLump(t *testing.T) {
+	s := davtest.New(t)
+	const schema = `<Edmx><DataServices><Schema Namespace="UserData"><EntityType Name="Book"/></Schema></DataServices></Edmx>`
+	var long strings.Builder
+	for i := range 110 {
+		fmt.Fprintf(&long, `,"p%d":"%s"`, i, strings.Repeat("x", 40_000))
+	}
+	bar := bartest.New("").OData("lib").Entry("90_contents/lib/00_$metadata.xml", schema).
+		Entry("90_contents/lib/90_data/Book/1.json", `{"__id":"b1"`+long.String()+`}`).
+		Entry("90_contents/lib/90_data/Book/2.json", `{"__id":"b2"}`).
+		Entry("90_contents/lib/90_data/Book/3.json", `{"__id":"b1"}`).Bytes()
+	s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", "application/zip").WithBytes(bar).Expect().Status(http.StatusAccepted)
+	s.WaitBox("/cell1/app").Value("status").IsEqual("installation failed")
+	if got := s.Hrefs("/cell1/app/lib/Book", "1"); fmt.Sprint(got) != "[/cell1/app/lib/Book/ /cell1/app/lib/Book/b1.json]" {
+		t.Errorf("made are %v, want the document that filled its lump alone", got)
+	}
+}
+
 // TestLostUpdate lets fifty writers use If-Match: each version has one winner.
 func TestLostUpdate(t *testing.T) {
 	s := davtest.New(t)

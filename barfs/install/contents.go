@@ -189,6 +189,7 @@ type odata struct {
 	schema *barfs.Schema
 	ids    map[string]bool // "{type}\x00{id}"
 	lump   []entity        // not made yet
+	size   int             // bytes of the documents in lump
 	links  []barfs.DataLink
 	data   bool // 90_data was met
 }
@@ -201,7 +202,8 @@ type entity struct {
 }
 
 // lumpSize is how many documents are made at once: if one of them is bad, none of
-// its lump is made (bars/NOTES.md §2).
+// its lump is made (bars/NOTES.md §2). A lump also ends at batchBytes, because it
+// waits in memory.
 const lumpSize = 1000
 
 var dataFile = regexp.MustCompile(`^90_data/([^/]+)/([0-9]+)\.json$`)
@@ -344,7 +346,8 @@ func (r *run) document(x item, entityType string) error {
 	}
 	o.ids[key] = true
 	o.lump = append(o.lump, entity{x.name, path.Join(o.path, entityType, DocumentName(id)), doc})
-	if len(o.lump) == lumpSize {
+	o.size += len(doc)
+	if len(o.lump) == lumpSize || o.size >= batchBytes {
 		return r.makeLump(o)
 	}
 	return nil
@@ -364,7 +367,7 @@ func (r *run) makeLump(o *odata) error {
 		}
 	}
 	clear(o.lump)
-	o.lump = o.lump[:0]
+	o.lump, o.size = o.lump[:0], 0
 	return nil
 }
 
