@@ -25,6 +25,11 @@ type Limits struct {
 	Entry   int64 // bytes of an entry, uncompressed; default 10 MiB
 	Entries int   // entries; default 200,000
 	Total   int64 // bytes of all entries, uncompressed; default 4 GiB
+
+	// Of an OData collection:
+	EntityTypes int // default [MaxEntityTypes]
+	Properties  int // of an entity type; default [MaxProperties]
+	DataLinks   int // of an entity to those of one type; default [MaxDataLinks]
 }
 
 // Defaults of [Limits] (spec/box-install.md §3; entries and total are cellar's).
@@ -39,6 +44,8 @@ func (l Limits) withDefaults() Limits {
 	return Limits{
 		Archive: cmp.Or(l.Archive, MaxArchive), Entry: cmp.Or(l.Entry, MaxEntry),
 		Entries: cmp.Or(l.Entries, MaxEntries), Total: cmp.Or(l.Total, MaxTotal),
+		EntityTypes: cmp.Or(l.EntityTypes, MaxEntityTypes), Properties: cmp.Or(l.Properties, MaxProperties),
+		DataLinks: cmp.Or(l.DataLinks, MaxDataLinks),
 	}
 }
 
@@ -66,6 +73,9 @@ type Entry struct {
 
 	f *zip.File
 }
+
+// Limits are those the archive was opened with.
+func (a *Archive) Limits() Limits { return a.limits }
 
 // IsDir reports whether the entry is a directory.
 func (e *Entry) IsDir() bool { return strings.HasSuffix(e.Name, "/") }

@@ -2,63 +2,11 @@ package barfs
 
 import (
 	"encoding/xml"
-	"regexp"
 	"slices"
 	"strings"
 
 	"cellar/barfs/xmltree"
 )
-
-// Schema is what 00_$metadata.xml of an OData collection declares.
-type Schema struct {
-	ComplexTypes []Type
-	EntityTypes  []Type
-	Associations []Association
-}
-
-// Type is a complex type or an entity type.
-type Type struct {
-	Name       string
-	Properties []Property
-
-	hidden []Property // those that the server makes up: only their types are checked
-}
-
-// Property of a [Type]. Those the server makes up (__id …) are left out.
-type Property struct {
-	Name     string
-	Type     string // Edm.* or the name of a complex type
-	Nullable bool
-	Default  *string
-	IsList   bool
-
-	kind string // CollectionKind
-}
-
-// Association joins two entity types; each role is {EntityType}:{end name}.
-type Association struct{ Ends [2]AssociationEnd }
-
-// AssociationEnd is one side of an [Association].
-type AssociationEnd struct {
-	Role         string
-	EntityType   string
-	Multiplicity string // "0..1", "1" or "*"
-}
-
-var (
-	odataName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,127}$`)
-	edmTypes  = []string{"Edm.Boolean", "Edm.DateTime", "Edm.Double", "Edm.Int32", "Edm.Single", "Edm.String"}
-)
-
-// EntityType returns the entity type of that name, or nil.
-func (s *Schema) EntityType(name string) *Type {
-	for i := range s.EntityTypes {
-		if s.EntityTypes[i].Name == name {
-			return &s.EntityTypes[i]
-		}
-	}
-	return nil
-}
 
 // ParseSchema reads a 00_$metadata.xml. An [*Invalid] says that it cannot be
 // understood: it is no XML, a type is not defined, complex types contain each
@@ -78,81 +26,10 @@ func ParseSchema(text []byte) (*Schema, error) {
 			}
 		}
 	}
-	return s, s.check()
-}
-
-// Walk goes through the schema in the order in which it is made: complex types and
-// their properties, entity types and theirs, associations. begin is called before
-// each of the three is checked, made after an entity type was. The first fault, an
-// [*Invalid], or the first error of the functions ends it.
-func (s *Schema) Walk(begin func(kind string, names ...string) error, made func(entityType string) error) error {
-	nothing := func(string) error { return nil }
-	if err := walkTypes("ComplexType", s.ComplexTypes, begin, nothing); err != nil {
-		return err
+	if err := s.check(); err != nil {
+		return nil, err
 	}
-	if err := walkTypes("EntityType", s.EntityTypes, begin, made); err != nil {
-		return err
-	}
-	for _, a := range s.Associations {
-		if err := begin("Association", a.Ends[0].Role, a.Ends[1].Role); err != nil {
-			return err
-		}
-		if err := a.checkRoles(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func walkTypes(kind string, types []Type, begin func(kind string, names ...string) error, made func(name string) error) error {
-	names := newNames{}
-	for _, t := range types {
-		if err := begin(kind, t.Name); err != nil {
-			return err
-		}
-		if err := names.add(t.Name); err != nil {
-			return err
-		}
-		if err := made(t.Name); err != nil {
-			return err
-		}
-	}
-	for _, t := range types {
-		if err := t.checkProperties(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// newNames are the names of one kind that were met so far.
-type newNames map[string]bool
-
-// add refuses what is no name, or not a new one.
-func (n newNames) add(name string) error {
-	if !odataName.MatchString(name) {
-		return Invalidf("request body format error. field [Name]")
-	}
-	if n[name] {
-		return &Invalid{CauseExists}
-	}
-	n[name] = true
-	return nil
-}
-
-func (t Type) checkProperties() error {
-	names := newNames{}
-	for _, p := range t.Properties {
-		switch p.kind {
-		case "", "None", "NONE", "List":
-		default:
-			return FileFormat(MetadataFile)
-		}
-		if err := names.add(p.Name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s, s.checkNames(schemas)
 }
 
 // find collects elements by their local name: the namespaces of EDMX differ
@@ -203,8 +80,14 @@ func (s *Schema) readEntityTypes(schema *xmltree.Element) error {
 	return nil
 }
 
+// userData is a name without the namespace that all schemas have.
+func userData(name string) string { return strings.TrimPrefix(name, "UserData.") }
+
 func readType(e *xmltree.Element, into *[]Type) error {
 	t := Type{Name: plain(e, "Name")}
+	for _, n := range named(e, "NavigationProperty") {
+		t.navigation = append(t.navigation, userData(plain(n, "Relationship")))
+	}
 	for _, p := range named(e, "Property") {
 		property, err := readProperty(p)
 		if err != nil {
@@ -222,7 +105,7 @@ func readType(e *xmltree.Element, into *[]Type) error {
 
 func readProperty(e *xmltree.Element) (Property, error) {
 	p := Property{
-		Name: plain(e, "Name"), Type: strings.TrimPrefix(plain(e, "Type"), "UserData."), Nullable: true, kind: plain(e, "CollectionKind"),
+		Name: plain(e, "Name"), Type: userData(plain(e, "Type")), Nullable: true, kind: plain(e, "CollectionKind"),
 	}
 	p.IsList = p.kind == "List"
 	switch plain(e, "Nullable") {
@@ -245,10 +128,10 @@ func (s *Schema) readAssociations(schema *xmltree.Element) error {
 		if len(ends) != 2 {
 			return &Invalid{CauseParse}
 		}
-		var a Association
+		a := Association{Name: plain(e, "Name")}
 		for i, end := range ends {
 			a.Ends[i] = AssociationEnd{
-				Role: plain(end, "Role"), EntityType: strings.TrimPrefix(plain(end, "Type"), "UserData."),
+				Role: plain(end, "Role"), EntityType: userData(plain(end, "Type")),
 				Multiplicity: plain(end, "Multiplicity"),
 			}
 		}
@@ -257,15 +140,12 @@ func (s *Schema) readAssociations(schema *xmltree.Element) error {
 	return nil
 }
 
-// check verifies what types refer to.
+// check verifies what types and associations refer to.
 func (s *Schema) check() error {
-	complexTypes := map[string]*Type{}
-	for i := range s.ComplexTypes {
-		complexTypes[s.ComplexTypes[i].Name] = &s.ComplexTypes[i]
-	}
+	complexTypes, entityTypes := byName(s.ComplexTypes), byName(s.EntityTypes)
 	for _, t := range slices.Concat(s.ComplexTypes, s.EntityTypes) {
 		for _, p := range slices.Concat(t.Properties, t.hidden) {
-			if !slices.Contains(edmTypes, p.Type) && complexTypes[p.Type] == nil {
+			if !p.Simple() && complexTypes[p.Type] == nil {
 				return &Invalid{CauseParse}
 			}
 		}
@@ -278,8 +158,56 @@ func (s *Schema) check() error {
 	}
 	for _, a := range s.Associations {
 		for _, e := range a.Ends {
-			if !slices.Contains([]string{"0..1", "1", "*"}, e.Multiplicity) || s.EntityType(e.EntityType) == nil {
+			if !slices.Contains([]string{"0..1", "1", "*"}, e.Multiplicity) || entityTypes[e.EntityType] == nil {
 				return &Invalid{CauseParse}
+			}
+		}
+	}
+	return nil
+}
+
+func byName(types []Type) map[string]*Type {
+	all := make(map[string]*Type, len(types))
+	for i := range types {
+		all[types[i].Name] = &types[i]
+	}
+	return all
+}
+
+// checkNames verifies what navigation properties and entity containers name.
+func (s *Schema) checkNames(schemas []*xmltree.Element) error {
+	entityTypes, associations, sets := byName(s.EntityTypes), map[string]bool{}, map[string]bool{}
+	for _, a := range s.Associations {
+		associations[a.Name] = true
+	}
+	for _, t := range s.EntityTypes {
+		for _, name := range t.navigation {
+			if !associations[name] {
+				return &Invalid{CauseParse}
+			}
+		}
+	}
+	var containers []*xmltree.Element
+	for _, e := range schemas {
+		containers = append(containers, named(e, "EntityContainer")...)
+	}
+	for _, c := range containers {
+		for _, set := range named(c, "EntitySet") {
+			if entityTypes[userData(plain(set, "EntityType"))] == nil {
+				return &Invalid{CauseParse}
+			}
+			sets[plain(set, "Name")] = true
+		}
+	}
+	for _, c := range containers {
+		for _, set := range named(c, "AssociationSet") {
+			if !associations[userData(plain(set, "Association"))] {
+				return &Invalid{CauseParse}
+			}
+			for _, end := range named(set, "End") {
+				if !sets[plain(end, "EntitySet")] {
+					return &Invalid{CauseParse}
+				}
 			}
 		}
 	}
@@ -304,15 +232,4 @@ func circular(name string, types map[string]*Type, above []string, done map[stri
 	}
 	done[name] = true
 	return false
-}
-
-// checkRoles names the first end whose role does not have the form
-// {EntityType}:{name}.
-func (a Association) checkRoles() error {
-	for _, e := range a.Ends {
-		if entity, name, ok := strings.Cut(e.Role, ":"); !ok || entity == "" || name == "" {
-			return Invalidf("[%s] file format error.", e.Role)
-		}
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -11,77 +12,162 @@ import (
 // (bars/NOTES.md §7).
 const maxText = 51_200
 
-// dateTime is a value of Edm.DateTime in JSON.
-var dateTime = regexp.MustCompile(`^/Date\((-?[0-9]+)([+-][0-9]+)?\)/$`)
+// Checker checks the entities of one collection, one after the other: properties
+// that no entity type declares count for those that follow. It serves one
+// goroutine.
+type Checker struct {
+	limit        int
+	complexTypes map[string]*Type
+	entityTypes  map[string]*checked
+}
 
-// CheckEntity returns an [*Invalid] unless doc, a JSON object, fits the entity
-// type: declared properties have their types, those that must not be null are
-// there or have a default, and dynamic ones have proper names and plain values.
-func (s *Schema) CheckEntity(entityType string, doc []byte) error {
-	t := s.EntityType(entityType)
+// checked is an entity type with what its entities added to it.
+type checked struct {
+	*Type
+	properties int             // declared ones, those of complex types included
+	dynamic    map[string]bool // names that were met in entities
+}
+
+// Checker returns a checker for the collection that has this schema.
+func (s *Schema) Checker(l Limits) *Checker {
+	c := &Checker{limit: l.withDefaults().Properties, complexTypes: byName(s.ComplexTypes), entityTypes: map[string]*checked{}}
+	w := &schemaWalk{complexTypes: c.complexTypes}
+	for i := range s.EntityTypes {
+		t := &checked{Type: &s.EntityTypes[i], dynamic: map[string]bool{}}
+		for j := range t.Properties {
+			t.properties++
+			if p := &t.Properties[j]; !p.Simple() {
+				w.total(p.Type, 1, &t.properties)
+			}
+		}
+		c.entityTypes[t.Name] = t
+	}
+	return c
+}
+
+// Has reports whether there is an entity type of that name.
+func (c *Checker) Has(entityType string) bool { return c.entityTypes[entityType] != nil }
+
+// Check returns an [*Invalid] unless doc, a JSON object, fits the entity type:
+// declared properties have their types, those that must not be null are there or
+// have a default, and dynamic ones have proper names and plain values.
+func (c *Checker) Check(entityType string, doc []byte) error {
+	t := c.entityTypes[entityType]
 	if t == nil {
 		return &Invalid{CauseNoEntitySet}
 	}
-	return s.checkObject(t, doc, true)
-}
-
-func (s *Schema) checkObject(t *Type, raw json.RawMessage, open bool) error {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil {
-		return &Invalid{CauseParse}
+	dynamic, err := c.object(t.Type, doc)
+	if err != nil {
+		return err
 	}
-	for _, p := range t.Properties {
-		value, given := fields[p.Name]
-		delete(fields, p.Name)
-		if !given || string(value) == "null" {
-			if !p.Nullable && (given || p.Default == nil) {
-				return Invalidf("[%s] is required.", p.Name)
-			}
-			continue
-		}
-		if err := s.checkValue(p, value); err != nil {
+	added := 0
+	for name, value := range dynamic {
+		if err := checkDynamic(name, value); err != nil {
 			return err
 		}
+		if !t.dynamic[name] {
+			added++
+		}
 	}
-	for name, value := range fields {
-		if strings.HasPrefix(name, "__") {
-			continue // what the server makes up
-		}
-		if !open || !odataName.MatchString(name) || value[0] == '{' || value[0] == '[' {
-			return Invalidf("request body format error. field [%s]", name)
-		}
+	if added == 0 {
+		return nil
+	}
+	if t.properties+len(t.dynamic)+added > c.limit {
+		return &Invalid{causeStructure}
+	}
+	for name := range dynamic {
+		t.dynamic[name] = true
 	}
 	return nil
 }
 
-func (s *Schema) checkValue(p Property, value json.RawMessage) error {
+// object checks the declared properties and returns the others.
+func (c *Checker) object(t *Type, raw json.RawMessage) (others map[string]json.RawMessage, err error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil {
+		return nil, &Invalid{CauseParse}
+	}
+	for i := range t.Properties {
+		p := &t.Properties[i]
+		value, given := fields[p.Name]
+		delete(fields, p.Name)
+		if !given || string(value) == "null" { // null asks for the default, too
+			if !p.Nullable && (p.Default == nil || p.IsList || !p.Simple()) {
+				return nil, Invalidf("[%s] is required.", p.Name)
+			}
+			continue
+		}
+		if err := c.value(p, value); err != nil {
+			return nil, err
+		}
+	}
+	for name := range fields {
+		if strings.HasPrefix(name, "__") { // what the server makes up
+			delete(fields, name)
+		}
+	}
+	return fields, nil
+}
+
+func (c *Checker) value(p *Property, value json.RawMessage) error {
 	values := []json.RawMessage{value}
 	if p.IsList {
 		values = nil
 		if err := json.Unmarshal(value, &values); err != nil {
-			return Invalidf("request body format error. field [%s]", p.Name)
+			return wrongField(p.Name)
 		}
 	}
 	for _, v := range values {
-		if i := complexIndex(s.ComplexTypes, p.Type); i >= 0 {
-			if err := s.checkObject(&s.ComplexTypes[i], v, false); err != nil {
+		if t := c.complexTypes[p.Type]; t != nil {
+			others, err := c.object(t, v)
+			if err != nil {
 				return err
 			}
+			for name := range others {
+				return wrongField(name) // complex types are closed
+			}
 		} else if !fitsEdm(p.Type, v) {
-			return Invalidf("request body format error. field [%s]", p.Name)
+			return wrongField(p.Name)
 		}
 	}
 	return nil
 }
 
-func complexIndex(types []Type, name string) int {
-	for i := range types {
-		if types[i].Name == name {
-			return i
-		}
+func wrongField(name string) error { return Invalidf("request body format error. field [%s]", name) }
+
+// checkDynamic checks a property that is not declared: null, or one plain value.
+func checkDynamic(name string, value json.RawMessage) error {
+	fits := true
+	switch value[0] {
+	case '{', '[':
+		fits = false
+	case '"':
+		fits = fitsEdm("Edm.String", value)
+	case 'n', 't', 'f':
+	default:
+		fits = fitsEdm("Edm.Double", value)
 	}
-	return -1
+	if !fits || !odataName.MatchString(name) {
+		return wrongField(name)
+	}
+	return nil
 }
+
+// dateTime is a value of Edm.DateTime in JSON: milliseconds, and an offset that
+// some clients add.
+var dateTime = regexp.MustCompile(`^/Date\((-?[0-9]+)([+-][0-9]+)?\)/$`)
+
+// The range of Edm.DateTime, in milliseconds: from 1753 to 9999.
+const (
+	minDateTime = -6_847_804_800_000
+	maxDateTime = 253_402_300_799_999
+)
+
+// The range of Edm.Double beside 0.
+const (
+	minDouble = 2.23e-308
+	maxDouble = 1.79e+308
+)
 
 func fitsEdm(edm string, raw json.RawMessage) bool {
 	var v any
@@ -97,11 +183,19 @@ func fitsEdm(edm string, raw json.RawMessage) bool {
 		return ok && len(s) <= maxText
 	case "Edm.Int32":
 		n, ok := v.(float64)
-		return ok && n == math.Trunc(n) && math.Abs(n) <= math.MaxInt32
+		return ok && n == math.Trunc(n) && n >= math.MinInt32 && n <= math.MaxInt32
 	case "Edm.DateTime":
-		s, ok := v.(string)
-		return ok && dateTime.MatchString(s)
+		s, _ := v.(string)
+		m := dateTime.FindStringSubmatch(s)
+		if m == nil {
+			return s == "SYSUTCDATETIME()"
+		}
+		ms, err := strconv.ParseInt(m[1], 10, 64)
+		return err == nil && ms >= minDateTime && ms <= maxDateTime
+	case "Edm.Double":
+		n, ok := v.(float64)
+		return ok && (n == 0 || math.Abs(n) >= minDouble && math.Abs(n) <= maxDouble)
 	}
-	_, ok := v.(float64) // Edm.Double, Edm.Single
-	return ok
+	n, ok := v.(float64) // Edm.Single
+	return ok && math.Abs(n) <= math.MaxFloat32
 }

@@ -149,14 +149,15 @@ func strict(raw json.RawMessage, into any) error {
 var errDefinition = errors.New("unknown field or wrong type")
 
 // jsonError is the cause of a JSON problem. Version 1 tells the kinds apart,
-// version 2 does not.
+// version 2 only where links of user data are read (spec/bar-format.md §7).
 func (a *Archive) jsonError(name string, err error) error {
+	links := path.Base(name) == DataLinksFile
 	switch {
 	case err == nil:
 		return nil
-	case a.Version == 2 || errors.Is(err, errForm):
+	case a.Version == 2 && !links, a.Version == 1 && errors.Is(err, errForm):
 		return FileFormat(name)
-	case errors.Is(err, errDefinition):
+	case errors.Is(err, errDefinition), errors.Is(err, errForm):
 		return &Invalid{CauseDefinition}
 	default:
 		return &Invalid{CauseParse}

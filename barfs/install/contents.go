@@ -2,6 +2,7 @@ package install
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -187,6 +188,7 @@ type odata struct {
 	path   string
 	dir    string // its directory in the archive
 	schema *barfs.Schema
+	check  *barfs.Checker
 	ids    map[string]bool // "{type}\x00{id}"
 	lump   []entity        // not made yet
 	size   int             // bytes of the documents in lump
@@ -274,11 +276,8 @@ func (r *run) metadataFile(x item) error {
 	if bad != nil {
 		return bad
 	}
-	if err := r.putBytes(&File{Path: path.Join(o.path, "$metadata"), ContentType: "application/xml"}, text); err != nil {
-		return err
-	}
 	prefix := "/" + r.o.Cell + "/" + r.o.Box + "/" + base(o.path) + "/"
-	err = schema.Walk(func(kind string, names ...string) error {
+	made, fault := schema.Walk(r.a.Limits(), func(kind string, names ...string) error {
 		for i := range names {
 			names[i] = quote(names[i])
 		}
@@ -286,10 +285,16 @@ func (r *run) metadataFile(x item) error {
 	}, func(entityType string) error {
 		return r.emit(Step{Collection: &Collection{Path: path.Join(o.path, entityType), Kind: barfs.Collection}}, 0)
 	})
-	if err != nil {
+	if fault != nil && (len(made.ComplexTypes) > 0 || len(made.EntityTypes) > 0) {
+		text = made.EDMX() // what is kept says what was made
+	}
+	if fault == nil || len(made.ComplexTypes) > 0 || len(made.EntityTypes) > 0 {
+		err = r.putBytes(&File{Path: path.Join(o.path, "$metadata"), ContentType: "application/xml"}, text)
+	}
+	if err := cmp.Or(fault, err); err != nil {
 		return err
 	}
-	o.schema, r.metadata[o.path] = schema, true
+	o.schema, o.check, r.metadata[o.path] = schema, schema.Checker(r.a.Limits()), true
 	if err := r.end(x.name); err != nil || r.a.Version == 1 {
 		return err
 	}
@@ -321,7 +326,7 @@ const maxDocument = 64 << 20
 func (r *run) document(x item, entityType string) error {
 	o := r.odata
 	o.data = true
-	if o.schema.EntityType(entityType) == nil {
+	if !o.check.Has(entityType) {
 		return &barfs.Invalid{Cause: barfs.CauseNoEntitySet}
 	}
 	in, err := r.a.Open(x.name)
@@ -337,7 +342,7 @@ func (r *run) document(x item, entityType string) error {
 	if err != nil {
 		return err
 	}
-	if err := o.schema.CheckEntity(entityType, doc); err != nil {
+	if err := o.check.Check(entityType, doc); err != nil {
 		return err
 	}
 	key := entityType + "\x00" + id
@@ -410,11 +415,6 @@ func DocumentName(id string) string {
 	return name + ".json"
 }
 
-// linkFailed is a link of user data whose end is missing.
-type linkFailed struct{ from, to string }
-
-func (e *linkFailed) Error() string { return "Target Link to " + e.to }
-
 // linksPerEvent is how many links pass between two lines of the log.
 const linksPerEvent = 5
 
@@ -432,31 +432,20 @@ func (r *run) leaveOData() error {
 	if !o.data {
 		return nil
 	}
+	made := links{o: o, max: r.a.Limits().DataLinks, pairs: map[[2]end]bool{}, count: map[end]map[string]int{}}
 	for i, l := range o.links {
-		from, to := first(l.FromID), first(l.ToID)
-		if !o.ids[*l.FromType+"\x00"+from] || !o.ids[*l.ToType+"\x00"+to] {
-			return &linkFailed{from: *l.FromType + "(" + quote(from) + ")", to: *l.ToType + "(" + quote(to) + ")"}
+		d, err := made.add(&l)
+		if err != nil {
+			return err
 		}
-		d := &DataLink{Collection: o.path, FromType: *l.FromType, FromID: from, ToType: *l.ToType, ToID: to}
 		if err := r.emit(Step{DataLink: d}, 0); err != nil {
 			return err
 		}
-		if n := i + 1; n%linksPerEvent == 0 && n < len(o.links) {
+		if n := i + 1; n%linksPerEvent == 0 {
 			if err := r.processing(fmt.Sprintf("userDataLinks %d / %d", n, len(o.links))); err != nil {
 				return err
 			}
 		}
 	}
 	return r.processing(fmt.Sprintf("userDataLinks %d / %d", len(o.links), len(o.links)))
-}
-
-// first is the value used of an id object, which in practice has one.
-func first(id map[string]string) string {
-	if v, ok := id["__id"]; ok {
-		return v
-	}
-	for _, v := range id {
-		return v
-	}
-	return ""
 }
