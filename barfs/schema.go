@@ -60,10 +60,15 @@ var (
 )
 
 // EntityType returns the entity type of that name, or nil.
-func (s *Schema) EntityType(name string) *Type {
-	for i := range s.EntityTypes {
-		if s.EntityTypes[i].Name == name {
-			return &s.EntityTypes[i]
+func (s *Schema) EntityType(name string) *Type { return typeNamed(s.EntityTypes, name) }
+
+// ComplexType returns the complex type of that name, or nil.
+func (s *Schema) ComplexType(name string) *Type { return typeNamed(s.ComplexTypes, name) }
+
+func typeNamed(types []Type, name string) *Type {
+	for i := range types {
+		if types[i].Name == name {
+			return &types[i]
 		}
 	}
 	return nil

@@ -201,6 +201,9 @@ type ControlTx interface {
 	// Links lists the links of a cell's control objects (node 0) or of one
 	// OData collection.
 	Links(cell, node int64) ([]Link, error)
+	// LinksOf lists the ends of one set that are linked with e, whichever of the
+	// two the link comes from, in the order of their keys.
+	LinksOf(cell, node int64, e End, set string) ([]End, error)
 
 	// Setting reads a value of the unit, "" if it was never set.
 	Setting(name string) (string, error)

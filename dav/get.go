@@ -16,6 +16,14 @@ import (
 // collection.
 func (q *request) get() error {
 	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.path)
+	if isNotExist(err) && q.target.path.Len() > 3 || err == nil && n.IsCollection() && n.Kind != cellfs.KindBox {
+		if col, ok, oerr := q.insideOData(); ok || oerr != nil {
+			if oerr != nil {
+				return oerr
+			}
+			return q.getOData(col)
+		}
+	}
 	if err != nil {
 		return err
 	}

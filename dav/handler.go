@@ -182,7 +182,7 @@ func (q *request) prerequisite() (p cellfs.Path, ok bool) {
 	switch {
 	case q.target.kind == targetUnit, q.target.kind == targetCell && making:
 		return p, false
-	case q.target.kind == targetResource, q.target.kind == targetBox && !making:
+	case q.target.kind.below(), q.target.kind == targetBox && !making:
 		return p.BoxRoot(), true
 	}
 	return p.CellRoot(), true

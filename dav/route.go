@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cellar/cellfs"
+	"cellar/dav/odata"
 )
 
 // kind of a target decides which methods it has.
@@ -25,6 +26,7 @@ const (
 	targetLog       // a file in them
 	targetBox
 	targetResource // anything below a box
+	targetEntity   // an entity of an OData collection whose key no path can hold
 	targetUnknown  // a reserved name that means nothing
 )
 
@@ -32,10 +34,11 @@ const (
 type target struct {
 	kind     kind
 	path     cellfs.Path
-	slash    bool   // the URL ends in one
-	hostForm bool   // the cell came from the host name
-	unitURL  string // ends in a slash
-	cellURL  string // likewise; "" above cells
+	slash    bool     // the URL ends in one
+	hostForm bool     // the cell came from the host name
+	unitURL  string   // ends in a slash
+	cellURL  string   // likewise; "" above cells
+	entity   []string // of a targetEntity: the segments from the entity on; path is what is above
 }
 
 // route reads the URL. Segments are split before they are decoded, so that an
@@ -62,8 +65,24 @@ func (h *Handler) route(r *http.Request) (t target, err error) {
 	if t.kind = kindOf(segs); t.kind == targetUnknown {
 		return t, errNotMapped
 	}
-	t.path, err = cellfs.NewPath(segs...)
+	if t.path, err = cellfs.NewPath(segs...); err != nil && t.kind == targetResource {
+		err = t.entityPath(segs, err)
+	}
 	return t, err
+}
+
+// entityPath reads a path of which NewPath said invalid: keys of entities can be
+// longer than names, and hold what they cannot.
+func (t *target) entityPath(segs []string, invalid error) (err error) {
+	i := slices.IndexFunc(segs, odata.IsKeyed)
+	if i < 3 { // cell, box, collection
+		return invalid
+	}
+	if t.path, err = cellfs.NewPath(segs[:i]...); err != nil {
+		return invalid
+	}
+	t.kind, t.entity = targetEntity, segs[i:]
+	return nil
 }
 
 // cellHost splits {cell}.{unit host} (DECISIONS 1). host is the whole authority.
@@ -169,6 +188,7 @@ func init() {
 			"POST": {serve: (*request).postExport, exclusive: true}, "PROPFIND": propfind,
 		}),
 		targetImport:    {},
+		targetEntity:    get((*request).getEntity),
 		targetSnapshots: {"PROPFIND": propfind},
 		targetSnapshot: with(get((*request).get), map[string]route{
 			"DELETE": {serve: (*request).deleteSnapshot}, "PROPFIND": propfind, "COPY": {serve: (*request).copySpecial},
@@ -189,6 +209,8 @@ func init() {
 		}),
 	}
 }
+
+func (k kind) below() bool { return k == targetResource || k == targetEntity }
 
 func (k kind) handler(method string) route {
 	if method == http.MethodOptions {
@@ -252,8 +274,13 @@ func (t *target) url() string {
 	if t.cellURL == "" {
 		return t.unitURL
 	}
+	return t.urlOf(t.path)
+}
+
+// urlOf is the absolute URL of a path of the cell.
+func (t *target) urlOf(p cellfs.Path) string {
 	u := []byte(t.cellURL)
-	for i, s := range t.path.Segments() {
+	for i, s := range p.Segments() {
 		if i > 0 {
 			u = append(u, '/')
 		}

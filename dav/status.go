@@ -14,6 +14,7 @@ import (
 
 	"cellar/barfs"
 	"cellar/cellfs"
+	"cellar/dav/odata"
 	"cellar/dav/ops"
 )
 
@@ -116,7 +117,10 @@ func (q *request) answer(err error) (e *coded, ok bool) {
 	var refused *ops.Refused
 	var bar *barfs.Error
 	var large *http.MaxBytesError
+	var data *odata.Error
 	switch {
+	case errors.As(err, &data):
+		return codef(data.Code, "%s", data.Message), true
 	case errors.As(err, &e):
 		return e, true
 	case errors.As(err, &refused):

@@ -2,6 +2,8 @@ package cellfstest
 
 import (
 	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"cellar/cellfs"
@@ -51,6 +53,19 @@ func (t *memTx) AddLink(l cellfs.Link) error {
 	}
 	t.links[l] = true
 	return nil
+}
+
+func (t *memTx) LinksOf(cell, node int64, e cellfs.End, set string) (ends []cellfs.End, err error) {
+	for _, l := range sorted(linksOf(t.links), func(l cellfs.Link) bool { return l.Cell == cell && l.Node == node }, compareLinks) {
+		switch {
+		case l.From == e && l.To.Set == set:
+			ends = append(ends, l.To)
+		case l.To == e && l.From.Set == set:
+			ends = append(ends, l.From)
+		}
+	}
+	slices.SortFunc(ends, func(a, b cellfs.End) int { return strings.Compare(a.Key, b.Key) })
+	return slices.Compact(ends), nil
 }
 
 func (t *memTx) Links(cell, node int64) ([]cellfs.Link, error) {

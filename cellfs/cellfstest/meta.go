@@ -337,6 +337,13 @@ func testTrees(t metaTest) {
 		if len(links) != 1 || d.Cell != c.ID {
 			t.Errorf("after SetCellOf: node %+v, links %+v", d, links)
 		}
+		for _, e := range [][2]cellfs.End{{link.From, link.To}, {link.To, link.From}} {
+			ends, err := tx.LinksOf(c.ID, d.ID, e[0], e[1].Set)
+			other, oerr := tx.LinksOf(c.ID, d.ID, e[0], "other")
+			if err != nil || oerr != nil || len(ends) != 1 || ends[0] != e[1] || len(other) != 0 {
+				t.Errorf("links of %v: %v, %v, others %v, %v", e[0], ends, err, other, oerr)
+			}
+		}
 		return err
 	})
 	t.update(func(tx cellfs.Tx) error { return tx.DeleteTree(&dir, at) })

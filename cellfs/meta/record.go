@@ -78,6 +78,19 @@ func (t *tx) Links(cell, node int64) (all []cellfs.Link, err error) {
 	return all, err
 }
 
+func (t *tx) LinksOf(cell, node int64, e cellfs.End, set string) (all []cellfs.End, err error) {
+	err = t.c.query(t.ctx, `SELECT to_key FROM link WHERE node = ?1 AND cell = ?2 AND from_set = ?3 AND from_key = ?4 AND to_set = ?5
+		UNION SELECT from_key FROM link WHERE node = ?1 AND cell = ?2 AND to_set = ?3 AND to_key = ?4 AND from_set = ?5
+		ORDER BY 1`, []any{node, cell, e.Set, e.Key, set},
+		func(scan func(...any) error) error {
+			end := cellfs.End{Set: set}
+			err := scan(&end.Key)
+			all = append(all, end)
+			return err
+		})
+	return all, err
+}
+
 // --- events
 
 func (t *tx) AddEvents(events ...cellfs.Event) error {

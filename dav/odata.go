@@ -1,0 +1,87 @@
+package dav
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"cellar/cellfs"
+	"cellar/dav/odata"
+)
+
+// maxBelow is how many segments of an OData URL follow the collection:
+// {set}('{key}')/$links/_{other}.
+const maxBelow = 3
+
+// insideOData finds the OData collection at or above what the URL names, if the
+// rest can be an OData URL.
+func (q *request) insideOData() (col cellfs.Path, ok bool, err error) {
+	p := q.target.path
+	for i := 0; i <= maxBelow && p.Len() >= 3; i++ {
+		l, err := q.h.fs.List(q.Context(), p, false)
+		switch {
+		case err == nil && l.Node.Kind == cellfs.KindOData:
+			return p, true, nil
+		case err != nil && !isNotExist(err):
+			return p, false, err
+		case err == nil && !l.Node.IsCollection():
+			return p, false, nil
+		}
+		p = p.Parent()
+	}
+	return p, false, nil
+}
+
+// getEntity answers GET on an entity whose key is no name.
+func (q *request) getEntity() error {
+	col, ok, err := q.insideOData()
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return &cellfs.NameError{Name: q.target.entity[0]}
+	}
+	return q.getOData(col)
+}
+
+// getOData answers GET in an OData collection on what is no file: sets, entities,
+// links (DECISIONS 18).
+func (q *request) getOData(col cellfs.Path) error {
+	segments := slices.Concat(q.target.path.Segments()[col.Len()-1:], q.target.entity)
+	r, err := odata.Parse(segments, q.URL.Query())
+	if err != nil {
+		return err
+	}
+	a, err := odata.Find(q.Context(), q.h.fs, col, q.target.urlOf(col)+"/", r)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	h := q.w.Header()
+	h.Set("DataServiceVersion", "2.0")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if tag := a.ETag(); tag != "" {
+		h.Set("ETag", tag)
+		if v := strings.Join(q.Header["If-None-Match"], ","); v != "" && matchesWeakly(v, tag) {
+			q.w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	h.Set("Content-Type", "application/json")
+	q.w.WriteHeader(http.StatusOK)
+	if q.Method == http.MethodHead {
+		return nil
+	}
+	return a.Write(q.Context(), q.w)
+}
+
+// matchesWeakly compares a list of entity tags with one, ignoring W/ (RFC 9110,
+// 8.8.3.2).
+func matchesWeakly(list, tag string) bool {
+	for v := range strings.SplitSeq(list, ",") {
+		if v = strings.TrimSpace(v); v == "*" || strings.TrimPrefix(v, "W/") == strings.TrimPrefix(tag, "W/") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,121 @@
+package odata
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Error is an answer of spec/errors.md §6.
+type Error struct{ Code, Message string }
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func errorf(code, format string, args ...any) error {
+	return &Error{code, fmt.Sprintf(format, args...)}
+}
+
+var (
+	errNoSet        = &Error{"PR404-OD-0001", "No such entity set."}
+	errNoEntity     = &Error{"PR404-OD-0002", "No such entity."}
+	errNoNavigation = &Error{"PR404-OD-0003", "No such Navigation Property."}
+	errNoLink       = &Error{"PR404-OD-0000", "Not found."}
+	errKey          = &Error{"PR400-OD-0004", "OData EntityKey Parse error."}
+)
+
+// Request is what the URL below an OData collection asks for.
+type Request struct {
+	set      string // "": the names of all sets
+	id       string // of an entity, if keyed
+	keyed    bool
+	property string // navigation property, "_" and the name of a set; "" for none
+	links    bool   // only the URLs of what it leads to
+
+	top, skip int
+	count     bool // of all, not only of those listed
+}
+
+// Limits of a list (spec/cell-and-box-management.md §2).
+const (
+	DefaultTop = 25
+	MaxTop     = 10_000
+	MaxSkip    = 100_000
+)
+
+var (
+	keyed = regexp.MustCompile(`^([^()]+)\((.*)\)$`)
+	key   = regexp.MustCompile(`^(?:__id=)?'((?:[^']|'')*)'$`)
+)
+
+// IsKeyed reports whether a segment of a URL looks like an entity, {set}({key}).
+func IsKeyed(segment string) bool { return keyed.MatchString(segment) }
+
+// Parse reads the segments of the path below the collection, decoded, and the
+// query. It returns an [*Error].
+func Parse(segments []string, query url.Values) (r Request, err error) {
+	if r.top, err = number(query, "$top", DefaultTop, MaxTop); err != nil {
+		return r, err
+	}
+	if r.skip, err = number(query, "$skip", 0, MaxSkip); err != nil {
+		return r, err
+	}
+	switch v := query.Get("$inlinecount"); {
+	case v == "allpages":
+		r.count = true
+	case query.Has("$inlinecount") && v != "none":
+		return r, errorf("PR400-OD-0013", "$inlinecount value [%s] is invalid.", v)
+	}
+	if v := query.Get("$format"); query.Has("$format") && v != "json" {
+		return r, errorf("PR400-OD-0005", "$format value [%s] is invalid.", v)
+	}
+	for _, option := range []string{"$filter", "$orderby", "$select", "$expand", "$skiptoken", "q"} {
+		if query.Has(option) { // to ignore it would give a wrong answer
+			return r, errorf("PR400-OD-0042", "Operation is not supported: %s", option)
+		}
+	}
+	return r, r.parsePath(segments)
+}
+
+func (r *Request) parsePath(segments []string) error {
+	if len(segments) == 0 {
+		return nil
+	}
+	r.set = segments[0]
+	if m := keyed.FindStringSubmatch(r.set); m != nil {
+		k := key.FindStringSubmatch(m[2])
+		if k == nil {
+			return errKey
+		}
+		r.set, r.id, r.keyed = m[1], strings.ReplaceAll(k[1], "''", "'"), true
+	}
+	rest := segments[1:]
+	if len(rest) > 0 && !r.keyed {
+		return errNoEntity
+	}
+	if len(rest) > 0 && rest[0] == "$links" {
+		r.links, rest = true, rest[1:]
+	}
+	if len(rest) == 1 {
+		r.property = rest[0]
+	}
+	if len(rest) > 1 || r.links && r.property == "" {
+		return errNoNavigation
+	}
+	return nil
+}
+
+func number(query url.Values, name string, byDefault, most int) (int, error) {
+	if !query.Has(name) {
+		return byDefault, nil
+	}
+	n, err := strconv.Atoi(query.Get(name))
+	switch {
+	case err != nil:
+		return 0, errorf("PR400-OD-0036", "OData Query [%s] parse error.", name)
+	case n < 0 || n > most:
+		return 0, errorf("PR400-OD-0029", "Query value [%s]=[%d] is invalid.", name, n)
+	}
+	return n, nil
+}
