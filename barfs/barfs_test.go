@@ -203,7 +203,7 @@ func TestRootProps(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, err := a.RootProps()
-	if err != nil || len(all) != 3 || all[1].Path != "d" || all[2].Path != "d/a b" || all[1].ACL != nil || len(all[1].Props) != 1 {
+	if err != nil || len(all) != 3 || all[2].Path != "d" || all[1].Path != "d/a b" || all[2].ACL != nil || len(all[2].Props) != 1 {
 		t.Errorf("RootProps = %+v, %v", all, err)
 	}
 }

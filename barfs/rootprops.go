@@ -110,16 +110,7 @@ func (a *Archive) RootProps() ([]Resource, error) {
 	if err := a.consistent(all); err != nil {
 		return nil, err
 	}
-	// Members come right after what holds them, however the document has them.
-	slices.SortStableFunc(all, func(x, y Resource) int { return depth(x.Path) - depth(y.Path) })
 	return all, nil
-}
-
-func depth(path string) int {
-	if path == "" {
-		return 0
-	}
-	return strings.Count(path, "/") + 1
 }
 
 func (a *Archive) resource(response *xmltree.Element) (r Resource, err error) {

@@ -128,6 +128,9 @@ func (r *run) file(x item) error {
 	case d == nil || !barfs.ValidContentType(d.ContentType):
 		return &barfs.Invalid{Cause: barfs.CauseContentType}
 	}
+	if err := checkACL(d.ACL); err != nil {
+		return err
+	}
 	return r.put(x.name, &File{Path: at, ContentType: d.ContentType, Attributes: Attributes{d.ACL, d.Props}})
 }
 

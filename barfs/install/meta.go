@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -232,21 +233,37 @@ func (r *run) rootProps() error {
 	}
 	r.declared, r.resources, r.metadata = all, map[string]*barfs.Resource{}, map[string]bool{}
 	for i := range all {
-		if err := checkACL(all[i].ACL); err != nil {
-			return err
-		}
 		r.resources[all[i].Path] = &all[i]
 	}
-	for _, x := range all {
+	if err := r.collections(); err != nil {
+		return err
+	}
+	return r.end(name)
+}
+
+// collections makes the collections as the document has them: what holds others
+// must come before them (bars/NOTES.md §6). One whose ACL has a fault is made
+// without it.
+func (r *run) collections() error {
+	made := map[string]bool{"": true}
+	for _, x := range r.declared {
 		if x.Kind == barfs.File {
 			continue
 		}
+		if !made[parentOf(x.Path)] {
+			return barfs.Invalidf("[%s/] file format error.", r.logPath(path.Join(barfs.ContentsDir, x.Path)))
+		}
+		made[x.Path] = true
 		c := &Collection{Path: x.Path, Kind: x.Kind, Attributes: Attributes{x.ACL, x.Props}}
-		if err := r.emit(Step{Collection: c}, 0); err != nil {
-			return err
+		fault := checkACL(x.ACL)
+		if fault != nil {
+			c.Attributes = Attributes{}
+		}
+		if err := r.emit(Step{Collection: c}, 0); err != nil || fault != nil {
+			return cmp.Or(fault, err)
 		}
 	}
-	return r.end(name)
+	return nil
 }
 
 // Box-level privileges (spec/auth-and-acl.md §6) by namespace.

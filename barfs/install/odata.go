@@ -80,7 +80,8 @@ func (r *run) odataItem(x item, col *barfs.Resource, rest string) error {
 	switch {
 	case x.dir:
 		r.odata.data = r.odata.data || rest == barfs.DataDir
-		if rest != "" && rest != barfs.DataDir && (!strings.HasPrefix(rest, barfs.DataDir+"/") || strings.Count(rest, "/") > 1) {
+		inData := rest == barfs.DataDir || strings.HasPrefix(rest, barfs.DataDir+"/")
+		if rest != "" && !inData || strings.Count(rest, "/") > 1 || inData && r.odata.schema == nil {
 			return &barfs.Invalid{Cause: barfs.CauseStructure}
 		}
 		if !v1 {
