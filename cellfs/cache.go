@@ -128,7 +128,7 @@ func (c *cache) ended(cells map[int64]bool) {
 // also keeps cells within their quota.
 type tracked struct {
 	Tx
-	cache *cache
+	f     *FS
 	cells map[int64]bool
 }
 
@@ -140,7 +140,7 @@ func (t *tracked) note(cell int64) {
 		t.cells = map[int64]bool{}
 	}
 	t.cells[cell] = true
-	t.cache.begins(cell)
+	t.f.cache.begins(cell)
 }
 
 // Touch implements [NodeTx].

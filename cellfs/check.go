@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"time"
 )
 
@@ -131,6 +132,9 @@ func (c *checker) trees(tx Tx) error {
 		} else if bytes != cell.Used {
 			c.problem("cell %q: its files have %d bytes, its row says %d", cell.Name, bytes, cell.Used)
 		}
+		if err := c.logs(tx, cell); err != nil {
+			return err
+		}
 	}
 	all, err := tx.Nodes()
 	if err == nil && all != c.seen {
@@ -138,6 +142,36 @@ func (c *checker) trees(tx Tx) error {
 	}
 	c.Nodes = int(all)
 	return err
+}
+
+// logs verifies that the logs of a cell are as long as their rows say.
+func (c *checker) logs(tx Tx, cell Cell) error {
+	parts, err := tx.LogArchives(cell.ID)
+	if err != nil {
+		return err
+	}
+	parts = append(parts, LogArchive{After: cell.LogFrom, Last: math.MaxInt64, Size: cell.Log})
+	for _, p := range parts {
+		var size LogSize
+		for after := p.After; ; {
+			page, err := tx.Events(cell.ID, after, listPage)
+			if err != nil {
+				return err
+			}
+			for i := range page {
+				if after = page[i].ID; after <= p.Last {
+					size = size.Add(page[i].Size())
+				}
+			}
+			if len(page) < listPage || after >= p.Last {
+				break
+			}
+		}
+		if size != p.Size {
+			c.problem("cell %q: a log is %+v, its row says %+v", cell.Name, size, p.Size)
+		}
+	}
+	return nil
 }
 
 func (c *checker) tree(tx Tx, cell Cell, n Node, depth int) error {

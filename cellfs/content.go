@@ -90,7 +90,7 @@ func (f *FS) Open(ctx context.Context, n Node) (Content, error) {
 	case n.Kind == KindSnapshot && IsZipName(n.Name):
 		return f.zip.Open(ctx, f, Snapshot{ID: n.ID, Cell: n.Cell, Name: n.Name, Index: n.Blob, Size: n.Size, Created: n.Created})
 	case n.Kind == KindLog:
-		return f.openLog(ctx, n.Cell)
+		return f.openLog(ctx, n)
 	}
 	return f.OpenBlob(ctx, n.Blob)
 }

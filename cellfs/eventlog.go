@@ -2,6 +2,9 @@ package cellfs
 
 import (
 	"context"
+	"io"
+	"io/fs"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,37 +42,197 @@ func appendField(buf []byte, s string) []byte {
 	return append(buf, '"')
 }
 
-// RenderLog is the current event log of a cell as text; cellURL as in
-// [Event.AppendLine].
-func (f *FS) RenderLog(ctx context.Context, cell int64, cellURL string) (text []byte, modified time.Time, err error) {
-	err = f.meta.View(ctx, func(tx Tx) error {
-		text, modified, err = f.RenderLogTx(tx, cell, cellURL)
-		return err
-	})
-	return text, modified, err
+// LogSize is how long a part of an event log is as text.
+type LogSize struct {
+	Bytes int64 // without the URLs of the cell
+	URLs  int64 // how often the cell's URL stands in it
 }
 
-// RenderLogTx is [FS.RenderLog] inside a transaction.
-func (f *FS) RenderLogTx(tx Tx, cell int64, cellURL string) (text []byte, modified time.Time, err error) {
-	for after := int64(0); ; {
-		page, err := tx.Events(cell, after, listPage)
-		if err != nil {
-			return nil, modified, err
-		}
-		for i := range page {
-			text = page[i].AppendLine(text, cellURL)
-			after, modified = page[i].ID, page[i].Time
-		}
-		if len(page) < listPage {
-			return text, modified, nil
+// Len is the length in bytes, with cellURL as in [Event.AppendLine].
+func (s LogSize) Len(cellURL string) int64 { return s.Bytes + s.URLs*int64(len(cellURL)) }
+
+// Add returns the sum of two sizes.
+func (s LogSize) Add(t LogSize) LogSize { return LogSize{s.Bytes + t.Bytes, s.URLs + t.URLs} }
+
+// Size is that of the event's line.
+func (e *Event) Size() LogSize {
+	const fixed = len(timeFormat) + len(`,[INFO ],,"true",,,,,`) + len("\n")
+	n := fixed + fieldSize(e.RequestKey) + fieldSize(e.Type) + fieldSize(e.Object) + fieldSize(e.Info)
+	if !e.External {
+		n += len("false") - len("true")
+	}
+	for _, optional := range []string{e.Schema, e.Subject} {
+		if optional == "" {
+			n += len("null")
+		} else {
+			n += fieldSize(optional)
 		}
 	}
+	urls := strings.Count(e.Object, LocalCell) + strings.Count(e.Info, LocalCell)
+	return LogSize{Bytes: int64(n - urls*len(LocalCell)), URLs: int64(urls)}
 }
 
-func (f *FS) openLog(ctx context.Context, cell int64) (Content, error) {
-	text, _, err := f.RenderLog(ctx, cell, LocalCell)
+func fieldSize(s string) int { return len(s) + len(`""`) + strings.Count(s, `"`) }
+
+const (
+	// DefaultLogLimit is how long an event log gets, in bytes, before it is closed
+	// (spec/event-log.md §5). What one transaction adds goes into one log.
+	DefaultLogLimit = 50 << 20
+	// MaxLogArchives is how many closed logs of a cell are kept.
+	MaxLogArchives = 12
+)
+
+// LogName is the name of a closed log.
+func (a *LogArchive) LogName() string {
+	return LogFile + "." + strconv.FormatInt(a.Closed.UnixMilli(), 10)
+}
+
+// AddEvents implements [RecordTx]. A log that has become too long is closed.
+func (t *tracked) AddEvents(events ...Event) error {
+	if err := t.Tx.AddEvents(events...); err != nil {
+		return err
+	}
+	for i := range events {
+		if i > 0 && events[i].Cell == events[i-1].Cell {
+			continue
+		}
+		c, err := t.CellByID(events[i].Cell)
+		if err != nil {
+			return err
+		}
+		if c.Log.Len(LocalCell) < t.f.logLimit {
+			continue
+		}
+		if err := t.closeLog(c.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tracked) closeLog(cell int64) error {
+	archives, err := t.LogArchives(cell)
+	if err != nil {
+		return err
+	}
+	closed := t.f.now().Truncate(time.Millisecond)
+	if n := len(archives); n > 0 && !closed.After(archives[n-1].Closed) {
+		closed = archives[n-1].Closed.Add(time.Millisecond)
+	}
+	for i := 0; i <= len(archives)-MaxLogArchives; i++ {
+		if err := t.DropLog(cell, archives[i].Closed); err != nil {
+			return err
+		}
+	}
+	return t.CloseLog(cell, closed)
+}
+
+// logPart finds the current log, or a closed one, by its name.
+func logPart(tx Tx, cell int64, name string) (a LogArchive, err error) {
+	if name == LogFile {
+		c, err := tx.CellByID(cell)
+		return LogArchive{Cell: cell, After: c.LogFrom, Size: c.Log}, err
+	}
+	all, err := tx.LogArchives(cell)
+	if err != nil {
+		return a, err
+	}
+	for _, a := range all {
+		if a.LogName() == name {
+			return a, nil
+		}
+	}
+	return a, fs.ErrNotExist
+}
+
+// LogLen is the length of a log, which n stands for, as text; cellURL as in
+// [Event.AppendLine].
+func (f *FS) LogLen(tx Tx, n *Node, cellURL string) (int64, error) {
+	a, err := logPart(tx, n.Cell, n.Name)
+	return a.Size.Len(cellURL), err
+}
+
+// DropLog removes a closed log. The current one is [ErrReadOnly].
+func (f *FS) DropLog(ctx context.Context, n Node) error {
+	if n.Name == LogFile {
+		return ErrReadOnly
+	}
+	return f.Update(ctx, func(tx Tx) error {
+		a, err := logPart(tx, n.Cell, n.Name)
+		if err != nil {
+			return err
+		}
+		return tx.DropLog(n.Cell, a.Closed)
+	})
+}
+
+// LogReader reads a log as text, as it was when it was opened. It holds one page
+// of events.
+type LogReader struct {
+	ctx     context.Context
+	f       *FS
+	url     string
+	cell    int64
+	after   int64
+	left    int64 // bytes that were not rendered yet
+	text    []byte
+	pending []byte // of text
+}
+
+// ReadLog opens the log that n stands for; cellURL as in [Event.AppendLine].
+func (f *FS) ReadLog(ctx context.Context, n Node, cellURL string) (r *LogReader, size int64, err error) {
+	var a LogArchive
+	err = f.meta.View(ctx, func(tx Tx) error {
+		a, err = logPart(tx, n.Cell, n.Name)
+		return err
+	})
+	size = a.Size.Len(cellURL)
+	return &LogReader{ctx: ctx, f: f, url: cellURL, cell: n.Cell, after: a.After, left: size}, size, err
+}
+
+// Read implements [io.Reader].
+func (r *LogReader) Read(p []byte) (int, error) {
+	if len(r.pending) == 0 {
+		if r.left == 0 {
+			return 0, io.EOF
+		}
+		if err := r.page(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.pending)
+	r.pending = r.pending[n:]
+	return n, nil
+}
+
+func (r *LogReader) page() error {
+	var events []Event
+	err := r.f.meta.View(r.ctx, func(tx Tx) (err error) {
+		events, err = tx.Events(r.cell, r.after, listPage)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.text = r.text[:0]
+	for i := range events {
+		if r.after = events[i].ID; int64(len(r.text)) < r.left {
+			r.text = events[i].AppendLine(r.text, r.url)
+		}
+	}
+	if len(events) == 0 || int64(len(r.text)) > r.left {
+		return io.ErrUnexpectedEOF // the cell was deleted, or the log dropped and purged
+	}
+	r.left -= int64(len(r.text))
+	r.pending = r.text
+	return nil
+}
+
+func (f *FS) openLog(ctx context.Context, n Node) (Content, error) {
+	r, _, err := f.ReadLog(ctx, n, LocalCell)
 	if err != nil {
 		return nil, err
 	}
-	return BytesContent(text), nil
+	text, err := io.ReadAll(r)
+	return BytesContent(text), err
 }

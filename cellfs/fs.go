@@ -1,6 +1,7 @@
 package cellfs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -17,6 +18,8 @@ type Config struct {
 	Snapshots SnapshotReader
 	Now       func() time.Time // nil: [Now]
 	Log       *slog.Logger     // nil: discarded
+	// LogLimit is how long an event log gets, in bytes; 0: [DefaultLogLimit].
+	LogLimit int64
 }
 
 // SnapshotReader understands the index of a finished snapshot, which is a view
@@ -38,6 +41,8 @@ type FS struct {
 	now   func() time.Time
 	log   *slog.Logger
 
+	logLimit int64
+
 	holds holds
 	cache cache
 }
@@ -45,7 +50,7 @@ type FS struct {
 // New returns the tree kept in the given stores. The caller closes the stores
 // after the last use of the FS.
 func New(c Config) *FS {
-	f := &FS{meta: c.Meta, blobs: c.Blobs, zip: c.Snapshots, now: c.Now, log: c.Log}
+	f := &FS{meta: c.Meta, blobs: c.Blobs, zip: c.Snapshots, now: c.Now, log: c.Log, logLimit: cmp.Or(c.LogLimit, DefaultLogLimit)}
 	f.guard = func(int64, int64) error { return nil }
 	if f.now == nil {
 		f.now = Now
@@ -88,7 +93,7 @@ func (f *FS) updateSoon(ctx context.Context, fn func(Tx) error) error {
 // tracking tells the cache which cells a transaction changed, also if it failed:
 // it may be stored all the same.
 func (f *FS) tracking(fn func(Tx) error, update func(func(Tx) error) error) error {
-	t := tracked{cache: &f.cache}
+	t := tracked{f: f}
 	err := update(func(tx Tx) error {
 		t.Tx = tx
 		return fn(&t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"time"
 )
 
 // Names of the special collections of a cell (DECISIONS 3).
@@ -12,7 +13,7 @@ const (
 	SnapshotArea = "__snapshot"
 	LogArea      = "__log"
 	LogCurrent   = "current"
-	LogArchive   = "archive"
+	LogArchives  = "archive"
 	LogFile      = "default.log"
 )
 
@@ -63,20 +64,34 @@ func (f *FS) specialMembers(tx Tx, n Node, yield func(*Node) error) error {
 			members = append(members, snapshotNode(s))
 		}
 	case LogArea:
-		for _, name := range []string{LogArchive, LogCurrent} {
+		for _, name := range []string{LogArchives, LogCurrent} {
 			sub.Name = name
 			members = append(members, sub)
 		}
 	case LogCurrent:
 		sub.Kind, sub.Name, sub.ContentType = KindLog, LogFile, "text/csv"
-		last, err := tx.Events(n.Cell, 0, 1)
+		c, err := tx.CellByID(n.Cell)
 		if err != nil {
 			return err
 		}
-		if len(last) > 0 {
-			sub.Created = last[0].Time
+		first, err := tx.Events(n.Cell, c.LogFrom, 1)
+		if err != nil {
+			return err
+		}
+		if len(first) > 0 {
+			sub.Created = first[0].Time
 		}
 		members = append(members, sub)
+	case LogArchives:
+		all, err := tx.LogArchives(n.Cell)
+		if err != nil {
+			return err
+		}
+		for i := range all {
+			sub.Kind, sub.Name, sub.ContentType = KindLog, all[i].LogName(), "text/csv"
+			sub.Created, sub.Modified, sub.MTime = all[i].Closed, all[i].Closed, time.Time{}
+			members = append(members, sub)
+		}
 	}
 	for i := range members {
 		if err := yield(&members[i]); err != nil {

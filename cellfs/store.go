@@ -225,6 +225,15 @@ type Event struct {
 	Info   string
 }
 
+// LogArchive is a closed log: the events of a cell with ids above After, up to and
+// with Last.
+type LogArchive struct {
+	Cell        int64
+	Closed      time.Time
+	After, Last int64
+	Size        LogSize
+}
+
 // LocalCell is the scheme under which URLs of the cell itself are kept.
 const LocalCell = "personium-localcell:/"
 
@@ -262,9 +271,21 @@ type Job struct {
 // RecordTx reads and writes what is neither tree nor control: events,
 // snapshots, jobs.
 type RecordTx interface {
+	// AddEvents appends to the current logs; [Cell.Log] follows by itself.
 	AddEvents(events ...Event) error
 	// Events lists at most limit events of a cell with ids after the given one.
 	Events(cell, after int64, limit int) ([]Event, error)
+	// CloseLog makes an archive of a cell's current log; the next event begins a
+	// new one. closed, in whole milliseconds, is new among the cell's archives.
+	CloseLog(cell int64, closed time.Time) error
+	// LogArchives lists the closed logs of a cell, the oldest first.
+	LogArchives(cell int64) ([]LogArchive, error)
+	// DropLog removes a closed log. Its events stay, in no log, until they are
+	// purged.
+	DropLog(cell int64, closed time.Time) error
+	// PurgeEvents removes at most limit events of dropped logs and returns how
+	// many; fewer than limit are all.
+	PurgeEvents(limit int) (int64, error)
 
 	AddSnapshot(s *Snapshot) error
 	Snapshot(cell int64, name string) (Snapshot, error)

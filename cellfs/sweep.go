@@ -26,6 +26,9 @@ type Swept struct {
 // Sweep removes contents that nothing has named for the grace time. Contents
 // that a snapshot refers to stay on the work list until it is deleted.
 func (f *FS) Sweep(ctx context.Context, grace time.Duration) (s Swept, err error) {
+	if err := f.purgeEvents(ctx); err != nil {
+		return s, err
+	}
 	cutoff := f.oldestHold(f.now().Add(-grace))
 	for after := int64(0); ; {
 		var page []Blob
@@ -43,6 +46,21 @@ func (f *FS) Sweep(ctx context.Context, grace time.Duration) (s Swept, err error
 		}
 		if err := f.drop(ctx, free, cutoff, &s); err != nil {
 			return s, err
+		}
+	}
+}
+
+// purgeEvents removes the events of logs that are not kept any more, page by page
+// so that writers get their turn.
+func (f *FS) purgeEvents(ctx context.Context) error {
+	for {
+		var n int64
+		err := f.Update(ctx, func(tx Tx) (err error) {
+			n, err = tx.PurgeEvents(sweepPage)
+			return err
+		})
+		if err != nil || n < sweepPage {
+			return err
 		}
 	}
 }

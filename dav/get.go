@@ -1,13 +1,13 @@
 package dav
 
 import (
-	"bytes"
+	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"cellar/cellfs"
 )
@@ -130,7 +130,8 @@ func (q *request) cellJSON(name string) map[string]any {
 	return map[string]any{"name": name, "url": q.target.cellURL}
 }
 
-// getLog answers GET on a file of the event log (spec/event-log.md §4).
+// getLog answers GET on a file of the event log (spec/event-log.md §4). It is read
+// page by page as it is sent.
 func (q *request) getLog() error {
 	n, err := q.h.fs.Node(q.Context(), q.target.path)
 	if err != nil {
@@ -139,24 +140,37 @@ func (q *request) getLog() error {
 	if n.Kind != cellfs.KindLog {
 		return errMethod
 	}
-	text, modified, err := q.h.fs.RenderLog(q.Context(), n.Cell, q.target.cellURL)
+	log, size, err := q.h.fs.ReadLog(q.Context(), n, q.target.cellURL)
 	if err != nil {
 		return err
 	}
 	h := q.w.Header()
 	h.Set("Content-Type", "text/csv")
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	q.Header.Del("If-None-Match") // accepted and ignored: the log grows all the time
-	http.ServeContent(q.w, q.Request, "", modified.Truncate(time.Second), bytes.NewReader(text))
-	return nil
+	q.w.WriteHeader(http.StatusOK)
+	if q.Method == http.MethodHead {
+		return nil
+	}
+	_, err = io.Copy(q.w, log)
+	return err
 }
 
+// deleteLog answers DELETE on a file of the event log: only closed logs go.
 func (q *request) deleteLog() error {
-	if _, err := q.h.fs.Node(q.Context(), q.target.path); err != nil {
+	n, err := q.h.fs.Node(q.Context(), q.target.path)
+	if err == nil {
+		err = q.h.fs.DropLog(q.Context(), n)
+	}
+	if errors.Is(err, cellfs.ErrReadOnly) {
+		return codef("PR400-EV-0005", "Cannot delete current eventLog file.")
+	}
+	if err != nil {
 		return err
 	}
-	return codef("PR400-EV-0005", "Cannot delete current eventLog file.")
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // deleteSnapshot answers DELETE on a file of the snapshot area.

@@ -66,10 +66,9 @@ func (l *listing) contentLength(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 		return false, nil
 	}
 	size := n.Size
-	if n.Kind == cellfs.KindLog && n.Name == cellfs.LogFile {
-		err := l.view(func(tx cellfs.Tx) error {
-			text, _, err := l.q.h.fs.RenderLogTx(tx, n.Cell, l.q.target.cellURL)
-			size = int64(len(text))
+	if n.Kind == cellfs.KindLog {
+		err := l.view(func(tx cellfs.Tx) (err error) {
+			size, err = l.q.h.fs.LogLen(tx, n, l.q.target.cellURL)
 			return err
 		})
 		if err != nil {

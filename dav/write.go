@@ -1,7 +1,6 @@
 package dav
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -251,11 +250,9 @@ func (q *request) copySpecial() error {
 	defer content.Close()
 	var from io.Reader = content
 	if n.Kind == cellfs.KindLog {
-		text, _, err := q.h.fs.RenderLog(q.Context(), n.Cell, q.target.cellURL)
-		if err != nil {
+		if from, _, err = q.h.fs.ReadLog(q.Context(), n, q.target.cellURL); err != nil {
 			return err
 		}
-		from = bytes.NewReader(text)
 	}
 	check := func(tx cellfs.Tx, there *cellfs.Node) error {
 		if there != nil && keep {

@@ -52,6 +52,8 @@ type state struct {
 	events    []cellfs.Event
 	snapshots map[int64]cellfs.Snapshot
 	jobs      map[int64]cellfs.Job
+	archives  []cellfs.LogArchive
+	dropped   []cellfs.LogArchive
 	settings  map[string]string
 	locks     map[string]cellfs.Lock // by token
 }
@@ -61,6 +63,7 @@ func (s *state) clone() *state {
 	c.cells, c.nodes, c.children = maps.Clone(s.cells), maps.Clone(s.nodes), maps.Clone(s.children)
 	c.blobs, c.orphans, c.entities = maps.Clone(s.blobs), maps.Clone(s.orphans), maps.Clone(s.entities)
 	c.links, c.events, c.snapshots = maps.Clone(s.links), slices.Clone(s.events), maps.Clone(s.snapshots)
+	c.archives, c.dropped = slices.Clone(s.archives), slices.Clone(s.dropped)
 	c.jobs, c.settings = maps.Clone(s.jobs), maps.Clone(s.settings)
 	c.locks = maps.Clone(s.locks)
 	return &c
@@ -146,7 +149,7 @@ func sorted[K comparable, V any](m map[K]V, keep func(V) bool, less func(a, b V)
 func (t *memTx) Cell(name string) (cellfs.Cell, error) {
 	for _, c := range t.cells {
 		if c.Name == name {
-			return t.used(c), nil
+			return t.counted(c), nil
 		}
 	}
 	return cellfs.Cell{}, absent("cell %q", name)
@@ -157,20 +160,25 @@ func (t *memTx) CellByID(id int64) (cellfs.Cell, error) {
 	if !ok {
 		return c, absent("cell %d", id)
 	}
-	return t.used(c), nil
+	return t.counted(c), nil
 }
 
 func (t *memTx) Cells() ([]cellfs.Cell, error) {
 	all := sorted(t.cells, func(cellfs.Cell) bool { return true }, func(a, b cellfs.Cell) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range all {
-		all[i] = t.used(all[i])
+		all[i] = t.counted(all[i])
 	}
 	return all, nil
 }
 
-// used adds up what the files of a cell take.
-func (t *memTx) used(c cellfs.Cell) cellfs.Cell {
-	c.Used = 0
+// counted adds up what the files of a cell take, and how long its log is.
+func (t *memTx) counted(c cellfs.Cell) cellfs.Cell {
+	c.Used, c.Log = 0, cellfs.LogSize{}
+	for _, e := range t.events {
+		if e.Cell == c.ID && e.ID > c.LogFrom {
+			c.Log = c.Log.Add(e.Size())
+		}
+	}
 	for _, n := range t.nodes {
 		if n.Cell == c.ID {
 			c.Used += n.Size
@@ -228,6 +236,7 @@ func (t *memTx) DeleteCell(id int64, now time.Time) error {
 	maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool { return l.Cell == id })
 	maps.DeleteFunc(t.jobs, func(_ int64, j cellfs.Job) bool { return j.Cell == id && t.orphanInput(j, now) })
 	t.events = slices.DeleteFunc(t.events, func(e cellfs.Event) bool { return e.Cell == id })
+	t.archives = slices.DeleteFunc(t.archives, func(a cellfs.LogArchive) bool { return a.Cell == id })
 	delete(t.cells, id)
 	return nil
 }

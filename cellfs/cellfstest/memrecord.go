@@ -90,6 +90,56 @@ func (t *memTx) AddEvents(events ...cellfs.Event) error {
 	return t.mayWrite()
 }
 
+func (t *memTx) CloseLog(cell int64, closed time.Time) error {
+	c, err := t.CellByID(cell)
+	if err != nil {
+		return err
+	}
+	last := int64(0)
+	for _, e := range t.events {
+		if e.Cell == cell {
+			last = e.ID
+		}
+	}
+	t.archives = append(t.archives, cellfs.LogArchive{Cell: cell, Closed: closed, After: c.LogFrom, Last: last, Size: c.Log})
+	c.LogFrom = last
+	t.cells[cell] = c
+	return t.mayWrite()
+}
+
+func (t *memTx) LogArchives(cell int64) (all []cellfs.LogArchive, err error) {
+	for _, a := range t.archives {
+		if a.Cell == cell {
+			all = append(all, a)
+		}
+	}
+	return all, nil
+}
+
+func (t *memTx) DropLog(cell int64, closed time.Time) error {
+	for i, a := range t.archives {
+		if a.Cell == cell && a.Closed.Equal(closed) {
+			t.archives = slices.Delete(t.archives, i, i+1)
+			t.dropped = append(t.dropped, a)
+			return t.mayWrite()
+		}
+	}
+	return absent("log of cell %d", cell)
+}
+
+func (t *memTx) PurgeEvents(limit int) (purged int64, err error) {
+	t.events = slices.DeleteFunc(t.events, func(e cellfs.Event) bool {
+		for _, a := range t.dropped {
+			if e.Cell == a.Cell && e.ID > a.After && e.ID <= a.Last && purged < int64(limit) {
+				purged++
+				return true
+			}
+		}
+		return false
+	})
+	return purged, t.mayWrite()
+}
+
 func (t *memTx) Events(cell, after int64, limit int) (all []cellfs.Event, err error) {
 	for _, e := range t.events {
 		if e.Cell == cell && e.ID > after && len(all) < limit {

@@ -71,6 +71,46 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 	}
 }
 
+// TestMigrateLog: the length of logs that were written before it was counted is
+// counted when the database is migrated.
+func TestMigrateLog(t *testing.T) {
+	dir := t.TempDir()
+	ctx := context.Background()
+	s := open(t, dir, meta.Full)
+	c := cellfs.Cell{Name: "c1", Created: cellfs.Now()}
+	err := s.Update(ctx, func(tx cellfs.Tx) error {
+		err := tx.AddCell(&c)
+		for _, text := range []string{"", `"`, "é\n", cellfs.LocalCell + "x", cellfs.LocalCell + `"` + cellfs.LocalCell} {
+			for _, external := range []bool{true, false} {
+				e := cellfs.Event{Cell: c.ID, Time: c.Created, RequestKey: "k", External: external, Schema: text, Subject: text, Type: "t", Object: text, Info: text}
+				err = errors.Join(err, tx.AddEvents(e))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := cellfs.LogSize{}
+	read := func(into *cellfs.LogSize) {
+		err := s.View(ctx, func(tx cellfs.Tx) error {
+			c, err := tx.Cell("c1")
+			*into = c.Log
+			return err
+		})
+		if err := errors.Join(err, s.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read(&want)
+	meta.MigrateTo(t, dir, 5)
+	s = open(t, dir, meta.Full)
+	got := cellfs.LogSize{}
+	if read(&got); got != want || got.URLs == 0 {
+		t.Errorf("the log is %+v after the migration, %+v before", got, want)
+	}
+}
+
 func TestPanicInUpdateIsAnError(t *testing.T) {
 	s := open(t, t.TempDir(), meta.Full)
 	ctx := context.Background()

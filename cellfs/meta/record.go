@@ -97,11 +97,84 @@ func (t *tx) AddEvents(events ...cellfs.Event) error {
 	for _, e := range events {
 		_, err := t.write("INSERT INTO event (cell, time, reqkey, external, schema, subject, type, object, info) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			e.Cell, micros(e.Time), e.RequestKey, e.External, orNull(e.Schema), orNull(e.Subject), e.Type, e.Object, e.Info)
+		if err == nil {
+			err = t.count(e.Cell, func(c *cellfs.Cell) { c.Log = c.Log.Add(e.Size()) })
+		}
 		if err != nil {
 			return fmt.Errorf("add event: %w", err)
 		}
 	}
 	return nil
+}
+
+func (t *tx) CloseLog(cell int64, closed time.Time) error {
+	var last int64
+	if err := t.row("SELECT coalesce(max(id), 0) FROM event WHERE cell = ?", []any{cell}, &last); err != nil {
+		return err
+	}
+	c, err := t.CellByID(cell)
+	if err != nil {
+		return err
+	}
+	_, err = t.write("INSERT INTO logarchive (cell, closed, after, last, bytes, urls) VALUES (?, ?, ?, ?, ?, ?)",
+		cell, micros(closed), c.LogFrom, last, c.Log.Bytes, c.Log.URLs)
+	if err == nil {
+		_, err = t.write("UPDATE cell SET logfrom = ? WHERE id = ?", last, cell)
+	}
+	if err != nil {
+		return fmt.Errorf("close log of cell %d: %w", cell, err)
+	}
+	return t.count(cell, func(c *cellfs.Cell) { c.LogFrom, c.Log = last, cellfs.LogSize{} })
+}
+
+func (t *tx) LogArchives(cell int64) (all []cellfs.LogArchive, err error) {
+	err = t.c.query(t.ctx, "SELECT closed, after, last, bytes, urls FROM logarchive WHERE cell = ? ORDER BY closed", []any{cell},
+		func(scan func(...any) error) error {
+			a := cellfs.LogArchive{Cell: cell}
+			var closed int64
+			err := scan(&closed, &a.After, &a.Last, &a.Size.Bytes, &a.Size.URLs)
+			a.Closed = fromMicros(closed)
+			all = append(all, a)
+			return err
+		})
+	return all, err
+}
+
+func (t *tx) DropLog(cell int64, closed time.Time) error {
+	_, err := t.write("INSERT INTO logpurge (cell, after, last) SELECT cell, after, last FROM logarchive WHERE cell = ? AND closed = ?", cell, micros(closed))
+	if err != nil {
+		return err
+	}
+	n, err := t.write("DELETE FROM logarchive WHERE cell = ? AND closed = ?", cell, micros(closed))
+	if err == nil && n == 0 {
+		err = fmt.Errorf("log of cell %d: %w", cell, fs.ErrNotExist)
+	}
+	return err
+}
+
+func (t *tx) PurgeEvents(limit int) (purged int64, err error) {
+	for purged < int64(limit) {
+		var cell, after, last int64
+		err := t.row("SELECT cell, after, last FROM logpurge LIMIT 1", nil, &cell, &after, &last)
+		if isNotExist(err) {
+			return purged, nil
+		}
+		if err != nil {
+			return purged, err
+		}
+		n, err := t.write(`DELETE FROM event WHERE id IN (SELECT id FROM event WHERE cell = ? AND id > ? AND id <= ? LIMIT ?)`,
+			cell, after, last, int64(limit)-purged)
+		if err != nil {
+			return purged, err
+		}
+		if purged += n; purged == int64(limit) {
+			break // there may be more of it
+		}
+		if _, err := t.write("DELETE FROM logpurge WHERE cell = ? AND after = ?", cell, after); err != nil {
+			return purged, err
+		}
+	}
+	return purged, nil
 }
 
 func (t *tx) Events(cell, after int64, limit int) (all []cellfs.Event, err error) {

@@ -104,11 +104,11 @@ func orNull[T comparable](v T) any {
 
 // --- cells
 
-const cellColumns = "SELECT id, name, owner, root, gen, quota, used, created FROM cell "
+const cellColumns = "SELECT id, name, owner, root, gen, quota, used, logfrom, logbytes, logurls, created FROM cell "
 
 func scanCell(scan func(...any) error) (c cellfs.Cell, err error) {
 	var created int64
-	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Used, &created)
+	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Used, &c.LogFrom, &c.Log.Bytes, &c.Log.URLs, &created)
 	c.Created = fromMicros(created)
 	return c, err
 }
@@ -161,7 +161,7 @@ func (t *tx) Cells() (cells []cellfs.Cell, err error) {
 }
 
 func (t *tx) AddCell(c *cellfs.Cell) error {
-	c.Gen, c.Used = 1, 0
+	c.Gen, c.Used, c.LogFrom, c.Log = 1, 0, 0, cellfs.LogSize{}
 	err := t.insert(&c.ID, "INSERT INTO cell (name, owner, root, gen, quota, used, created) VALUES (?, ?, 0, ?, ?, 0, ?) RETURNING id",
 		c.Name, c.Owner, c.Gen, c.Quota, micros(c.Created))
 	if err != nil {
@@ -212,7 +212,7 @@ func (t *tx) DeleteCell(id int64, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, table := range []string{"entity", "link", "event", "job"} {
+	for _, table := range []string{"entity", "link", "event", "logarchive", "logpurge", "job"} {
 		if _, err := t.write("DELETE FROM "+table+" WHERE cell = ?", id); err != nil {
 			return err
 		}

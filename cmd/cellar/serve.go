@@ -19,6 +19,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cellar/barfs"
 	"cellar/cellfs"
 	"cellar/cellfs/meta"
 	"cellar/dav"
@@ -41,7 +42,7 @@ const (
 )
 
 func serveFlags() []cli.Flag {
-	return []cli.Flag{
+	flags := []cli.Flag{
 		dataFlag(),
 		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", EnvVars: env("LISTEN"), Usage: "`ADDRESS` to listen on"},
 		&cli.StringFlag{Name: "unit-url", EnvVars: env("UNIT_URL"), Usage: "public `URL` of the unit, if it is not the address listened on"},
@@ -63,6 +64,7 @@ func serveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "log-format", Value: "text", EnvVars: env("LOG_FORMAT"), Usage: "`text` or json"},
 		&cli.StringFlag{Name: "log-level", Value: "info", EnvVars: env("LOG_LEVEL"), Usage: "`debug` (a line for every request), info, warn or error"},
 	}
+	return append(flags, limitFlags()...)
 }
 
 func serveCommand(stdout, stderr io.Writer) *cli.Command {
@@ -102,6 +104,7 @@ type server struct {
 	c      *cli.Context
 	log    *slog.Logger
 	stdout io.Writer
+	limits limits
 
 	unit *unit
 	ops  *ops.Ops
@@ -121,13 +124,16 @@ func (s *server) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if s.limits, err = readLimits(s.c); err != nil {
+		return err
+	}
 	// The socket first: whoever starts a second server hears of the address.
 	listener, err := net.Listen("tcp", s.c.String("listen"))
 	if err != nil {
 		return err
 	}
 	defer listener.Close() // again after Shutdown: harmless
-	if s.unit, err = openUnit(ctx, s.c.String("data"), durability, true, s.log); err != nil {
+	if s.unit, err = openUnit(ctx, s.c.String("data"), unitOptions{durability: durability, create: true, log: s.log, logLimit: s.limits.eventLog}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.unit.Close()) }()
@@ -227,7 +233,7 @@ func (s *server) start(ctx context.Context, unitURL *url.URL, password string) e
 	var err error
 	s.ops, err = ops.New(ctx, ops.Config{
 		FS: s.unit.fs, Workers: s.c.Int("job-workers"), UnitURL: public, Program: "cellar " + programVersion(),
-		TempDir: s.unit.temp(), Log: s.log,
+		Limits: barfs.Limits{Archive: s.limits.bar, Entry: s.limits.entry}, TempDir: s.unit.temp(), Log: s.log,
 	})
 	if err != nil {
 		return err

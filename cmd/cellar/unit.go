@@ -34,9 +34,16 @@ type unit struct {
 	close []func() error // in reverse
 }
 
-// openUnit locks and opens the folder. create says whether a missing one is
-// made.
-func openUnit(ctx context.Context, dir string, d meta.Durability, create bool, log *slog.Logger) (u *unit, err error) {
+// unitOptions qualify openUnit.
+type unitOptions struct {
+	durability meta.Durability
+	create     bool // a folder that is missing
+	logLimit   int64
+	log        *slog.Logger
+}
+
+// openUnit locks and opens the folder.
+func openUnit(ctx context.Context, dir string, o unitOptions) (u *unit, err error) {
 	u = &unit{dir: dir}
 	defer func() {
 		if err != nil {
@@ -44,7 +51,7 @@ func openUnit(ctx context.Context, dir string, d meta.Durability, create bool, l
 			u = nil
 		}
 	}()
-	if _, serr := os.Stat(filepath.Join(dir, "cellar.db")); serr != nil && !create {
+	if _, serr := os.Stat(filepath.Join(dir, "cellar.db")); serr != nil && !o.create {
 		return u, fmt.Errorf("%s holds no cellar data (no cellar.db)", dir)
 	}
 	if err := makeDir(dir); err != nil {
@@ -58,7 +65,7 @@ func openUnit(ctx context.Context, dir string, d meta.Durability, create bool, l
 		return u, err
 	}
 	u.close = append(u.close, blobs.Close)
-	rows, err := meta.OpenSQLite(ctx, dir, d, log)
+	rows, err := meta.OpenSQLite(ctx, dir, o.durability, o.log)
 	if err != nil {
 		return u, err
 	}
@@ -69,7 +76,7 @@ func openUnit(ctx context.Context, dir string, d meta.Durability, create bool, l
 	if err := os.Mkdir(u.temp(), 0o700); err != nil {
 		return u, err
 	}
-	u.fs = cellfs.New(cellfs.Config{Meta: rows, Blobs: blobs, Snapshots: snapshot.Reader{}, Log: log})
+	u.fs = cellfs.New(cellfs.Config{Meta: rows, Blobs: blobs, Snapshots: snapshot.Reader{}, Log: o.log, LogLimit: o.logLimit})
 	return u, nil
 }
 
@@ -114,7 +121,7 @@ func (u *unit) Close() (err error) {
 
 // withUnit runs fn on the data folder of a command that works offline.
 func withUnit(c *cli.Context, fn func(*unit) error) error {
-	u, err := openUnit(c.Context, c.String("data"), meta.Full, false, slog.New(slog.DiscardHandler))
+	u, err := openUnit(c.Context, c.String("data"), unitOptions{log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ type Config struct {
 	PropfindLimit int
 	Workers       int // default 2
 	Limits        barfs.Limits
+	LogLimit      int64 // of event logs, in bytes; default: cellfs's
 	// Wrap replaces the stores by ones that misbehave.
 	Wrap func(cellfs.Meta, cellfs.Blobs) (cellfs.Meta, cellfs.Blobs)
 	// NoCheck leaves out the check of the whole store at the end.
@@ -107,7 +108,7 @@ func (s *Server) open(cfg Config) {
 	tmp := filepath.Join(cfg.Dir, "tmp")
 	must(t, os.MkdirAll(tmp, 0o700))
 	s.Meta = m
-	s.FS = cellfs.New(cellfs.Config{Meta: m, Blobs: b, Snapshots: snapshot.Reader{}, Log: log})
+	s.FS = cellfs.New(cellfs.Config{Meta: m, Blobs: b, Snapshots: snapshot.Reader{}, Log: log, LogLimit: cfg.LogLimit})
 	for _, name := range cfg.Cells {
 		if _, err := s.FS.CreateCell(ctx, name, User); err != nil && !os.IsExist(err) && !strings.Contains(err.Error(), "exist") {
 			t.Fatal(err)

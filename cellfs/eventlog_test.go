@@ -1,0 +1,32 @@
+package cellfs_test
+
+import (
+	"testing"
+	"testing/quick"
+	"time"
+
+	"cellar/cellfs"
+)
+
+// TestEventSize: the length of a line is known without making it.
+func TestEventSize(t *testing.T) {
+	same := func(key, schema, subject, kind, object, info string, external bool, urls uint8) bool {
+		e := cellfs.Event{Time: time.Unix(1, 0), RequestKey: key, Schema: schema, Subject: subject, Type: kind, Object: object, Info: info, External: external}
+		for range urls % 4 {
+			e.Object = cellfs.LocalCell + e.Object
+			e.Info += " " + cellfs.LocalCell
+		}
+		for _, url := range []string{"", "https://cell1.unit.example/", cellfs.LocalCell} {
+			if line := e.AppendLine(nil, url); int64(len(line)) != e.Size().Len(url) {
+				t.Errorf("%q is %d bytes, told %d", line, len(line), e.Size().Len(url))
+				return false
+			}
+		}
+		return true
+	}
+	same("", "", "", "", "", "", false, 1)
+	same("k", `"`, `a"b"`, `""`, `"`, "\n", true, 2)
+	if err := quick.Check(same, nil); err != nil {
+		t.Error(err)
+	}
+}

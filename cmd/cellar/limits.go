@@ -1,0 +1,36 @@
+package main
+
+import (
+	"math"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v2"
+
+	"cellar/barfs"
+	"cellar/cellfs"
+)
+
+// limits are sizes that an operator can change, in bytes.
+type limits struct{ bar, entry, eventLog int64 }
+
+func limitFlags() []cli.Flag {
+	size := func(name, variable string, byDefault uint64, usage string) cli.Flag {
+		return &cli.StringFlag{Name: name, Value: humanize.IBytes(byDefault), EnvVars: env(variable), Usage: usage}
+	}
+	return []cli.Flag{
+		size("bar-limit", "BAR_LIMIT", barfs.MaxArchive, "largest bar that is taken, a `SIZE` such as 100MiB"),
+		size("bar-entry-limit", "BAR_ENTRY_LIMIT", barfs.MaxEntry, "largest file in a bar, uncompressed, a `SIZE`"),
+		size("event-log-limit", "EVENT_LOG_LIMIT", cellfs.DefaultLogLimit, "`SIZE` at which a cell's event log is closed and a new one begins"),
+	}
+}
+
+func readLimits(c *cli.Context) (l limits, err error) {
+	for name, into := range map[string]*int64{"bar-limit": &l.bar, "bar-entry-limit": &l.entry, "event-log-limit": &l.eventLog} {
+		n, err := humanize.ParseBytes(c.String(name))
+		if err != nil || n == 0 || n > math.MaxInt64 {
+			return l, usagef("--%s %q: use a size such as 100MiB", name, c.String(name))
+		}
+		*into = int64(n)
+	}
+	return l, nil
+}
