@@ -66,7 +66,7 @@ func (l *listing) contentLength(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 		return false, nil
 	}
 	size := n.Size
-	if n.Kind == cellfs.KindLog {
+	if n.Kind == cellfs.KindLog && n.ContentType != "" { // without: __export
 		err := l.view(func(tx cellfs.Tx) (err error) {
 			size, err = l.q.h.fs.LogLen(tx, n, l.q.target.cellURL)
 			return err

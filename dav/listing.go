@@ -1,0 +1,287 @@
+package dav
+
+import (
+	"encoding/xml"
+	"errors"
+	"slices"
+
+	"cellar/cellfs"
+)
+
+// listing collects the responses of one PROPFIND.
+type listing struct {
+	q       *request
+	asked   propRequest
+	minimal bool // leave out what is missing (RFC 8144, 2.1)
+	tx      cellfs.Tx
+	buf     []byte // the end of the answer so far
+	spool   spool  // what is before it
+	left    int    // responses that may still follow
+	limited bool   // left counts
+	rest    []xml.Name
+	roles   map[int64]string // URL of a role below {cell}__role/, by id
+	loaded  map[int64]bool   // cells whose roles are known
+	locks   []cellfs.Lock    // that may protect what is listed
+}
+
+// read makes the answer, from the cache where it can be there.
+func (l *listing) read(d depth) error {
+	special := l.q.target.kind == targetExport || l.q.target.kind == targetImport
+	if d != infinity && !special {
+		if err := l.flat(d == 1); !errors.Is(err, cellfs.ErrManyMembers) {
+			return err
+		}
+	}
+	l.begin(0)
+	return l.q.h.fs.View(l.q.Context(), func(tx cellfs.Tx) error { return l.run(tx, d) })
+}
+
+func (l *listing) run(tx cellfs.Tx, d depth) error {
+	l.tx = tx
+	p := l.q.target.path
+	var n cellfs.Node
+	var err error
+	if k := l.q.target.kind; k == targetExport || k == targetImport {
+		if n, err = l.q.h.fs.Lookup(tx, p.Parent()); err != nil {
+			return err
+		}
+		n.Kind, n.Name, d = cellfs.KindLog, p.Name(), 0
+	} else if n, err = l.q.h.fs.Lookup(tx, p); err != nil {
+		return err
+	}
+	if err := l.loadLocks(p, d); err != nil {
+		return err
+	}
+	if d == infinity && n.Kind == cellfs.KindVirtual && n.Name == cellfs.SnapshotArea {
+		l.limited = false // flat, always served
+	}
+	return l.tree(p, &n, d)
+}
+
+// begin makes room for so many responses and writes the head of the answer.
+func (l *listing) begin(responses int) {
+	const each = 800 // bytes of a response to allprop
+	l.buf = make([]byte, 0, min(512+(responses+1)*each, spillAboveCached))
+	l.buf = append(l.buf, xmlHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`">`...)
+}
+
+// flat lists a resource and, if asked, its members.
+func (l *listing) flat(members bool) error {
+	p := l.q.target.path
+	list, err := l.q.h.fs.List(l.q.Context(), p, members)
+	if err != nil {
+		return err
+	}
+	now := l.q.h.fs.Now()
+	for i := range list.Locks {
+		if k := &list.Locks[i]; k.Expires.After(now) {
+			l.locks = append(l.locks, *k)
+		}
+	}
+	l.begin(len(list.Members))
+	if err := l.tree(p, &list.Node, 0); err != nil {
+		return err
+	}
+	for i := range list.Members {
+		m := &list.Members[i]
+		if err := l.tree(p.Join(m.Name), m, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// view runs fn in the transaction of the listing, or in one of its own where
+// the listing was read before.
+func (l *listing) view(fn func(cellfs.Tx) error) error {
+	if l.tx != nil {
+		return fn(l.tx)
+	}
+	return l.q.h.fs.View(l.q.Context(), fn)
+}
+
+// loadLocks reads the locks once for the whole listing.
+func (l *listing) loadLocks(p cellfs.Path, d depth) error {
+	now := l.q.h.fs.Now()
+	above, err := l.tx.LocksAbove(p, now)
+	if err != nil || d == 0 {
+		l.locks = above
+		return err
+	}
+	below, err := l.tx.LocksBelow(p, now)
+	l.locks = append(above, below...)
+	return err
+}
+
+func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth) error {
+	if l.left--; l.limited && l.left < 0 {
+		return errInfinite
+	}
+	if err := l.response(p, n); err != nil {
+		return err
+	}
+	if err := l.spill(); err != nil {
+		return err
+	}
+	if d == 0 || !n.IsCollection() {
+		return nil
+	}
+	below := infinity
+	if d == 1 {
+		below = 0
+	}
+	err := l.q.h.fs.Members(l.tx, *n, func(m *cellfs.Node) error {
+		return l.tree(p.Join(m.Name), m, below)
+	})
+	if errors.Is(err, cellfs.ErrInstalling) && p.Len() > l.q.target.path.Len() {
+		return nil // a box in the making is shown without members, its status says why
+	}
+	return err
+}
+
+// spill moves the answer so far out of memory if it became long.
+func (l *listing) spill() error {
+	if len(l.buf) < spillAbove || l.tx == nil && len(l.buf) < spillAboveCached {
+		return nil
+	}
+	if l.spool.size > maxListing {
+		return codef("PR507-DV-0001", "The listing is too large.")
+	}
+	err := l.spool.add(l.q.h.cfg.TempDir, l.buf)
+	l.buf = l.buf[:0]
+	return err
+}
+
+func (l *listing) response(p cellfs.Path, n *cellfs.Node) error {
+	l.buf = append(l.buf, `<D:response><D:href>`...)
+	l.buf = l.q.target.href(l.buf, p, n.IsCollection())
+	l.buf = append(l.buf, `</D:href><D:propstat><D:prop>`...)
+	l.rest = l.rest[:0]
+	var err error
+	switch {
+	case l.asked.namesOnly:
+		l.propNames(n)
+	case l.asked.all:
+		if err = l.allProps(p, n); err == nil {
+			err = l.named(p, n, l.asked.names, true)
+		}
+	default:
+		err = l.named(p, n, l.asked.names, false)
+	}
+	if err != nil {
+		return err
+	}
+	l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>`...)
+	if len(l.rest) > 0 && !l.minimal {
+		l.buf = append(l.buf, `<D:propstat><D:prop>`...)
+		for _, name := range l.rest {
+			l.buf = appendEmpty(l.buf, name)
+		}
+		l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>`...)
+	}
+	l.buf = append(l.buf, `</D:response>`...)
+	return nil
+}
+
+func hasProp(n *cellfs.Node, name xml.Name) bool {
+	return slices.ContainsFunc(n.Props, func(p cellfs.Property) bool { return p.Space == name.Space && p.Local == name.Local })
+}
+
+func (l *listing) allProps(p cellfs.Path, n *cellfs.Node) error {
+	for i := range liveProps {
+		x := &liveProps[i]
+		// A displayname that was set is a dead property and replaces the name.
+		if x.asked || len(n.Props) > 0 && hasProp(n, x.name) || x.name.Local == "acl" && !showsACL(n) {
+			continue
+		}
+		if _, err := x.append(l, p, n); err != nil {
+			return err
+		}
+	}
+	for _, d := range n.Props {
+		l.buf = append(l.buf, d.XML...)
+	}
+	return nil
+}
+
+// named writes the properties asked for. What is missing goes to rest; with
+// extra, what allprop shows already is left out.
+func (l *listing) named(p cellfs.Path, n *cellfs.Node, names []xml.Name, extra bool) error {
+	for _, name := range names {
+		if i := slices.IndexFunc(n.Props, func(d cellfs.Property) bool { return d.Space == name.Space && d.Local == name.Local }); i >= 0 {
+			if !extra {
+				l.buf = append(l.buf, n.Props[i].XML...)
+			}
+			continue
+		}
+		has := false
+		for i := range liveProps {
+			x := &liveProps[i]
+			if x.name != name {
+				continue
+			}
+			if extra && !x.asked && !(name.Local == "acl" && !showsACL(n)) {
+				has = true
+				break
+			}
+			var err error
+			if has, err = x.append(l, p, n); err != nil {
+				return err
+			}
+		}
+		if !has {
+			l.rest = append(l.rest, name)
+		}
+	}
+	return nil
+}
+
+func (l *listing) propNames(n *cellfs.Node) {
+	mark := len(l.buf)
+	for i := range liveProps {
+		x := &liveProps[i]
+		if x.asked {
+			continue // what is costly to find out is told only when asked for
+		}
+		// Whether a node has the property is known by writing it.
+		has, err := x.append(l, cellfs.Path{}, n)
+		l.buf = l.buf[:mark]
+		if has && err == nil {
+			l.buf = appendEmpty(l.buf, x.name)
+			mark = len(l.buf)
+		}
+	}
+	for _, d := range n.Props {
+		l.buf = appendEmpty(l.buf, xml.Name{Space: d.Space, Local: d.Local})
+	}
+}
+
+func appendEmpty(b []byte, name xml.Name) []byte {
+	switch name.Space {
+	case davSpace:
+		b = append(b, `<D:`+name.Local+`/>`...)
+	case personiumSpace:
+		b = append(b, `<p:`+name.Local+`/>`...)
+	default:
+		b = append(b, cellfs.Element(name, "", "")...)
+	}
+	return b
+}
+
+func appendText(b []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; c {
+		case '&':
+			b = append(b, "&amp;"...)
+		case '<':
+			b = append(b, "&lt;"...)
+		case '>':
+			b = append(b, "&gt;"...)
+		case '"':
+			b = append(b, "&quot;"...)
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
