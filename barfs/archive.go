@@ -14,7 +14,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/klauspost/compress/flate"
 	"golang.org/x/text/encoding/japanese"
 	"golang.org/x/text/unicode/norm"
 )
@@ -103,7 +102,7 @@ func Open(r io.ReaderAt, size int64, l Limits) (*Archive, error) {
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return nil, refuse(CodeNotZip, "archive is not a ZIP archive")
 	}
-	z.RegisterDecompressor(zip.Deflate, flate.NewReader)
+	z.RegisterDecompressor(zip.Deflate, inflate)
 	a := &Archive{byName: map[string]*Entry{}, limits: l}
 	if err := a.index(z.File, l); err != nil {
 		return nil, err

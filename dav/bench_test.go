@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"cellar/barfs/bartest"
 	"cellar/cellfs"
@@ -83,16 +87,48 @@ func fill(tb testing.TB, fs *cellfs.FS, cell, box string, n int, content func(i 
 
 // BenchmarkInstall installs a bar of 5,000 small files over HTTP, durably.
 func BenchmarkInstall(b *testing.B) {
-	const files = 5000
+	const files = 20_000
 	s := davtest.New(b, davtest.Config{NoCheck: true})
 	do := client(b, s)
-	bar := bartest.Many("", files, 400)
+	unzip, err := exec.LookPath("unzip")
+	if err != nil {
+		b.Log("SKIPPED: unzip is not installed: there is nothing to compare with")
+	}
+	var unzipped time.Duration
 	b.ResetTimer()
 	for i := range b.N {
+		b.StopTimer()
+		bar := bartest.Many("", files, 400+i) // contents that are not there yet
+		b.StartTimer()
 		do("MKCOL", fmt.Sprintf("/cell1/box%d", i), bar, "Content-Type", "application/zip")
 		do("GET", fmt.Sprintf("/cell1/box%d", i), nil, "Prefer", "wait=60")
+		b.StopTimer()
+		if unzip != "" {
+			unzipped += timeUnzip(b, unzip, bar)
+		}
+		b.StartTimer()
 	}
 	b.ReportMetric(float64(b.N*files)/b.Elapsed().Seconds(), "entries/s")
+	if unzip != "" {
+		b.ReportMetric(b.Elapsed().Seconds()/unzipped.Seconds(), "of-unzip+sync")
+	}
+}
+
+// timeUnzip is how long unzip takes for the archive, and then sync.
+func timeUnzip(b *testing.B, unzip string, bar []byte) time.Duration {
+	b.Helper()
+	dir := b.TempDir()
+	file := filepath.Join(dir, "a.zip")
+	if err := os.WriteFile(file, bar, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	begin := time.Now()
+	for _, cmd := range []*exec.Cmd{exec.Command(unzip, "-q", file, "-d", filepath.Join(dir, "out")), exec.Command("sync")} {
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+		}
+	}
+	return time.Since(begin)
 }
 
 // BenchmarkExport takes snapshots of a cell of 100,000 files. MB is the memory
