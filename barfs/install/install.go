@@ -158,7 +158,7 @@ func Run(ctx context.Context, a *barfs.Archive, t Target, o Options) ([]Event, e
 	}
 	err := r.all()
 	if err == nil {
-		err = r.flush()
+		err = r.finish()
 	}
 	if err != nil {
 		return r.failed(err)
@@ -173,6 +173,8 @@ type run struct {
 	o   Options
 
 	batch       []Step
+	spare       []Step  // of a batch that is done, for the next
+	flight      *flight // the batch before, while it is performed; nil for none
 	bytes       int64
 	emitted     int64 // steps so far, those of an earlier run included
 	done, total int64
@@ -259,39 +261,74 @@ type stepFailed struct {
 func (e *stepFailed) Error() string { return e.err.Error() }
 func (e *stepFailed) Unwrap() error { return e.err }
 
-// flush performs what is queued. If a step cannot be performed, those before it
-// are.
+// flight is a batch that is being performed while the next one is planned.
+type flight struct {
+	Batch
+	ended chan struct{}
+	err   error
+}
+
+// flush has what is queued performed, once the batch before it was. If a step
+// cannot be performed, those before it are, and what was planned after it is
+// dropped. The error is that of the batch before.
 func (r *run) flush() error {
+	if err := r.landed(); err != nil {
+		return err
+	}
 	if err := r.ctx.Err(); err != nil {
 		return err
 	}
 	if len(r.batch) == 0 {
 		return nil
 	}
-	steps := r.batch
-	err := r.apply(steps, r.emitted)
+	f := &flight{Batch: Batch{Steps: r.batch, Next: r.emitted, Done: r.done, Total: r.total}, ended: make(chan struct{})}
+	r.flight, r.batch, r.spare, r.bytes = f, r.spare, nil, 0
+	go func() {
+		defer close(f.ended)
+		if f.err = r.t.Apply(r.ctx, f.Batch); f.err == nil && r.o.Progress != nil {
+			r.o.Progress(f.Done, f.Total)
+		}
+	}()
+	return nil
+}
+
+// landed waits for the batch that is being performed, and returns its error.
+func (r *run) landed() error {
+	f := r.flight
+	if f == nil {
+		return nil
+	}
+	<-f.ended
+	r.flight = nil
+	err := f.err
 	var failed *StepError
 	if errors.As(err, &failed) {
-		before := steps[:failed.Index]
-		if aerr := r.apply(before, r.emitted-int64(len(steps)-len(before))); aerr != nil {
-			return aerr
+		before := f.Batch
+		before.Steps, before.Next = f.Steps[:failed.Index], f.Next-int64(len(f.Steps)-failed.Index)
+		before.Done = f.Steps[failed.Index].done
+		if len(before.Steps) > 0 {
+			if aerr := r.t.Apply(r.ctx, before); aerr != nil {
+				return aerr
+			}
 		}
-		r.done = steps[failed.Index].done
-		err = &stepFailed{steps[failed.Index].on, failed.Err}
+		r.done = before.Done
+		err = &stepFailed{f.Steps[failed.Index].on, failed.Err}
 	}
-	clear(r.batch)
-	r.batch, r.bytes = r.batch[:0], 0
-	if err == nil && r.o.Progress != nil {
-		r.o.Progress(r.done, r.total)
+	clear(f.Steps)
+	r.spare = f.Steps[:0]
+	if err != nil {
+		clear(r.batch)
+		r.batch = r.batch[:0]
 	}
 	return err
 }
 
-func (r *run) apply(steps []Step, next int64) error {
-	if len(steps) == 0 {
-		return nil
+// finish performs what is queued, and returns when it is done.
+func (r *run) finish() error {
+	if err := r.flush(); err != nil {
+		return err
 	}
-	return r.t.Apply(r.ctx, Batch{Steps: steps, Next: next, Done: r.done, Total: r.total})
+	return r.landed()
 }
 
 // failed turns the error that ended the install into what is recorded. What is
@@ -301,7 +338,7 @@ func (r *run) failed(err error) ([]Event, error) {
 	var step *stepFailed
 	if errors.As(err, &step) {
 		on = step.on
-	} else if ferr := r.flush(); ferr != nil {
+	} else if ferr := r.finish(); ferr != nil {
 		err = ferr
 		if errors.As(err, &step) {
 			on = step.on

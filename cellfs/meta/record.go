@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"cellar/cellfs"
@@ -93,15 +95,45 @@ func (t *tx) LinksOf(cell, node int64, e cellfs.End, set string) (all []cellfs.E
 
 // --- events
 
+// eventRows is how many events one statement adds.
+const eventRows = 32
+
+var (
+	insertEvents = "INSERT INTO event (cell, time, reqkey, external, schema, subject, type, object, info) VALUES " +
+		strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?), ", eventRows-1) + "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertEvent = "INSERT INTO event (cell, time, reqkey, external, schema, subject, type, object, info) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
 func (t *tx) AddEvents(events ...cellfs.Event) error {
-	for _, e := range events {
-		_, err := t.write("INSERT INTO event (cell, time, reqkey, external, schema, subject, type, object, info) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			e.Cell, micros(e.Time), e.RequestKey, e.External, orNull(e.Schema), orNull(e.Subject), e.Type, e.Object, e.Info)
-		if err == nil {
-			err = t.count(e.Cell, func(c *cellfs.Cell) { c.Log = c.Log.Add(e.Size()) })
+	for rows := range slices.Chunk(events, eventRows) {
+		if len(rows) == eventRows {
+			if err := t.addEvents(insertEvents, rows); err != nil {
+				return err
+			}
+			continue
 		}
-		if err != nil {
-			return fmt.Errorf("add event: %w", err)
+		for i := range rows {
+			if err := t.addEvents(insertEvent, rows[i:i+1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *tx) addEvents(statement string, rows []cellfs.Event) error {
+	args := make([]any, 0, 9*len(rows))
+	for i := range rows {
+		e := &rows[i]
+		args = append(args, e.Cell, micros(e.Time), e.RequestKey, e.External, orNull(e.Schema), orNull(e.Subject), e.Type, e.Object, e.Info)
+	}
+	if _, err := t.write(statement, args...); err != nil {
+		return fmt.Errorf("add events: %w", err)
+	}
+	for i := range rows {
+		e := &rows[i]
+		if err := t.count(e.Cell, func(c *cellfs.Cell) { c.Log = c.Log.Add(e.Size()) }); err != nil {
+			return err
 		}
 	}
 	return nil

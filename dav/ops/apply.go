@@ -22,12 +22,15 @@ type applier struct {
 	gen  int64
 	now  time.Time
 	made map[string]cellfs.Node // by this batch; the target learns of them after the commit
+
+	events []cellfs.Event // of the batch, added at its end
 }
 
 func (a *applier) apply(s *install.Step) error {
 	switch {
 	case s.Event != nil:
-		return a.tx.AddEvents(event(a.cell.ID, a.job.RequestKey, a.now, s.Event.Type, s.Event.Object, s.Event.Info))
+		a.events = append(a.events, event(a.cell.ID, a.job.RequestKey, a.now, s.Event.Type, s.Event.Object, s.Event.Info))
+		return nil
 	case s.Object != nil:
 		return a.object(s.Object)
 	case s.Link != nil:

@@ -253,6 +253,9 @@ func (t *target) Apply(ctx context.Context, b install.Batch) error {
 				return &install.StepError{Index: i, Err: err}
 			}
 		}
+		if err := tx.AddEvents(a.events...); err != nil {
+			return err
+		}
 		j := toRow(t.job)
 		j.State, j.Step, j.Done, j.Total = string(jobs.Running), b.Next, b.Done, b.Total
 		return tx.PutJob(&j)
