@@ -10,7 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -272,4 +274,97 @@ func BenchmarkPropfind(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkGetDuringInstalls compares how long others wait for a GET of 4 KiB while
+// 20 boxes are installed into each of 20 cells with how long they wait when nothing
+// else goes on: the 99th percentiles of 4 clients, and their ratio.
+func BenchmarkGetDuringInstalls(b *testing.B) {
+	const cells, boxes = 20, 20
+	names := []string{"other"}
+	for i := range cells {
+		names = append(names, fmt.Sprintf("cell%d", i))
+	}
+	s := davtest.New(b, davtest.Config{NoCheck: true, Cells: names, Workers: runtime.NumCPU()})
+	do := client(b, s)
+	for i := range 100 {
+		do("PUT", fmt.Sprintf("/other/__/f%d", i), make([]byte, 4096))
+	}
+	bar := bartest.Many("", 100, 500)
+	var idle, busy time.Duration
+	for n := range b.N {
+		idle += p99(do, func(done int64) bool { return done >= 20_000 })
+		var installed atomic.Bool
+		var install sync.WaitGroup
+		install.Go(func() {
+			defer installed.Store(true)
+			for i := range cells {
+				for j := range boxes {
+					do("MKCOL", fmt.Sprintf("/cell%d/box%d-%d", i, n, j), bar, "Content-Type", "application/zip")
+				}
+			}
+			for i := range cells {
+				for j := range boxes {
+					do("GET", fmt.Sprintf("/cell%d/box%d-%d", i, n, j), nil, "Prefer", "wait=60")
+				}
+			}
+		})
+		busy += p99(do, func(int64) bool { return installed.Load() })
+		install.Wait()
+	}
+	b.ReportMetric(float64(idle.Microseconds())/float64(b.N), "µs-p99-idle")
+	b.ReportMetric(float64(busy.Microseconds())/float64(b.N), "µs-p99-busy")
+	b.ReportMetric(float64(busy)/float64(idle), "busy/idle")
+}
+
+// p99 is the 99th percentile of GETs by 4 clients, which go on until there are
+// enough.
+func p99(do func(method, path string, body []byte, header ...string) int64, enough func(done int64) bool) time.Duration {
+	var clients sync.WaitGroup
+	var done atomic.Int64
+	took := make([][]time.Duration, 4)
+	for c := range took {
+		clients.Go(func() {
+			for i := 0; !enough(done.Load()); i++ {
+				begin := time.Now()
+				do("GET", fmt.Sprintf("/other/__/f%d", i%100), nil)
+				took[c] = append(took[c], time.Since(begin))
+				done.Add(1)
+			}
+		})
+	}
+	clients.Wait()
+	all := slices.Sorted(slices.Values(slices.Concat(took...)))
+	return all[len(all)*99/100]
+}
+
+// BenchmarkInstallIntoManyCells installs one application into 200 cells, one after
+// the other, and compares the last ten with the ten after the first.
+func BenchmarkInstallIntoManyCells(b *testing.B) {
+	const cells, some = 200, 10
+	bar := bartest.Many("https://app.example/", 1000, 1000)
+	var early, late time.Duration
+	for range b.N {
+		names := make([]string, cells)
+		for i := range names {
+			names[i] = fmt.Sprintf("cell%d", i)
+		}
+		s := davtest.New(b, davtest.Config{NoCheck: true, Cells: names})
+		do := client(b, s)
+		for i, name := range names {
+			begin := time.Now()
+			do("MKCOL", "/"+name+"/app", bar, "Content-Type", "application/zip")
+			do("GET", "/"+name+"/app", nil, "Prefer", "wait=60")
+			switch took := time.Since(begin); {
+			case i >= 1 && i <= some:
+				early += took
+			case i >= cells-some:
+				late += took
+			}
+		}
+		s.Close()
+	}
+	b.ReportMetric(early.Seconds()/float64(b.N*some), "s-second")
+	b.ReportMetric(late.Seconds()/float64(b.N*some), "s-200th")
+	b.ReportMetric(late.Seconds()/early.Seconds(), "200th/second")
 }

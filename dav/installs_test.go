@@ -17,7 +17,7 @@ import (
 
 // TestSharedContents installs one application into many cells: it is stored once.
 func TestSharedContents(t *testing.T) {
-	const cells = 50
+	const cells = 200
 	names := make([]string, cells)
 	for i := range names {
 		names[i] = fmt.Sprintf("cell%d", i)
@@ -52,7 +52,7 @@ func TestSharedContents(t *testing.T) {
 	if c, b := stored(); c != contents || b != bytes || contents != 51 {
 		t.Errorf("%d contents with %d bytes for %d cells, %d with %d for one", c, b, cells, contents, bytes)
 	}
-	s.WantGet("/cell49/app/d/f49.txt", "file 49\n")
+	s.WantGet("/cell199/app/d/f49.txt", "file 49\n")
 }
 
 // TestManyInstallsAtOnce installs into 5 boxes (20 with CELLAR_SOAK) of 20 cells at
