@@ -45,9 +45,9 @@ sample: ## the bar of the README's tour: bin/notes.bar
 	go run ./barfs/bartest/notesbar bin/notes.bar
 
 fuzz: ## every fuzz test for a short while
-	for f in FuzzOpen FuzzManifest FuzzRootProps FuzzSchema FuzzEntity; do go test ./barfs -run '^$$' -fuzz "$$f\$$" -fuzztime 30s || exit 1; done
-	go test ./barfs/xmltree -run '^$$' -fuzz FuzzParse -fuzztime 30s
-	go test ./dav -run '^$$' -fuzz FuzzIfHeader -fuzztime 30s
+	for f in FuzzOpen FuzzManifest FuzzRootProps FuzzSchema FuzzEntity; do go test ./barfs -run '^$$' -fuzz "$$f\$$" -fuzztime 60s || exit 1; done
+	go test ./barfs/xmltree -run '^$$' -fuzz FuzzParse -fuzztime 60s
+	go test ./dav -run '^$$' -fuzz FuzzIfHeader -fuzztime 60s
 	go test ./dav -run '^$$' -fuzz FuzzRequests -fuzztime 60s
 
 soak: ## kill the server many times, take locks many times, large bodies

@@ -4,10 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -206,39 +203,4 @@ func TestRootProps(t *testing.T) {
 	if err != nil || len(all) != 3 || all[2].Path != "d" || all[1].Path != "d/a b" || all[2].ACL != nil || len(all[2].Props) != 1 {
 		t.Errorf("RootProps = %+v, %v", all, err)
 	}
-}
-
-// FuzzOpen opens whatever comes: it must end, and what it accepts must read
-// back as its headers say.
-func FuzzOpen(f *testing.F) {
-	f.Add(bartest.Notes().Bytes())
-	f.Add(bartest.NewV1("https://a.example/").File("x", "a/b", "y").Bytes())
-	f.Add([]byte("PK\x05\x06" + strings.Repeat("\x00", 18)))
-	if files, err := filepath.Glob(filepath.Join("..", "..", "shared", "bars", "realworld", "*.bar")); err == nil {
-		for _, file := range files {
-			if b, err := os.ReadFile(file); err == nil && len(b) < 20_000 {
-				f.Add(b)
-			}
-		}
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		a, err := open(b, barfs.Limits{Entry: 1 << 20, Total: 8 << 20})
-		if err != nil {
-			return
-		}
-		for _, e := range a.Entries() {
-			if e.IsDir() {
-				continue
-			}
-			r, err := a.Open(e.Name)
-			if err != nil {
-				t.Fatalf("%s: %v", e.Name, err)
-			}
-			if n, err := io.Copy(io.Discard, r); err != nil || n != e.Size {
-				t.Errorf("%s: %d bytes, %v, want %d", e.Name, n, err, e.Size)
-			}
-			r.Close()
-		}
-		_, _ = a.RootProps()
-	})
 }
