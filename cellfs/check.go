@@ -136,6 +136,20 @@ func (c *checker) trees(tx Tx) error {
 			return err
 		}
 	}
+	asides, err := tx.Asides()
+	if err != nil {
+		return err
+	}
+	for _, a := range asides {
+		n, bytes, err := tx.Count(a.Root)
+		if err != nil {
+			return err
+		}
+		if a.Job != 0 && bytes != a.Bytes {
+			c.problem("tree %d of an import: its files have %d bytes, its row says %d", a.Root, bytes, a.Bytes)
+		}
+		c.seen += n
+	}
 	all, err := tx.Nodes()
 	if err == nil && all != c.seen {
 		c.problem("%d of %d nodes cannot be reached from a cell", all-c.seen, all)

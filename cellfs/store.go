@@ -46,6 +46,37 @@ type Tx interface {
 	ControlTx
 	RecordTx
 	LockTx
+	AsideTx
+}
+
+// Aside is a tree that no cell shows: one that an import builds, or one that is
+// being removed.
+type Aside struct {
+	Root  int64
+	Cell  int64
+	Job   int64 // that builds it; 0: it is to be removed
+	Bytes int64 // of its files
+}
+
+// AsideTx builds trees aside, puts them in the place of a cell's tree, and removes
+// them piece by piece. Control objects that belong to a tree are added for the cell
+// with the negative id of the job.
+type AsideTx interface {
+	// AddAside begins a tree for the cell of the root, whose id and name it fills in.
+	AddAside(job int64, root *Node) error
+	// AddAsideNodes adds nodes below the root of a tree and fills in their ids. They
+	// count neither for the quota nor for [Cell.Used]. Boxes have no schema yet.
+	AddAsideNodes(root int64, nodes []*Node) error
+	Asides() ([]Aside, error)
+	// ShowAside makes the tree that of its cell, together with its control objects
+	// and the schemas of its boxes by node id. The tree and the objects that it
+	// replaces are to be removed. Records of installs into the old boxes go.
+	ShowAside(root int64, schemas map[int64]string, now time.Time) error
+	// DropAside gives a tree up: its control objects go, the rest is to be removed.
+	DropAside(root int64) error
+	// PruneAside removes at most limit files of a tree that is to be removed; done
+	// says that nothing is left of it.
+	PruneAside(root int64, limit int, now time.Time) (done bool, err error)
 }
 
 // NodeTx reads and writes the tree.

@@ -29,6 +29,9 @@ func (f *FS) Sweep(ctx context.Context, grace time.Duration) (s Swept, err error
 	if err := f.purgeEvents(ctx); err != nil {
 		return s, err
 	}
+	if err := f.PruneAsides(ctx); err != nil {
+		return s, err
+	}
 	cutoff := f.oldestHold(f.now().Add(-grace))
 	for after := int64(0); ; {
 		var page []Blob
@@ -63,6 +66,28 @@ func (f *FS) purgeEvents(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// prunePage is how many files of a replaced tree are removed in one go: writers of
+// other cells wait that long.
+const prunePage = 2000
+
+// PruneAsides removes the trees that imports replaced or gave up.
+func (f *FS) PruneAsides(ctx context.Context) error {
+	var all []Aside
+	err := f.meta.View(ctx, func(tx Tx) (err error) {
+		all, err = tx.Asides()
+		return err
+	})
+	for _, a := range all {
+		for done := a.Job != 0; !done && err == nil; {
+			err = f.Update(ctx, func(tx Tx) (err error) {
+				done, err = tx.PruneAside(a.Root, prunePage, f.now())
+				return err
+			})
+		}
+	}
+	return err
 }
 
 // withoutHeld returns the ids of those blobs that no snapshot refers to.

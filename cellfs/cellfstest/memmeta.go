@@ -29,7 +29,7 @@ func NewMemMeta() *MemMeta {
 	return &MemMeta{state: &state{
 		cells: map[int64]cellfs.Cell{}, nodes: map[int64]cellfs.Node{}, children: map[childKey]int64{}, blobs: map[int64]cellfs.Blob{},
 		orphans: map[int64]time.Time{}, entities: map[int64]cellfs.Entity{}, links: map[cellfs.Link]bool{},
-		snapshots: map[int64]cellfs.Snapshot{}, jobs: map[int64]cellfs.Job{}, settings: map[string]string{},
+		snapshots: map[int64]cellfs.Snapshot{}, asides: map[int64]cellfs.Aside{}, jobs: map[int64]cellfs.Job{}, settings: map[string]string{},
 		locks: map[string]cellfs.Lock{},
 	}}
 }
@@ -52,6 +52,7 @@ type state struct {
 	events    []cellfs.Event
 	snapshots map[int64]cellfs.Snapshot
 	jobs      map[int64]cellfs.Job
+	asides    map[int64]cellfs.Aside
 	archives  []cellfs.LogArchive
 	dropped   []cellfs.LogArchive
 	settings  map[string]string
@@ -63,6 +64,7 @@ func (s *state) clone() *state {
 	c.cells, c.nodes, c.children = maps.Clone(s.cells), maps.Clone(s.nodes), maps.Clone(s.children)
 	c.blobs, c.orphans, c.entities = maps.Clone(s.blobs), maps.Clone(s.orphans), maps.Clone(s.entities)
 	c.links, c.events, c.snapshots = maps.Clone(s.links), slices.Clone(s.events), maps.Clone(s.snapshots)
+	c.asides = maps.Clone(s.asides)
 	c.archives, c.dropped = slices.Clone(s.archives), slices.Clone(s.dropped)
 	c.jobs, c.settings = maps.Clone(s.jobs), maps.Clone(s.settings)
 	c.locks = maps.Clone(s.locks)
@@ -179,11 +181,7 @@ func (t *memTx) counted(c cellfs.Cell) cellfs.Cell {
 			c.Log = c.Log.Add(e.Size())
 		}
 	}
-	for _, n := range t.nodes {
-		if n.Cell == c.ID {
-			c.Used += n.Size
-		}
-	}
+	_, c.Used, _ = t.Count(c.Root)
 	return c
 }
 

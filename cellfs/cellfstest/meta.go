@@ -77,6 +77,7 @@ func TestMeta(t *testing.T, open func(t *testing.T) cellfs.Meta) {
 	run("control", testControl)
 	run("records", testRecords)
 	run("logs", testLogs)
+	run("aside", testAside)
 	run("locks", testLockRows)
 	run("closed", testClosed)
 }

@@ -166,8 +166,7 @@ func (t *tx) AddNode(n *cellfs.Node) error {
 		return errReadOnly
 	}
 	id := t.store.nextNode
-	_, err = t.write(`INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, id, cell)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(args, id, n.Cell)...)
+	_, err = t.write(insertNode+nodeRow, append(args, id, n.Cell)...)
 	if err != nil {
 		return fmt.Errorf("add node %q: %w", n.Name, t.whichKey(err))
 	}

@@ -212,6 +212,9 @@ func (t *tx) DeleteCell(id int64, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if _, err := t.write("UPDATE aside SET job = 0 WHERE cell = ?", id); err != nil {
+		return err
+	}
 	for _, table := range []string{"entity", "link", "event", "logarchive", "logpurge", "job"} {
 		if _, err := t.write("DELETE FROM "+table+" WHERE cell = ?", id); err != nil {
 			return err

@@ -1,0 +1,119 @@
+package cellfstest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"cellar/cellfs"
+)
+
+func (t *memTx) AddAside(job int64, root *cellfs.Node) error {
+	root.Name = fmt.Sprintf("%d-%d", root.Cell, job)
+	if err := t.AddNode(root); err != nil {
+		return err
+	}
+	t.asides[root.ID] = cellfs.Aside{Root: root.ID, Cell: root.Cell, Job: job}
+	return nil
+}
+
+func (t *memTx) AddAsideNodes(root int64, nodes []*cellfs.Node) error {
+	a, ok := t.asides[root]
+	if !ok || a.Job == 0 {
+		return absent("tree %d", root)
+	}
+	for _, n := range nodes {
+		if err := t.AddNode(n); err != nil {
+			return err
+		}
+		a.Bytes += n.Size
+	}
+	t.asides[root] = a
+	return nil
+}
+
+func (t *memTx) Asides() ([]cellfs.Aside, error) {
+	all := slices.Collect(maps.Values(t.asides))
+	slices.SortFunc(all, func(a, b cellfs.Aside) int { return int(a.Root - b.Root) })
+	return all, nil
+}
+
+func (t *memTx) dropControl(cell int64) {
+	maps.DeleteFunc(t.entities, func(_ int64, e cellfs.Entity) bool { return e.Cell == cell })
+	maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool { return l.Cell == cell && l.Node == 0 })
+}
+
+func (t *memTx) DropAside(root int64) error {
+	a, ok := t.asides[root]
+	if !ok {
+		return absent("tree %d", root)
+	}
+	t.dropControl(-a.Job)
+	a.Job = 0
+	t.asides[root] = a
+	return t.mayWrite()
+}
+
+func (t *memTx) ShowAside(root int64, schemas map[int64]string, now time.Time) error {
+	a, ok := t.asides[root]
+	if !ok || a.Job == 0 {
+		return absent("tree %d", root)
+	}
+	c, err := t.CellByID(a.Cell)
+	if err != nil {
+		return err
+	}
+	t.dropControl(c.ID)
+	for id, e := range t.entities {
+		if e.Cell == -a.Job {
+			e.Cell = c.ID
+			t.entities[id] = e
+		}
+	}
+	for l := range maps.Clone(t.links) {
+		if l.Node == 0 && l.Cell == -a.Job {
+			delete(t.links, l)
+			l.Cell = c.ID
+			t.links[l] = true
+		}
+	}
+	for id, n := range t.nodes {
+		if n.Parent == c.Root {
+			n.Schema = ""
+			t.nodes[id] = n
+		}
+	}
+	for box, schema := range schemas {
+		n := t.nodes[box]
+		n.Schema = schema
+		t.nodes[box] = n
+	}
+	maps.DeleteFunc(t.jobs, func(_ int64, j cellfs.Job) bool { return j.Cell == c.ID && j.Target != 0 && t.orphanInput(j, now) })
+	delete(t.asides, root)
+	t.asides[c.Root] = cellfs.Aside{Root: c.Root, Cell: c.ID, Bytes: c.Used}
+	c.Root = root
+	t.cells[c.ID] = c
+	return t.mayWrite()
+}
+
+func (t *memTx) PruneAside(root int64, limit int, now time.Time) (bool, error) {
+	left := limit
+	for _, id := range t.tree(root) {
+		if n := t.nodes[id]; n.Kind == cellfs.KindFile && left > 0 {
+			left--
+			if err := t.DeleteTree(&n, now); err != nil {
+				return false, err
+			}
+		}
+	}
+	if left == 0 {
+		return false, nil
+	}
+	n := t.nodes[root]
+	if err := t.DeleteTree(&n, now); err != nil {
+		return false, err
+	}
+	delete(t.asides, root)
+	return true, t.mayWrite()
+}

@@ -1,0 +1,192 @@
+package meta
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"cellar/cellfs"
+)
+
+// --- trees that no cell shows (cellfs.AsideTx)
+
+func (t *tx) AddAside(job int64, root *cellfs.Node) error {
+	root.Name = fmt.Sprintf("%d-%d", root.Cell, job)
+	if err := t.insertNodes([]*cellfs.Node{root}); err != nil {
+		return err
+	}
+	_, err := t.write("INSERT INTO aside (root, cell, job, bytes) VALUES (?, ?, ?, 0)", root.ID, root.Cell, job)
+	return err
+}
+
+func (t *tx) AddAsideNodes(root int64, nodes []*cellfs.Node) error {
+	var bytes int64
+	for _, n := range nodes {
+		bytes += n.Size
+	}
+	if err := t.insertNodes(nodes); err != nil {
+		return err
+	}
+	changed, err := t.write("UPDATE aside SET bytes = bytes + ? WHERE root = ? AND job <> 0", bytes, root)
+	if err == nil && changed != 1 {
+		err = fmt.Errorf("tree %d: %w", root, fs.ErrNotExist)
+	}
+	return err
+}
+
+// nodeRows is how many nodes one statement adds.
+const nodeRows = 16
+
+const (
+	nodeRow    = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertNode = `INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, id, cell) VALUES `
+)
+
+var insertNodes = insertNode + strings.Repeat(nodeRow+", ", nodeRows-1) + nodeRow
+
+// insertNodes adds nodes that do not count for their cell, and fills in the ids.
+func (t *tx) insertNodes(nodes []*cellfs.Node) error {
+	if t.store == nil {
+		return errReadOnly
+	}
+	for len(nodes) > 0 {
+		n, statement := 1, insertNode+nodeRow
+		if len(nodes) >= nodeRows {
+			n, statement = nodeRows, insertNodes
+		}
+		var args []any
+		for i, x := range nodes[:n] {
+			a, err := nodeArgs(x)
+			if err != nil {
+				return err
+			}
+			x.ID = t.store.nextNode + int64(i)
+			args = append(append(args, a...), x.ID, x.Cell)
+		}
+		if _, err := t.write(statement, args...); err != nil {
+			return fmt.Errorf("add nodes: %w", t.whichKey(err))
+		}
+		t.store.nextNode += int64(n)
+		nodes = nodes[n:]
+	}
+	return nil
+}
+
+func (t *tx) Asides() (all []cellfs.Aside, err error) {
+	err = t.c.query(t.ctx, "SELECT root, cell, job, bytes FROM aside ORDER BY root", nil, func(scan func(...any) error) error {
+		var a cellfs.Aside
+		err := scan(&a.Root, &a.Cell, &a.Job, &a.Bytes)
+		all = append(all, a)
+		return err
+	})
+	return all, err
+}
+
+func (t *tx) DropAside(root int64) error {
+	var job int64
+	if err := t.row("SELECT job FROM aside WHERE root = ?", []any{root}, &job); err != nil {
+		return fmt.Errorf("tree %d: %w", root, err)
+	}
+	if err := t.dropControl(-job); err != nil {
+		return err
+	}
+	_, err := t.write("UPDATE aside SET job = 0 WHERE root = ?", root)
+	return err
+}
+
+// dropControl removes the control objects of a cell.
+func (t *tx) dropControl(cell int64) error {
+	for _, q := range []string{"DELETE FROM link WHERE node = 0 AND cell = ?", "DELETE FROM entity WHERE cell = ?"} {
+		if _, err := t.write(q, cell); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) ShowAside(root int64, schemas map[int64]string, now time.Time) error {
+	var a cellfs.Aside
+	if err := t.row("SELECT cell, job, bytes FROM aside WHERE root = ? AND job <> 0", []any{root}, &a.Cell, &a.Job, &a.Bytes); err != nil {
+		return fmt.Errorf("tree %d: %w", root, err)
+	}
+	c, err := t.CellByID(a.Cell)
+	if err != nil {
+		return err
+	}
+	if err := t.collectionChanges(); err != nil {
+		return err
+	}
+	if err := t.dropControl(c.ID); err != nil {
+		return err
+	}
+	steps := []struct {
+		query string
+		args  []any
+	}{
+		{"UPDATE entity SET cell = ? WHERE cell = ?", []any{c.ID, -a.Job}},
+		{"UPDATE link SET cell = ? WHERE node = 0 AND cell = ?", []any{c.ID, -a.Job}},
+		{"UPDATE node SET schema = NULL WHERE parent = ? AND schema IS NOT NULL", []any{c.Root}},
+		{`INSERT INTO orphan (blob, since) SELECT input, ? FROM job WHERE cell = ? AND target <> 0 AND input IS NOT NULL
+			ON CONFLICT (blob) DO UPDATE SET since = excluded.since`, []any{micros(now), c.ID}},
+		{"DELETE FROM job WHERE cell = ? AND target <> 0", []any{c.ID}},
+		{"DELETE FROM aside WHERE root = ?", []any{root}},
+		{"INSERT INTO aside (root, cell, job, bytes) VALUES (?, ?, 0, ?)", []any{c.Root, c.ID, c.Used}},
+		{"UPDATE cell SET root = ? WHERE id = ?", []any{root, c.ID}},
+	}
+	for box, schema := range schemas {
+		steps = append(steps, struct {
+			query string
+			args  []any
+		}{"UPDATE node SET schema = ? WHERE id = ?", []any{schema, box}})
+	}
+	for _, s := range steps {
+		if _, err := t.write(s.query, s.args...); err != nil {
+			return fmt.Errorf("show tree %d: %w", root, t.whichKey(err))
+		}
+	}
+	return t.count(c.ID, func(c *cellfs.Cell) { c.Root, c.Used = root, a.Bytes })
+}
+
+func (t *tx) PruneAside(root int64, limit int, now time.Time) (done bool, err error) {
+	var files, blobs []int64
+	err = t.c.query(t.ctx, subtree+"SELECT id, coalesce(blob, 0) FROM node WHERE parent IN (SELECT id FROM tree) AND kind = 6 LIMIT ?", []any{root, limit},
+		func(scan func(...any) error) error {
+			var id, blob int64
+			err := scan(&id, &blob)
+			files = append(files, id)
+			if blob != 0 {
+				blobs = append(blobs, blob)
+			}
+			return err
+		})
+	if err != nil {
+		return false, err
+	}
+	if err := t.AddOrphans(blobs, now); err != nil {
+		return false, err
+	}
+	list, err := json.Marshal(files)
+	if err != nil {
+		return false, err
+	}
+	if len(files) > 0 {
+		if _, err := t.write("DELETE FROM node WHERE id IN (SELECT value FROM json_each(?))", string(list)); err != nil {
+			return false, err
+		}
+	}
+	if len(files) == limit {
+		return false, nil
+	}
+	for _, q := range []string{
+		subtree + "DELETE FROM link WHERE node IN (SELECT id FROM tree)",
+		strings.Replace(subtree, "?", "?1", 1) + "DELETE FROM node WHERE parent IN (SELECT id FROM tree) OR id = ?1",
+		"DELETE FROM aside WHERE root = ? AND job = 0",
+	} {
+		if _, err := t.write(q, root); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
