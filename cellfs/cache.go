@@ -145,8 +145,21 @@ func (t *tracked) note(cell int64) {
 
 // Touch implements [NodeTx].
 func (t *tracked) Touch(cell, atLeast int64) (int64, error) {
+	if err := t.f.frozen(cell); err != nil {
+		return 0, err
+	}
 	t.note(cell)
 	return t.Tx.Touch(cell, atLeast)
+}
+
+// ShowAside implements [AsideTx].
+func (t *tracked) ShowAside(root int64, schemas map[int64]string, atLeast int64, now time.Time) error {
+	n, err := t.Node(root)
+	if err != nil {
+		return err
+	}
+	t.note(n.Cell)
+	return t.Tx.ShowAside(root, schemas, atLeast, now)
 }
 
 // AddLock implements [LockTx].
@@ -164,6 +177,7 @@ func (t *tracked) notePath(p Path) error {
 	c, err := t.Cell(p.Cell())
 	if err == nil {
 		t.note(c.ID)
+		err = t.f.frozen(c.ID)
 	}
 	return err
 }

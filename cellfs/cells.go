@@ -97,6 +97,9 @@ func (f *FS) DeleteCell(ctx context.Context, name string, check Check) error {
 	})
 }
 
+// DeleteLocksOf removes all locks of a cell, in the transaction of the caller.
+func (f *FS) DeleteLocksOf(tx Tx, c Cell) error { return tx.DeleteLocks(Path{segs: []string{c.Name}}) }
+
 func (f *FS) heldByCell(ctx context.Context, name string) ([]int64, error) {
 	var all []Snapshot
 	err := f.meta.View(ctx, func(tx Tx) error {

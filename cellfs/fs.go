@@ -37,9 +37,11 @@ type FS struct {
 	meta  Meta
 	blobs Blobs
 	guard func(cell, box int64) error
-	zip   SnapshotReader
-	now   func() time.Time
-	log   *slog.Logger
+	// frozen says why a cell must not be changed now.
+	frozen func(cell int64) error
+	zip    SnapshotReader
+	now    func() time.Time
+	log    *slog.Logger
 
 	logLimit int64
 
@@ -52,6 +54,7 @@ type FS struct {
 func New(c Config) *FS {
 	f := &FS{meta: c.Meta, blobs: c.Blobs, zip: c.Snapshots, now: c.Now, log: c.Log, logLimit: cmp.Or(c.LogLimit, DefaultLogLimit)}
 	f.guard = func(int64, int64) error { return nil }
+	f.frozen = func(int64) error { return nil }
 	if f.now == nil {
 		f.now = Now
 	}
@@ -66,6 +69,10 @@ func New(c Config) *FS {
 // operation. It is called inside transactions and must not block. SetGuard is
 // called once, before the FS is used.
 func (f *FS) SetGuard(guard func(cell, box int64) error) { f.guard = guard }
+
+// SetFrozen installs what is asked before a cell is changed; its error refuses the
+// change. As with [FS.SetGuard], it is called inside transactions and set once.
+func (f *FS) SetFrozen(frozen func(cell int64) error) { f.frozen = frozen }
 
 // Guarded returns an [*InstallingError], or another error of the guard, for a
 // box that must not be touched now.

@@ -69,9 +69,10 @@ type AsideTx interface {
 	AddAsideNodes(root int64, nodes []*Node) error
 	Asides() ([]Aside, error)
 	// ShowAside makes the tree that of its cell, together with its control objects
-	// and the schemas of its boxes by node id. The tree and the objects that it
-	// replaces are to be removed. Records of installs into the old boxes go.
-	ShowAside(root int64, schemas map[int64]string, now time.Time) error
+	// and the schemas of its boxes by node id, and raises the cell's generation to
+	// atLeast or more. The tree and the objects that it replaces are to be removed.
+	// Records of installs into the old boxes go.
+	ShowAside(root int64, schemas map[int64]string, atLeast int64, now time.Time) error
 	// DropAside gives a tree up: its control objects go, the rest is to be removed.
 	DropAside(root int64) error
 	// PruneAside removes at most limit files of a tree that is to be removed; done
@@ -169,6 +170,8 @@ type BlobTx interface {
 	AddBlob(b *Blob) (int64, error)
 	Blob(id int64) (Blob, error)
 	BlobByHash(h Hash) (Blob, error)
+	// BlobRef is [BlobTx.BlobByHash] for the id and the size only.
+	BlobRef(h Hash) (id, size int64, err error)
 	// Blobs lists at most limit rows with ids after the given one, without
 	// their data; [Blob.Data] is empty but not nil where the row holds it.
 	Blobs(after int64, limit int) ([]Blob, error)

@@ -154,10 +154,8 @@ func (q *request) admit(route route) error {
 	if route.serve == nil || mainBox { // before the privilege (spec/box-install.md §4)
 		return errMethod
 	}
-	if route.exclusive {
-		if err := q.noExport(); err != nil {
-			return err
-		}
+	if err := q.noOther(route); err != nil {
+		return err
 	}
 	if !q.caller.admin {
 		return q.unauthorized()
@@ -188,12 +186,27 @@ func (q *request) prerequisite() (p cellfs.Path, ok bool) {
 	return p.CellRoot(), true
 }
 
-func (q *request) noExport() error {
-	cell, err := q.cell()
-	if err != nil {
-		return err
+// noOther refuses what a running export or import of the cell forbids: a second one,
+// and while it is imported, all that changes it (DECISIONS 11, 13).
+func (q *request) noOther(r route) error {
+	switch q.Method {
+	case "GET", "HEAD", "OPTIONS", "PROPFIND":
+		return nil
 	}
-	return q.h.ops.CheckNoExport(cell.ID)
+	if !r.exclusive && !q.h.ops.AnyImport() || q.target.path.Len() == 0 {
+		return nil
+	}
+	cell, err := q.cell()
+	if errors.Is(err, cellfs.ErrNoCell) {
+		return nil
+	}
+	if err == nil && r.exclusive {
+		err = q.h.ops.CheckNoExport(cell.ID)
+	}
+	if err == nil {
+		err = q.h.ops.CheckNoImport(cell.ID)
+	}
+	return err
 }
 
 // cell is the cell that the URL names.

@@ -187,7 +187,9 @@ func init() {
 		targetExport: with(get((*request).getExport), map[string]route{
 			"POST": {serve: (*request).postExport, exclusive: true}, "PROPFIND": propfind,
 		}),
-		targetImport:    {},
+		targetImport: with(get((*request).getImport), map[string]route{
+			"POST": {serve: (*request).postImport, exclusive: true}, "PROPFIND": propfind,
+		}),
 		targetEntity:    get((*request).getEntity),
 		targetSnapshots: {"PROPFIND": propfind},
 		targetSnapshot: with(get((*request).get), map[string]route{

@@ -303,14 +303,27 @@ func (t *Tracker[Tx]) Active(kind string, scope, target int64) bool {
 	return ok && !r.Job.State.Ended()
 }
 
+// AnyOfKind reports whether any job of the kind is accepted or runs.
+func (t *Tracker[Tx]) AnyOfKind(kind string) bool {
+	if t.active.Load() == 0 {
+		return false
+	}
+	return t.any(func(j *Job) bool { return j.Kind == kind })
+}
+
 // AnyActive reports whether any job of the scope is accepted or runs.
 func (t *Tracker[Tx]) AnyActive(scope int64) bool {
+	return t.any(func(j *Job) bool { return j.Scope == scope })
+}
+
+// any reports whether a job that has not ended is such.
+func (t *Tracker[Tx]) any(such func(*Job) bool) bool {
 	it, err := t.db.Txn(false).Get("job", "id")
 	if err != nil {
 		panic(err) // the schema is wrong
 	}
 	for raw := it.Next(); raw != nil; raw = it.Next() {
-		if j := raw.(*record).Job; j.Scope == scope && !j.State.Ended() {
+		if j := &raw.(*record).Job; !j.State.Ended() && such(j) {
 			return true
 		}
 	}

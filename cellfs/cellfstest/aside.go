@@ -84,11 +84,13 @@ func testAside(t metaTest) {
 		return errors.Join(err, rerr)
 	})
 	t.update(func(tx cellfs.Tx) error { return tx.DropAside(lost.ID) })
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.ShowAside(lost.ID, nil, at) }); !errors.Is(err, fs.ErrNotExist) {
+	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.ShowAside(lost.ID, nil, 0, at) }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("ShowAside of what was given up = %v", err)
 	}
 	refused := errors.New("refused")
-	show := func(tx cellfs.Tx) error { return tx.ShowAside(root.ID, map[int64]string{newBox.ID: "https://a/"}, at) }
+	show := func(tx cellfs.Tx) error {
+		return tx.ShowAside(root.ID, map[int64]string{newBox.ID: "https://a/"}, 99, at)
+	}
 	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return errors.Join(show(tx), refused) }); !errors.Is(err, refused) {
 		t.Error(err)
 	}
@@ -101,7 +103,7 @@ func testAside(t metaTest) {
 		roles, rerr := tx.Entities(c.ID, cellfs.SetRole)
 		links, lerr := tx.Links(c.ID, 0)
 		jobs, jerr := tx.Jobs()
-		if cell.Root != root.ID || n.ID != newBox.ID || n.Schema != "https://a/" || len(roles) != 1 || roles[0].Key != "new" || len(links) != 1 || len(jobs) != 0 {
+		if cell.Root != root.ID || cell.Gen != 99 || n.ID != newBox.ID || n.Schema != "https://a/" || len(roles) != 1 || roles[0].Key != "new" || len(links) != 1 || len(jobs) != 0 {
 			t.Errorf("cell %+v, box %+v, roles %+v, links %+v, jobs %+v", cell, n, roles, links, jobs)
 		}
 		return errors.Join(err, nerr, rerr, lerr, jerr)

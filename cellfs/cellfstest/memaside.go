@@ -55,7 +55,7 @@ func (t *memTx) DropAside(root int64) error {
 	return t.mayWrite()
 }
 
-func (t *memTx) ShowAside(root int64, schemas map[int64]string, now time.Time) error {
+func (t *memTx) ShowAside(root int64, schemas map[int64]string, atLeast int64, now time.Time) error {
 	a, ok := t.asides[root]
 	if !ok || a.Job == 0 {
 		return absent("tree %d", root)
@@ -92,7 +92,7 @@ func (t *memTx) ShowAside(root int64, schemas map[int64]string, now time.Time) e
 	maps.DeleteFunc(t.jobs, func(_ int64, j cellfs.Job) bool { return j.Cell == c.ID && j.Target != 0 && t.orphanInput(j, now) })
 	delete(t.asides, root)
 	t.asides[c.Root] = cellfs.Aside{Root: c.Root, Cell: c.ID, Bytes: c.Used}
-	c.Root = root
+	c.Root, c.Gen = root, max(c.Gen+1, atLeast)
 	t.cells[c.ID] = c
 	return t.mayWrite()
 }

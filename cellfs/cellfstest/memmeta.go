@@ -484,6 +484,11 @@ func (t *memTx) Blob(id int64) (cellfs.Blob, error) {
 	return b, nil
 }
 
+func (t *memTx) BlobRef(h cellfs.Hash) (id, size int64, err error) {
+	b, err := t.BlobByHash(h)
+	return b.ID, b.Size, err
+}
+
 func (t *memTx) BlobByHash(h cellfs.Hash) (cellfs.Blob, error) {
 	for _, b := range t.blobs {
 		if b.Hash == h {

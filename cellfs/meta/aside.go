@@ -106,7 +106,7 @@ func (t *tx) dropControl(cell int64) error {
 	return nil
 }
 
-func (t *tx) ShowAside(root int64, schemas map[int64]string, now time.Time) error {
+func (t *tx) ShowAside(root int64, schemas map[int64]string, atLeast int64, now time.Time) error {
 	var a cellfs.Aside
 	if err := t.row("SELECT cell, job, bytes FROM aside WHERE root = ? AND job <> 0", []any{root}, &a.Cell, &a.Job, &a.Bytes); err != nil {
 		return fmt.Errorf("tree %d: %w", root, err)
@@ -146,7 +146,7 @@ func (t *tx) ShowAside(root int64, schemas map[int64]string, now time.Time) erro
 			return fmt.Errorf("show tree %d: %w", root, t.whichKey(err))
 		}
 	}
-	return t.count(c.ID, func(c *cellfs.Cell) { c.Root, c.Used = root, a.Bytes })
+	return t.count(c.ID, func(c *cellfs.Cell) { c.Root, c.Used, c.Gen = root, a.Bytes, max(c.Gen+1, atLeast) })
 }
 
 func (t *tx) PruneAside(root int64, limit int, now time.Time) (done bool, err error) {

@@ -313,6 +313,11 @@ func (t *tx) BlobByHash(h cellfs.Hash) (cellfs.Blob, error) {
 	return t.oneBlob(blobColumns+"WHERE hash = ?", h[:])
 }
 
+func (t *tx) BlobRef(h cellfs.Hash) (id, size int64, err error) {
+	err = t.row("SELECT id, size FROM blob WHERE hash = ?", []any{h[:]}, &id, &size)
+	return id, size, err
+}
+
 func (t *tx) blobs(query string, args ...any) (all []cellfs.Blob, err error) {
 	err = t.c.query(t.ctx, query, args, func(scan func(...any) error) error {
 		b, err := scanListed(scan)

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"cellar/cellfs"
@@ -78,9 +80,22 @@ type roleName struct {
 	Name string `json:"name"`
 }
 
+// controlSet is a file of control objects. Its lines are sorted, because the order
+// of the store is that of ids, which mean nothing elsewhere.
 type controlSet struct {
-	name string
-	text bytes.Buffer
+	name  string
+	lines []string
+}
+
+func (s *controlSet) add(v any) error {
+	line, err := json.Marshal(v)
+	s.lines = append(s.lines, string(line)+"\n")
+	return err
+}
+
+func (s *controlSet) text() []byte {
+	slices.Sort(s.lines)
+	return []byte(strings.Join(s.lines, ""))
 }
 
 func (b *builder) open() (err error) {
@@ -140,7 +155,7 @@ func (b *builder) collectControl() error {
 		if n.Name == cellfs.MainBox {
 			return nil
 		}
-		return jsonLine(&boxes.text, map[string]any{"name": n.Name, "schema": n.Schema})
+		return boxes.add(map[string]any{"name": n.Name, "schema": n.Schema})
 	})
 	if err != nil {
 		return err
@@ -162,7 +177,7 @@ func (b *builder) collectControl() error {
 				b.roles[e.ID] = roleName{Box: b.boxes[e.Box], Name: e.Key}
 			}
 			ends[set.set+strconv.FormatInt(e.ID, 10)] = map[string]string{"set": e.Set, "key": e.Key, "box": b.boxes[e.Box]}
-			err := jsonLine(&out.text, map[string]any{
+			err := out.add(map[string]any{
 				"key": e.Key, "box": b.boxes[e.Box], "doc": e.Doc, "created": e.Created.UnixMicro(), "updated": e.Updated.UnixMicro(),
 			})
 			if err != nil {
@@ -178,7 +193,7 @@ func (b *builder) collectControl() error {
 	}
 	for _, l := range all {
 		from, to := ends[l.From.Set+l.From.Key], ends[l.To.Set+l.To.Key]
-		if err := jsonLine(&links.text, map[string]any{"from": from, "to": to}); err != nil {
+		if err := links.add(map[string]any{"from": from, "to": to}); err != nil {
 			return err
 		}
 	}
@@ -240,7 +255,7 @@ func (b *builder) writeHead(p *part) error {
 		return err
 	}
 	for i := range b.control {
-		text := b.control[i].text.Bytes()
+		text := b.control[i].text()
 		name := "10_control/" + b.control[i].name + ".ndjson"
 		if err := p.bytes(entryOf(name, text, b.created), bytes.NewReader(text)); err != nil {
 			return err

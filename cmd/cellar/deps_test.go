@@ -21,7 +21,7 @@ var rooms = map[string][]string{
 	"cellfs":                 {},
 	"cellfs/meta":            {"cellfs"},
 	"cellfs/blob":            {"cellfs"},
-	"cellfs/snapshot":        {"cellfs"},
+	"cellfs/snapshot":        {"barfs/xmltree", "cellfs"},
 	"cellfs/cellfstest":      {"cellfs"},
 	"barfs":                  {"barfs/xmltree"},
 	"barfs/xmltree":          {},

@@ -75,6 +75,9 @@ func (o *Ops) Export(ctx context.Context, cell cellfs.Cell, name string, c Calle
 		if _, err := tx.CellByID(cell.ID); err != nil {
 			return cellfs.ErrNoCell // deleted meanwhile
 		}
+		if err := o.CheckNoImport(cell.ID); err != nil {
+			return err
+		}
 		_, err := tx.Snapshot(cell.ID, name+".zip")
 		if !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(refusef("PR409-DV-0002", "File [%s.zip] already exists.", name), err)

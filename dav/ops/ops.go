@@ -1,5 +1,5 @@
-// Package ops performs the two long-running operations of a cell: installing a
-// box from a bar and exporting the cell to a snapshot. It joins the tree
+// Package ops performs the long-running operations of a cell: installing a box
+// from a bar, exporting the cell to a snapshot and importing one. It joins the tree
 // (cellfs), the archive (barfs) and the job tracker (jobs), and knows nothing of
 // HTTP. Refusals that a client must hear are [*Refused], with a code of
 // spec/errors.md.
@@ -20,6 +20,7 @@ import (
 const (
 	KindInstall = "install"
 	KindExport  = "export"
+	KindImport  = "import"
 )
 
 // Refused is a request that is not accepted.
@@ -58,12 +59,13 @@ func New(ctx context.Context, c Config) (*Ops, error) {
 		}
 		return nil
 	})
+	o.fs.SetFrozen(o.CheckNoImport)
 	tracker, err := jobs.NewTracker(ctx, jobs.Config[cellfs.Tx]{
 		Ledger:  ledger{c.FS},
 		Workers: c.Workers,
 		Now:     c.FS.Now,
 		Log:     c.Log,
-		Work:    map[string]jobs.Work[cellfs.Tx]{KindInstall: o.install, KindExport: o.export},
+		Work:    map[string]jobs.Work[cellfs.Tx]{KindInstall: o.install, KindExport: o.export, KindImport: o.importCell},
 	})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,521 @@
+package snapshot
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"cellar/barfs/xmltree"
+	"cellar/cellfs"
+)
+
+// nodeLine is a line of 20_nodes.ndjson.
+type nodeLine struct {
+	Path     string            `json:"path"`
+	Kind     string            `json:"kind"`
+	Type     string            `json:"type"`
+	Size     int64             `json:"size"`
+	SHA256   string            `json:"sha256"`
+	Created  int64             `json:"created"`
+	Modified int64             `json:"modified"`
+	MTime    *int64            `json:"mtime"`
+	Version  int64             `json:"version"`
+	Schema   string            `json:"schema"`
+	Props    []cellfs.Property `json:"props"`
+	ACL      *aclLine          `json:"acl"`
+}
+
+type aclLine struct {
+	RequireSchemaAuthz string    `json:"requireSchemaAuthz"`
+	ACEs               []aceLine `json:"aces"`
+}
+
+type aceLine struct {
+	Role       *roleName          `json:"role"`
+	Privileges []cellfs.Privilege `json:"privileges"`
+}
+
+// pending is a node that waits to be made: its content is known.
+type pending struct {
+	cellfs.Node
+	parent string // path
+	path   string
+	staged *cellfs.Staged // a content that no row names yet
+	where  string
+}
+
+// nodePage is how many nodes one transaction makes; pageBytes bounds the contents
+// that wait for it in memory.
+const (
+	nodePage  = 1000
+	pageBytes = 8 << 20
+)
+
+// nodes makes the tree, parents first.
+func (r *restorer) nodes() error {
+	var page []*pending
+	var bytes int64
+	flush := func() error {
+		err := r.flush(page)
+		page, bytes = page[:0], 0
+		return err
+	}
+	f := r.a.files[nodesFile]
+	err := r.eachLine(f, func(line []byte, n int) error {
+		p, err := r.node(line, fmt.Sprintf("%s, line %d", nodesFile, n))
+		if err != nil || p == nil {
+			return err
+		}
+		page = append(page, p)
+		if p.staged != nil {
+			bytes += p.Size
+		}
+		if p.Kind == cellfs.KindOData {
+			if err := flush(); err != nil {
+				return err
+			}
+			return r.odata(p)
+		}
+		if len(page) < nodePage && bytes < pageBytes {
+			return nil
+		}
+		return flush()
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
+
+// node reads a line. It returns nil for the cell and the boxes, which are there.
+func (r *restorer) node(line []byte, where string) (*pending, error) {
+	var l nodeLine
+	if err := strict(line, &l); err != nil {
+		return nil, damaged(where, "%v", err)
+	}
+	kind, ok := cellfs.KindOf(l.Kind)
+	if !ok || l.Size < 0 || l.Version < 0 {
+		return nil, damaged(where, "kind %q, size %d, version %d", l.Kind, l.Size, l.Version)
+	}
+	p := &pending{path: l.Path, parent: parentOf(l.Path), where: where, Node: cellfs.Node{
+		Cell: r.o.Cell.ID, Name: path.Base(l.Path), Kind: kind, ContentType: l.Type, Size: l.Size, Version: l.Version,
+		Created: time.UnixMicro(l.Created).UTC(), Modified: time.UnixMicro(l.Modified).UTC(),
+	}}
+	if l.MTime != nil {
+		p.MTime = time.UnixMicro(*l.MTime).UTC()
+	}
+	r.version = max(r.version, l.Version)
+	var err error
+	if p.Props, err = properties(l.Props); err != nil {
+		return nil, damaged(where, "%v", err)
+	}
+	if p.ACL, err = r.acl(l.ACL); err != nil {
+		return nil, damaged(where, "%v", err)
+	}
+	if err := r.placed(p); err != nil {
+		return nil, damaged(where, "%v", err)
+	}
+	if kind == cellfs.KindCell || kind == cellfs.KindBox {
+		if l.Schema != r.boxSchemas[p.Name] && kind == cellfs.KindBox {
+			return nil, damaged(where, "the box has another schema than in %s", controlName("boxes"))
+		}
+		return nil, r.qualify(p)
+	}
+	if kind != cellfs.KindFile {
+		if l.Size != 0 || l.SHA256 != "" {
+			return nil, damaged(where, "a collection has no content")
+		}
+		return p, nil
+	}
+	return p, r.content(p, l.SHA256)
+}
+
+func parentOf(p string) string {
+	if i := strings.LastIndexByte(p, '/'); i >= 0 {
+		return p[:i]
+	}
+	return ""
+}
+
+var errOrder = errors.New("what holds it comes later, or is no collection")
+
+// placed checks where a node lies.
+func (r *restorer) placed(p *pending) error {
+	if _, there := r.collections[p.path]; there {
+		return fs.ErrExist
+	}
+	if p.path == "" {
+		if p.Kind != cellfs.KindCell {
+			return errOrder
+		}
+		r.collections[""] = &place{id: r.root, kind: p.Kind}
+		return nil
+	}
+	up := r.collections[p.parent]
+	if up == nil || up.kind == cellfs.KindOData || p.path == "" || p.Kind == cellfs.KindCell {
+		return errOrder
+	}
+	if (p.Kind == cellfs.KindBox) != (up.kind == cellfs.KindCell) {
+		return fmt.Errorf("a %v cannot lie in a %v", p.Kind, up.kind)
+	}
+	if err := cellfs.CheckName(p.Name); err != nil {
+		return err
+	}
+	if strings.ContainsFunc(p.ContentType, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		return fmt.Errorf("content type %q", p.ContentType)
+	}
+	if up.depth > cellfs.MaxDepth {
+		return cellfs.ErrTooDeep
+	}
+	if p.Kind == cellfs.KindFile {
+		return nil
+	}
+	here := &place{kind: p.Kind, depth: up.depth + 1}
+	if p.Kind == cellfs.KindBox {
+		box := r.boxes[p.Name]
+		if box == nil {
+			return fmt.Errorf("the box is not in %s", controlName("boxes"))
+		}
+		here.id, here.depth = box.ID, 0
+	}
+	r.collections[p.path] = here
+	return nil
+}
+
+// qualify gives the root or a box, which was made before, what its line says.
+func (r *restorer) qualify(p *pending) error {
+	return r.update(func(tx cellfs.Tx) error {
+		old, err := tx.Node(r.collections[p.path].id)
+		if err != nil {
+			return err
+		}
+		n := p.Node
+		n.ID, n.Parent, n.Name = old.ID, old.Parent, old.Name
+		return tx.SetNode(&old, &n, r.f.Now())
+	})
+}
+
+// properties checks dead properties: their XML goes into listings as it is.
+func properties(list []cellfs.Property) ([]cellfs.Property, error) {
+	for i := range list {
+		p := &list[i]
+		e, err := xmltree.Parse([]byte(p.XML))
+		if err != nil {
+			return nil, err
+		}
+		if e.Name != (xml.Name{Space: p.Space, Local: p.Local}) {
+			return nil, fmt.Errorf("property {%s}%s holds another", p.Space, p.Local)
+		}
+		if !strings.HasPrefix(p.XML, "<"+p.Local) || !strings.HasSuffix(p.XML, ">") { // not the element alone
+			p.XML = cellfs.ElementWith(e.Name, p.Lang, e.Attributes(), e.Inner())
+		}
+	}
+	return list, nil
+}
+
+func (r *restorer) acl(l *aclLine) (*cellfs.ACL, error) {
+	if l == nil {
+		return nil, nil
+	}
+	if !slices.Contains([]string{"", "none", "public", "confidential"}, l.RequireSchemaAuthz) {
+		return nil, fmt.Errorf("requireSchemaAuthz %q", l.RequireSchemaAuthz)
+	}
+	a := &cellfs.ACL{RequireSchemaAuthz: l.RequireSchemaAuthz}
+	for _, e := range l.ACEs {
+		ace := cellfs.ACE{Privileges: e.Privileges}
+		if e.Role != nil {
+			id, ok := r.roles[entityKey{cellfs.SetRole, e.Role.Box, e.Role.Name}]
+			if !ok {
+				return nil, fmt.Errorf("there is no role %q of box %q", e.Role.Name, e.Role.Box)
+			}
+			ace.Role = id
+		}
+		a.ACEs = append(a.ACEs, ace)
+	}
+	return a, nil
+}
+
+// content finds the content of a file: in the store, or in the snapshot. Of a
+// snapshot from elsewhere every content is read, so that what is told of it is
+// known to be true.
+func (r *restorer) content(p *pending, sha string) error {
+	r.files++
+	r.bytes += p.Size
+	if err := r.stores(p.Size); err != nil {
+		return err
+	}
+	if r.o.Progress != nil && r.files%nodePage == 0 {
+		r.o.Progress(r.files, r.a.Manifest.Entries)
+	}
+	name := contentsDir + p.path
+	f := r.a.files[name]
+	if f == nil || f.UncompressedSize64 != uint64(p.Size) {
+		return damaged(p.where, "there is no %s of %d bytes", name, p.Size)
+	}
+	r.seen++
+	if p.Size == 0 && sha == "" {
+		return nil
+	}
+	want, err := cellfs.ParseHash(sha)
+	if err != nil {
+		return damaged(p.where, "sha256: %v", err)
+	}
+	if r.o.Trusted {
+		p.Blob, err = r.blobOf(want, p.Size)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	staged, err := r.stage(f, p.Size)
+	if err != nil {
+		return err
+	}
+	if staged.Hash != want {
+		return damaged(name, "its SHA-256 is another than in %s", nodesFile)
+	}
+	p.staged = &staged
+	return nil
+}
+
+// stores counts what the cell will hold.
+func (r *restorer) stores(size int64) error {
+	r.stored += size
+	if r.o.Cell.Quota > 0 && r.stored > r.o.Cell.Quota {
+		return cellfs.ErrQuota
+	}
+	return nil
+}
+
+func (r *restorer) blobOf(h cellfs.Hash, size int64) (id int64, err error) {
+	err = r.f.View(r.ctx, func(tx cellfs.Tx) error {
+		var n int64
+		if id, n, err = tx.BlobRef(h); err == nil && n != size {
+			err = fmt.Errorf("content %s has %d bytes, the snapshot says %d", h, n, size)
+		}
+		return err
+	})
+	return id, err
+}
+
+// stage takes a content out of the snapshot; its size and CRC-32 are checked.
+func (r *restorer) stage(f *zip.File, size int64) (s cellfs.Staged, err error) {
+	in, err := openEntry(f)
+	if err != nil {
+		return s, err
+	}
+	defer in.Close()
+	// One byte more than announced is enough to know that the header lies.
+	if s, err = r.f.Stage(r.ctx, io.LimitReader(in, size+1)); err != nil {
+		return s, entryError(f.Name, err)
+	}
+	if s.Size != size {
+		return s, damaged(f.Name, "it has not the %d bytes that are announced", size)
+	}
+	return s, nil
+}
+
+// flush makes the nodes of a page.
+func (r *restorer) flush(page []*pending) error {
+	if len(page) == 0 {
+		return nil
+	}
+	return r.update(func(tx cellfs.Tx) error {
+		var run []*cellfs.Node
+		made := func(p *pending) error {
+			err := tx.AddAsideNodes(r.root, run)
+			run = run[:0]
+			if errors.Is(err, fs.ErrExist) {
+				return damaged(p.where, "two of its siblings have the same name")
+			}
+			return err
+		}
+		for _, p := range page {
+			up := r.collections[p.parent]
+			if up.id == 0 { // it is in this run
+				if err := made(p); err != nil {
+					return err
+				}
+				r.placeIDs(page)
+			}
+			if p.staged != nil {
+				id, err := p.staged.Add(tx)
+				if err != nil {
+					return err
+				}
+				p.Blob = id
+			}
+			p.Parent = up.id
+			run = append(run, &p.Node)
+		}
+		if err := made(page[len(page)-1]); err != nil {
+			return err
+		}
+		r.placeIDs(page)
+		return nil
+	})
+}
+
+// placeIDs notes the ids of collections that were made.
+func (r *restorer) placeIDs(page []*pending) {
+	for _, p := range page {
+		if p.Kind != cellfs.KindFile && p.ID != 0 && r.collections[p.path] != nil {
+			r.collections[p.path].id = p.ID
+		}
+	}
+}
+
+// unused refuses contents that no line of the nodes names.
+func (r *restorer) unused() error {
+	var there int64
+	for name := range r.a.files {
+		if (strings.HasPrefix(name, contentsDir) || strings.HasPrefix(name, odataDir)) && !strings.HasSuffix(name, "/") {
+			there++
+		}
+	}
+	if there != r.seen {
+		return damaged(nodesFile, "%d files of the snapshot are in it, %d are there", r.seen, there)
+	}
+	return nil
+}
+
+// entityLine is a document of user data.
+type entityLine struct {
+	Name     string          `json:"name"`
+	Created  int64           `json:"created"`
+	Modified int64           `json:"modified"`
+	Version  int64           `json:"version"`
+	Doc      json.RawMessage `json:"doc"`
+}
+
+// odata makes what lies in an OData collection, which was made.
+func (r *restorer) odata(col *pending) error {
+	ids := map[cellfs.End]bool{}
+	var links *zip.File
+	for _, f := range r.a.odata[col.path] {
+		r.seen++
+		name := path.Base(f.Name)
+		at := f.Modified.UTC()
+		n := cellfs.Node{Cell: r.o.Cell.ID, Version: col.Version, Created: at, Modified: at}
+		var err error
+		switch base, isSet := strings.CutSuffix(name, ".ndjson"); {
+		case name == "$links.ndjson":
+			links = f // when the entities are known
+		case name == "$metadata.xml":
+			n.Name, n.Kind, n.ContentType, n.Size = "$metadata", cellfs.KindFile, "application/xml", int64(f.UncompressedSize64)
+			err = r.schema(col, f, n)
+		case isSet && cellfs.CheckName(base) == nil:
+			n.Name, n.Kind = base, cellfs.KindCollection
+			err = r.entities(col, f, n, ids)
+		default:
+			err = damaged(f.Name, "does not belong there")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if links == nil {
+		return nil
+	}
+	return r.dataLinks(col, links, ids)
+}
+
+func (r *restorer) schema(col *pending, f *zip.File, n cellfs.Node) error {
+	s, err := r.stage(f, n.Size)
+	if err == nil {
+		err = r.stores(n.Size)
+	}
+	if err != nil {
+		return err
+	}
+	p := &pending{Node: n, parent: col.path, path: col.path + "/" + n.Name, where: f.Name, staged: &s}
+	return r.flush([]*pending{p})
+}
+
+func (r *restorer) entities(col *pending, f *zip.File, set cellfs.Node, ids map[cellfs.End]bool) error {
+	at := col.path + "/" + set.Name
+	r.collections[at] = &place{kind: cellfs.KindCollection}
+	page := []*pending{{Node: set, parent: col.path, path: at, where: f.Name}}
+	size := 0
+	flush := func() error {
+		err := r.flush(page)
+		page, size = page[:0], 0
+		return err
+	}
+	err := r.eachLine(f, func(line []byte, n int) error {
+		where := fmt.Sprintf("%s, line %d", f.Name, n)
+		var l entityLine
+		if err := strict(line, &l); err != nil || cellfs.CheckName(l.Name) != nil || len(l.Doc) == 0 || l.Doc[0] != '{' {
+			return damaged(where, "is no document")
+		}
+		var doc struct {
+			ID *string `json:"__id"`
+		}
+		if err := json.Unmarshal(l.Doc, &doc); err != nil || doc.ID == nil {
+			return damaged(where, "the document has no __id")
+		}
+		ids[cellfs.End{Set: set.Name, Key: *doc.ID}] = true
+		s, err := r.f.Stage(r.ctx, bytes.NewReader(l.Doc))
+		if err == nil {
+			err = r.stores(s.Size)
+		}
+		if err != nil {
+			return err
+		}
+		r.version = max(r.version, l.Version)
+		page = append(page, &pending{parent: at, path: at + "/" + l.Name, where: where, staged: &s, Node: cellfs.Node{
+			Cell: r.o.Cell.ID, Name: l.Name, Kind: cellfs.KindFile, ContentType: "application/json", Size: s.Size, Version: l.Version,
+			Created: time.UnixMicro(l.Created).UTC(), Modified: time.UnixMicro(l.Modified).UTC(),
+		}})
+		if size += len(l.Doc); len(page) < nodePage && size < pageBytes {
+			return nil
+		}
+		return flush()
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
+
+// dataLinks makes the links between the entities that have these ids.
+func (r *restorer) dataLinks(col *pending, f *zip.File, ids map[cellfs.End]bool) error {
+	var page []cellfs.Link
+	flush := func() error {
+		err := r.update(func(tx cellfs.Tx) error {
+			for _, l := range page {
+				if err := tx.AddLink(l); errors.Is(err, fs.ErrExist) {
+					return damaged(f.Name, "a link is there twice")
+				} else if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		page = page[:0]
+		return err
+	}
+	id := r.collections[col.path].id
+	err := r.eachLine(f, func(line []byte, n int) error {
+		var l struct{ From, To cellfs.End }
+		if err := strict(line, &l); err != nil || !ids[l.From] || !ids[l.To] {
+			return damaged(fmt.Sprintf("%s, line %d", f.Name, n), "is no link between entities")
+		}
+		if page = append(page, cellfs.Link{Cell: r.o.Cell.ID, Node: id, From: l.From, To: l.To}); len(page) < nodePage {
+			return nil
+		}
+		return flush()
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}

@@ -1,0 +1,228 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"cellar/cellfs"
+	"cellar/cellfs/snapshot"
+	"cellar/jobs"
+)
+
+// ImportOf returns the last import of the cell, with exact progress; false if there
+// was none.
+func (o *Ops) ImportOf(cell int64) (jobs.Job, bool) { return o.jobs.Get(KindImport, cell, 0) }
+
+// WaitImport is ImportOf once the import has ended or ctx is done.
+func (o *Ops) WaitImport(ctx context.Context, cell int64) (jobs.Job, bool) {
+	return o.jobs.Wait(ctx, KindImport, cell, 0)
+}
+
+// CheckNoImport refuses while the cell is being replaced (DECISIONS 13).
+func (o *Ops) CheckNoImport(cell int64) error {
+	if o.jobs.Active(KindImport, cell, 0) {
+		return refusef("PR409-CM-0002", "Because [cell import] is being executed, writing to cell can not be done.")
+	}
+	return nil
+}
+
+// AnyImport is false if no cell is being replaced.
+func (o *Ops) AnyImport() bool { return o.jobs.AnyOfKind(KindImport) }
+
+// ImportName reads the body of an import request (spec/cell-import.md §2).
+func ImportName(body []byte) (string, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+		return "", refusef("PR400-CM-0004", "JSON parse error. [%s].", body)
+	}
+	raw, given := fields["Name"]
+	if !given || string(raw) == "null" {
+		return "", refusef("PR400-CM-0001", "Required key [Name] missing.")
+	}
+	var name string
+	if err := json.Unmarshal(raw, &name); err != nil || !snapshotName.MatchString(name) {
+		return "", refusef("PR400-CM-0002", "Field [Name] format error. Must be [%s].", snapshotPattern)
+	}
+	return name, nil
+}
+
+// Import accepts the import of a snapshot of the cell itself.
+func (o *Ops) Import(ctx context.Context, cell cellfs.Cell, name string, c Caller) error {
+	content, err := o.openSnapshot(ctx, cell.ID, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return refusef("PR404-DV-0001", "Resource not found. [%s.zip].", name)
+	}
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	if _, err := openArchive(content); err != nil {
+		return err
+	}
+	return o.acceptImport(ctx, jobs.Job{Kind: KindImport, Scope: cell.ID, Name: name, RequestKey: c.RequestKey}, nil)
+}
+
+// ImportBody accepts the import of a zip that came with the request. It is kept until
+// the import has ended.
+func (o *Ops) ImportBody(ctx context.Context, cell cellfs.Cell, body io.Reader, c Caller) error {
+	staged, err := o.fs.Stage(ctx, body)
+	if err != nil {
+		return err
+	}
+	content, err := o.fs.OpenStaged(ctx, staged)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	if _, err := openArchive(content); err != nil {
+		return err
+	}
+	return o.acceptImport(ctx, jobs.Job{Kind: KindImport, Scope: cell.ID, RequestKey: c.RequestKey}, &staged)
+}
+
+// openArchive reads a snapshot as a zip. What is refused is the client's to hear.
+func openArchive(c cellfs.Content) (*snapshot.Archive, error) {
+	size, err := c.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	a, err := snapshot.OpenArchive(c, size)
+	var refused *snapshot.Error
+	if errors.As(err, &refused) {
+		err = &Refused{refused.Code, refused.Message}
+	}
+	return a, err
+}
+
+func (o *Ops) openSnapshot(ctx context.Context, cell int64, name string) (cellfs.Content, error) {
+	var s cellfs.Snapshot
+	err := o.fs.View(ctx, func(tx cellfs.Tx) (err error) {
+		s, err = tx.Snapshot(cell, name+".zip")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return snapshot.Reader{}.Open(ctx, o.fs, s)
+}
+
+// acceptImport starts the job. Other jobs of the cell exclude it, because they write
+// to what it replaces.
+func (o *Ops) acceptImport(ctx context.Context, job jobs.Job, body *cellfs.Staged) error {
+	last, hadOne := o.jobs.Get(KindImport, job.Scope, 0)
+	_, err := o.jobs.Start(ctx, job, func(tx cellfs.Tx, j *jobs.Job) error {
+		if _, err := tx.CellByID(job.Scope); err != nil {
+			return cellfs.ErrNoCell // deleted meanwhile
+		}
+		if err := o.CheckNoExport(job.Scope); err != nil {
+			return err
+		}
+		if o.jobs.AnyActive(job.Scope) {
+			return refusef("PR409-MC-0001", "Cell to be processed is being accessed by other requests.")
+		}
+		if body != nil {
+			var err error
+			if j.Input, err = body.Add(tx); err != nil {
+				return err
+			}
+		}
+		if hadOne {
+			return tx.DeleteJob(last.ID)
+		}
+		return nil
+	})
+	if errors.Is(err, jobs.ErrBusy) {
+		return o.CheckNoImport(job.Scope)
+	}
+	return err
+}
+
+// importCell is the work of an import job. The tree is built aside; the transaction
+// that ends the job puts it in the place of the cell's.
+func (o *Ops) importCell(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Outcome[cellfs.Tx] {
+	release := o.fs.Hold()
+	restored, err := o.restore(ctx, j, p)
+	out := jobs.Outcome[cellfs.Tx]{Err: err, Done: func() {
+		release()
+		if err := o.fs.PruneAsides(ctx); err != nil && ctx.Err() == nil {
+			o.cfg.Log.Error("remove what an import replaced", "job", j.ID, "err", err) // the sweeper tries again
+		}
+	}}
+	var refused *Refused
+	var damaged *snapshot.Error
+	switch {
+	case err == nil:
+	case errors.As(err, &refused):
+		out.Code, out.Message = refused.Code, refused.Message
+	case errors.As(err, &damaged):
+		out.Code, out.Message = damaged.Code, damaged.Message
+	case errors.Is(err, cellfs.ErrQuota):
+		out.Code, out.Message = "PR507-SV-0002", "The quota of the cell is exceeded."
+	case errors.Is(err, cellfs.ErrNoSpace):
+		out.Code, out.Message = "PR507-SV-0001", "Insufficient storage."
+	default:
+		out.Code, out.Message = "PR500-SV-0000", "Unknown error."
+		if ctx.Err() == nil {
+			o.cfg.Log.Error("import", "job", j.ID, "cell", j.Scope, "err", err)
+		}
+	}
+	out.With = func(tx cellfs.Tx, row *jobs.Job) error {
+		if j.Input != 0 {
+			row.Input = 0 // the zip is not needed any more
+			if err := tx.AddOrphans([]int64{j.Input}, o.fs.Now()); err != nil {
+				return err
+			}
+		}
+		if out.Err != nil {
+			return snapshot.DropLeft(tx, j.ID)
+		}
+		return o.show(tx, j, restored)
+	}
+	return out
+}
+
+// show is the switch.
+func (o *Ops) show(tx cellfs.Tx, j jobs.Job, restored *snapshot.Restored) error {
+	cell, err := tx.CellByID(j.Scope)
+	if err != nil {
+		return err
+	}
+	now := o.fs.Now()
+	if err := restored.Show(tx, now); err != nil {
+		return err
+	}
+	if err := o.fs.DeleteLocksOf(tx, cell); err != nil { // what they lock is gone
+		return err
+	}
+	return tx.AddEvents(event(cell.ID, j.RequestKey, now, "cell.import", cellfs.LocalCell+"__import", ""))
+}
+
+func (o *Ops) restore(ctx context.Context, j jobs.Job, p *jobs.Progress) (*snapshot.Restored, error) {
+	var cell cellfs.Cell
+	err := o.fs.View(ctx, func(tx cellfs.Tx) (err error) {
+		cell, err = tx.CellByID(j.Scope)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var content cellfs.Content
+	if j.Input != 0 {
+		content, err = o.fs.OpenBlob(ctx, j.Input)
+	} else if content, err = o.openSnapshot(ctx, cell.ID, j.Name); errors.Is(err, fs.ErrNotExist) {
+		err = &Refused{"PR404-DV-0001", fmt.Sprintf("Resource not found. [%s.zip].", j.Name)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	a, err := openArchive(content)
+	if err != nil {
+		return nil, err
+	}
+	return a.Restore(ctx, o.fs, snapshot.RestoreOptions{Cell: cell, Job: j.ID, Trusted: j.Input == 0, Progress: p.Set})
+}
