@@ -368,3 +368,46 @@ func BenchmarkInstallIntoManyCells(b *testing.B) {
 	b.ReportMetric(late.Seconds()/float64(b.N*some), "s-200th")
 	b.ReportMetric(late.Seconds()/early.Seconds(), "200th/second")
 }
+
+// BenchmarkRestore restores a snapshot of 100,000 files, by reference.
+func BenchmarkRestore(b *testing.B) {
+	const files = 100_000
+	s := davtest.New(b, davtest.Config{NoCheck: true})
+	fill(b, s.FS, "cell1", "box", files, func(i int) string { return fmt.Sprintf("content of file %d", i) })
+	do := client(b, s)
+	do("POST", "/cell1/__export", []byte(`{"Name":"s"}`))
+	do("GET", "/cell1/__export", nil, "Prefer", "wait=60")
+	b.ResetTimer()
+	for range b.N {
+		do("POST", "/cell1/__import", []byte(`{"Name":"s"}`))
+		do("GET", "/cell1/__import", nil, "Prefer", "wait=60")
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/restore")
+}
+
+// BenchmarkImportLarge imports a snapshot from elsewhere with 1 GiB in 16 files.
+func BenchmarkImportLarge(b *testing.B) {
+	const files, size = 16, 64 << 20
+	s := davtest.New(b, davtest.Config{NoCheck: true, Cells: []string{"cell1", "cell2"}})
+	do := client(b, s)
+	content := make([]byte, size)
+	for i := range files {
+		content[0] = byte(i)
+		do("PUT", fmt.Sprintf("/cell1/__/f%d", i), content)
+	}
+	do("POST", "/cell1/__export", []byte(`{"Name":"s"}`))
+	do("GET", "/cell1/__export", nil, "Prefer", "wait=60")
+	snapshot := []byte(s.Get("/cell1/__snapshot/s.zip"))
+	b.SetBytes(files * size)
+	for range b.N {
+		b.StopTimer()
+		other := davtest.New(b, davtest.Config{NoCheck: true}) // where the contents are not
+		send := client(b, other)
+		b.StartTimer()
+		send("POST", "/cell1/__import", snapshot, "Content-Type", "application/zip")
+		send("GET", "/cell1/__import", nil, "Prefer", "wait=60")
+		b.StopTimer()
+		other.Close()
+		b.StartTimer()
+	}
+}

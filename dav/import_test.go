@@ -178,3 +178,184 @@ func TestImport(t *testing.T) {
 		sameSnapshots(t, export(other, "cell1", "swept"), first)
 	})
 }
+
+// altered is a snapshot with its entries changed: edit returns what takes the place of
+// an entry, or keep as false.
+func altered(t *testing.T, b []byte, edit func(h *zip.FileHeader, text string) (_ string, keep bool), more ...zipEntry) []byte {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	put := func(h *zip.FileHeader, text string) {
+		h.CRC32, h.CompressedSize64, h.UncompressedSize64, h.Extra = 0, 0, 0, nil
+		f, err := w.CreateHeader(h)
+		if err == nil && text != "" {
+			_, err = f.Write([]byte(text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := f.FileHeader
+		if s, keep := edit(&h, string(text)); keep {
+			put(&h, s)
+		}
+	}
+	for _, e := range more {
+		put(&zip.FileHeader{Name: e.name, Method: zip.Deflate}, e.text)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func asIs(_ *zip.FileHeader, text string) (string, bool) { return text, true }
+
+// without leaves an entry out; replacing changes text in the entry with that name.
+func without(name string) func(*zip.FileHeader, string) (string, bool) {
+	return func(h *zip.FileHeader, text string) (string, bool) { return text, h.Name != name }
+}
+
+func replacing(name, old, text string) func(*zip.FileHeader, string) (string, bool) {
+	return func(h *zip.FileHeader, s string) (string, bool) {
+		if h.Name == name {
+			s = strings.Replace(s, old, text, 1)
+		}
+		return s, true
+	}
+}
+
+// TestImportRefused sends snapshots with every kind of fault. Each is refused at once
+// or ends as failed, and leaves the cell as it was.
+func TestImportRefused(t *testing.T) {
+	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
+	furnish(t, s, "cell1")
+	good := export(s, "cell1", "good")
+	s.Put("/cell2/__/kept", "kept")
+	before := export(s, "cell2", "before")
+	const nodes = "20_nodes.ndjson"
+	control := []string{"boxes", "accounts", "roles", "relations", "extcells", "extroles", "rules", "links"}
+	at := map[string][]byte{ // refused at once, by code
+		"PR400-MC-0004":    []byte("no zip"),
+		"PR400-MC-0004 #2": nil,
+		"PR400-MC-0001":    altered(t, good, without("00_manifest.json")),
+		"PR400-MC-0001 #2": altered(t, good, without(nodes)),
+		"PR400-CM-0004":    altered(t, good, replacing("00_manifest.json", "{", "[")),
+		"PR400-MC-0003":    altered(t, good, replacing("00_manifest.json", `"export_version":3`, `"export_version":1`)),
+		"PR400-MC-0003 #2": altered(t, good, replacing("00_manifest.json", `"export_version":3,`, ``)),
+		"PR400-MC-0005":    altered(t, good, asIs, zipEntry{name: nodes, text: "x"}), // twice
+		"PR400-MC-0005 #2": altered(t, good, func(h *zip.FileHeader, text string) (string, bool) {
+			if h.Name == "30_contents/__/large" {
+				h.SetMode(0o777 | 1<<27) // a symbolic link
+			}
+			return text, true
+		}),
+	}
+	for i, c := range control {
+		at[fmt.Sprintf("PR400-MC-0001 #c%d", i)] = altered(t, good, without("10_control/"+c+".ndjson"))
+	}
+	for code, body := range at {
+		code, _, _ := strings.Cut(code, " ")
+		davtest.Error(s.Request("POST", "/cell2/__import").WithHeader("Content-Type", "application/zip").WithBytes(body).Expect(), code)
+	}
+	firstOf := func(text string) string { return text[:strings.IndexByte(text, '\n')+1] }
+	flip := bytes.Clone(good) // a byte of a stored content
+	flip[bytes.Index(flip, []byte("largelarge"))+3] ^= 1
+	failing := map[string][]byte{
+		"a content was changed":      flip,
+		"content missing":            altered(t, good, without("30_contents/__/large")),
+		"content longer":             altered(t, good, replacing("30_contents/__/large", "", "x")),
+		"content of the same length": altered(t, good, replacing("30_contents/__/large", "large", "LARGE")),
+		"content nobody names":       altered(t, good, asIs, zipEntry{name: "30_contents/__/extra", text: "x"}),
+		"slip":                       altered(t, good, asIs, zipEntry{name: "30_contents/../../x", text: "x"}),
+		"file missing from nodes": altered(t, good, func(h *zip.FileHeader, text string) (string, bool) {
+			if h.Name == nodes {
+				lines := strings.SplitAfter(text, "\n")
+				text = strings.Join(lines[:len(lines)-2], "")
+			}
+			return text, true
+		}),
+		"path goes up":        altered(t, good, replacing(nodes, `"path":"__/large"`, `"path":"__/../large"`)),
+		"path is absolute":    altered(t, good, replacing(nodes, `"path":"__/large"`, `"path":"/__/large"`)),
+		"name with control":   altered(t, good, replacing(nodes, `"path":"__/large"`, `"path":"__/la\u0001rge"`)),
+		"parent missing":      altered(t, good, replacing(nodes, `"path":"__/dir","kind":"collection"`, `"path":"__/dur","kind":"collection"`)),
+		"unknown kind":        altered(t, good, replacing(nodes, `"kind":"collection"`, `"kind":"device"`)),
+		"unknown field":       altered(t, good, replacing(nodes, `"kind":"collection"`, `"kind":"collection","x":1`)),
+		"line no JSON":        altered(t, good, replacing(nodes, `{"path":"__/dir"`, `{path":"__/dir"`)),
+		"negative size":       altered(t, good, replacing(nodes, `"size":9`, `"size":-9`)),
+		"no hash":             altered(t, good, replacing(nodes, `"sha256":"`, `"sha256":"zz`)),
+		"twice the same name": altered(t, good, replacing(nodes, `"path":"__/large"`, `"path":"__/nothing"`)),
+		"property no XML":     altered(t, good, replacing(nodes, `\u003cp xmlns`, `\u003cp\u003e xmlns`)),
+		"property another":    altered(t, good, replacing(nodes, `"ns":"urn:z"`, `"ns":"urn:y"`)),
+		"acl without role":    altered(t, good, replacing(nodes, `"role":{"box":"notes"`, `"role":{"box":"nots"`)),
+		"type with a newline": altered(t, good, replacing(nodes, `"type":"text/plain"`, `"type":"text/plain\nX: y"`)),
+		"manifest counts":     altered(t, good, replacing("00_manifest.json", `"entries":`, `"entries":1`)),
+		"OData nobody names":  altered(t, good, asIs, zipEntry{name: "40_odata/notes/x/$metadata.xml", text: "x"}),
+		"OData document":      altered(t, good, replacing("40_odata/library/d/lib/Book.ndjson", `"doc":{`, `"doc":[{`)),
+		"OData without id":    altered(t, good, replacing("40_odata/library/d/lib/Book.ndjson", `"__id"`, `"id"`)),
+		"OData link":          altered(t, good, replacing("40_odata/library/d/lib/$links.ndjson", `"a1"`, `"a9"`)),
+		"OData other file":    altered(t, good, asIs, zipEntry{name: "40_odata/library/d/lib/x.txt", text: "x"}),
+		"box twice": altered(t, good, func(h *zip.FileHeader, text string) (string, bool) {
+			if h.Name == "10_control/boxes.ndjson" {
+				text += firstOf(text)
+			}
+			return text, true
+		}),
+		"box name":     altered(t, good, replacing("10_control/boxes.ndjson", `"empty"`, `"__empty"`)),
+		"box missing":  altered(t, good, replacing("10_control/boxes.ndjson", `"empty"`, `"empti"`)),
+		"role's box":   altered(t, good, replacing("10_control/roles.ndjson", `"box":"notes"`, `"box":"none"`)),
+		"link's end":   altered(t, good, replacing("10_control/links.ndjson", `"key":"`, `"key":"no `)),
+		"a bomb":       altered(t, good, asIs, zipEntry{name: "30_contents/__/bomb", text: strings.Repeat("\x00", 50<<20)}),
+		"long line":    altered(t, good, replacing("10_control/rules.ndjson", "", `{"key":"`+strings.Repeat("x", 17<<20))),
+		"cell missing": altered(t, good, replacing(nodes, firstOf(nodesOf(t, good)), "")),
+	}
+	for name, body := range failing {
+		state := importZip(s, "cell2", body)
+		if got := state.Value("status").String().Raw(); got != "import failed" {
+			t.Errorf("%s: %s", name, got)
+			continue
+		}
+		state.Value("message").Object().Value("code").IsEqual("PR400-MC-0005")
+	}
+	sameSnapshots(t, export(s, "cell2", "after"), before)
+	imported(s, "cell2").Value("status").IsEqual("import failed") // until the next
+	s.Put("/cell2/__/kept", "still writable")
+	importByName(s, "cell2", "before").Value("status").IsEqual("ready")
+	s.WantGet("/cell2/__/kept", "kept")
+	if r, err := s.FS.Check(t.Context()); err != nil || len(r.Problems) > 0 {
+		t.Error(r.Problems, err)
+	}
+
+	for body, code := range map[string]string{
+		"": "PR400-CM-0004", "x": "PR400-CM-0004", "[]": "PR400-CM-0004", "{}": "PR400-CM-0001", `{"Name":null}`: "PR400-CM-0001",
+		`{"Name":1}`: "PR400-CM-0002", `{"Name":"a.b"}`: "PR400-CM-0002", `{"Name":"none"}`: "PR404-DV-0001",
+	} {
+		davtest.Error(s.Request("POST", "/cell2/__import").WithText(body).Expect(), code)
+	}
+	davtest.Error(s.Request("PUT", "/cell2/__import").WithText("x").Expect(), "PR405-MC-0001")
+	davtest.Error(s.Anonymous().Request("POST", s.URL+"/cell2/__import").WithText("{}").Expect(), "PR401-AU-0001")
+}
+
+func nodesOf(t *testing.T, b []byte) string {
+	t.Helper()
+	for _, e := range zipEntries(t, b) {
+		if e.name == "20_nodes.ndjson" {
+			return e.text
+		}
+	}
+	t.Fatal("no nodes")
+	return ""
+}

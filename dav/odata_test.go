@@ -31,7 +31,8 @@ var oddID = "https://books.example/it's?q=1&x#a%20b " + strings.Repeat("é", 300
 
 // library is a bar with books, authors and a shelf.
 func library(t *testing.T) []byte {
-	b := bartest.New("").Collection("d", "").OData("d/lib").Entry("90_contents/d/lib/00_$metadata.xml", librarySchema).
+	b := bartest.New("").Meta("10_relations.json", `{"Relations":[{"Name":"reads"}]}`).Meta("20_roles.json", `{"Roles":[{"Name":"reader"}]}`).
+		Meta("70_$links.json", `{"Links":[{"FromType":"Relation","FromName":{"Name":"reads"},"ToType":"Role","ToName":{"Name":"reader"}}]}`).Collection("d", "").OData("d/lib").Entry("90_contents/d/lib/00_$metadata.xml", librarySchema).
 		Entry("90_contents/d/lib/10_odatarelations.json", `{"Links":[
 			{"FromType":"Book","FromId":{"__id":"b1"},"ToType":"Author","ToId":{"__id":"a1"}},
 			{"FromType":"Author","FromId":{"__id":"a2"},"ToType":"Book","ToId":{"__id":"b1"}},

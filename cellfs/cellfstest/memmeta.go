@@ -484,9 +484,14 @@ func (t *memTx) Blob(id int64) (cellfs.Blob, error) {
 	return b, nil
 }
 
-func (t *memTx) BlobRef(h cellfs.Hash) (id, size int64, err error) {
-	b, err := t.BlobByHash(h)
-	return b.ID, b.Size, err
+func (t *memTx) BlobIDs(hashes []cellfs.Hash) (map[cellfs.Hash]cellfs.BlobID, error) {
+	found := map[cellfs.Hash]cellfs.BlobID{}
+	for _, h := range hashes {
+		if b, err := t.BlobByHash(h); err == nil {
+			found[h] = cellfs.BlobID{ID: b.ID, Size: b.Size}
+		}
+	}
+	return found, nil
 }
 
 func (t *memTx) BlobByHash(h cellfs.Hash) (cellfs.Blob, error) {

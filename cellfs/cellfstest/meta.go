@@ -390,6 +390,10 @@ func testContents(t metaTest) {
 		t.Errorf("one content has ids %d and %d", ids[0], ids[1])
 	}
 	t.view(func(tx cellfs.Tx) error {
+		found, err := tx.BlobIDs([]cellfs.Hash{small.Hash, {1}, large.Hash, small.Hash})
+		if want := map[cellfs.Hash]cellfs.BlobID{small.Hash: {ID: ids[0], Size: 5}, large.Hash: {ID: ids[2], Size: 1 << 40}}; !reflect.DeepEqual(found, want) || err != nil {
+			t.Errorf("BlobIDs = %v, %v, want %v", found, err, want)
+		}
 		b, err := tx.Blob(ids[0])
 		if string(b.Data) != "small" || b.Ref != small.Ref || err != nil {
 			t.Errorf("Blob = %+v, %v", b, err)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"cellar/cellfs"
@@ -313,9 +315,30 @@ func (t *tx) BlobByHash(h cellfs.Hash) (cellfs.Blob, error) {
 	return t.oneBlob(blobColumns+"WHERE hash = ?", h[:])
 }
 
-func (t *tx) BlobRef(h cellfs.Hash) (id, size int64, err error) {
-	err = t.row("SELECT id, size FROM blob WHERE hash = ?", []any{h[:]}, &id, &size)
-	return id, size, err
+// hashRows is how many contents one statement looks for.
+const hashRows = 64
+
+var selectBlobIDs = "SELECT hash, id, size FROM blob WHERE hash IN (" + strings.Repeat("?, ", hashRows-1) + "?)"
+
+func (t *tx) BlobIDs(hashes []cellfs.Hash) (map[cellfs.Hash]cellfs.BlobID, error) {
+	found := make(map[cellfs.Hash]cellfs.BlobID, len(hashes))
+	for page := range slices.Chunk(hashes, hashRows) {
+		args := make([]any, hashRows)
+		for i := range args {
+			args[i] = page[min(i, len(page)-1)][:] // the last again where there are fewer
+		}
+		err := t.c.query(t.ctx, selectBlobIDs, args, func(scan func(...any) error) error {
+			var hash []byte
+			var b cellfs.BlobID
+			err := scan(&hash, &b.ID, &b.Size)
+			found[cellfs.Hash(hash)] = b
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 func (t *tx) blobs(query string, args ...any) (all []cellfs.Blob, err error) {

@@ -82,7 +82,7 @@ type restorer struct {
 	boxSchemas  map[string]string
 	roles       map[entityKey]int64 // ids of all control objects
 	collections map[string]*place   // by path
-	lastPath    string
+	flight      chan error          // the page that is being made; nil for none
 
 	files, bytes int64 // as the manifest counts them
 	stored       int64 // bytes, with those of user data

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -47,9 +48,11 @@ type aceLine struct {
 // pending is a node that waits to be made: its content is known.
 type pending struct {
 	cellfs.Node
-	parent string // path
 	path   string
+	up     *place         // that it lies in
+	here   *place         // that it is; nil for a file
 	staged *cellfs.Staged // a content that no row names yet
+	want   *cellfs.Ref    // a content that is looked for in the store
 	where  string
 }
 
@@ -66,7 +69,7 @@ func (r *restorer) nodes() error {
 	var bytes int64
 	flush := func() error {
 		err := r.flush(page)
-		page, bytes = page[:0], 0
+		page, bytes = nil, 0
 		return err
 	}
 	f := r.a.files[nodesFile]
@@ -90,10 +93,10 @@ func (r *restorer) nodes() error {
 		}
 		return flush()
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = flush()
 	}
-	return flush()
+	return cmp.Or(err, r.landed())
 }
 
 // node reads a line. It returns nil for the cell and the boxes, which are there.
@@ -106,7 +109,7 @@ func (r *restorer) node(line []byte, where string) (*pending, error) {
 	if !ok || l.Size < 0 || l.Version < 0 {
 		return nil, damaged(where, "kind %q, size %d, version %d", l.Kind, l.Size, l.Version)
 	}
-	p := &pending{path: l.Path, parent: parentOf(l.Path), where: where, Node: cellfs.Node{
+	p := &pending{path: l.Path, where: where, Node: cellfs.Node{
 		Cell: r.o.Cell.ID, Name: path.Base(l.Path), Kind: kind, ContentType: l.Type, Size: l.Size, Version: l.Version,
 		Created: time.UnixMicro(l.Created).UTC(), Modified: time.UnixMicro(l.Modified).UTC(),
 	}}
@@ -160,7 +163,7 @@ func (r *restorer) placed(p *pending) error {
 		r.collections[""] = &place{id: r.root, kind: p.Kind}
 		return nil
 	}
-	up := r.collections[p.parent]
+	up := r.collections[parentOf(p.path)]
 	if up == nil || up.kind == cellfs.KindOData || p.path == "" || p.Kind == cellfs.KindCell {
 		return errOrder
 	}
@@ -176,6 +179,7 @@ func (r *restorer) placed(p *pending) error {
 	if up.depth > cellfs.MaxDepth {
 		return cellfs.ErrTooDeep
 	}
+	p.up = up
 	if p.Kind == cellfs.KindFile {
 		return nil
 	}
@@ -187,14 +191,14 @@ func (r *restorer) placed(p *pending) error {
 		}
 		here.id, here.depth = box.ID, 0
 	}
-	r.collections[p.path] = here
+	r.collections[p.path], p.here = here, here
 	return nil
 }
 
 // qualify gives the root or a box, which was made before, what its line says.
 func (r *restorer) qualify(p *pending) error {
 	return r.update(func(tx cellfs.Tx) error {
-		old, err := tx.Node(r.collections[p.path].id)
+		old, err := tx.Node(r.collections[p.path].id) // set by begin
 		if err != nil {
 			return err
 		}
@@ -270,20 +274,62 @@ func (r *restorer) content(p *pending, sha string) error {
 		return damaged(p.where, "sha256: %v", err)
 	}
 	if r.o.Trusted {
-		p.Blob, err = r.blobOf(want, p.Size)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+		p.want = &cellfs.Ref{Hash: want, Size: p.Size}
+		return nil
 	}
+	return r.take(p, f, want)
+}
+
+// take takes the content of a file out of the snapshot.
+func (r *restorer) take(p *pending, f *zip.File, want cellfs.Hash) error {
 	staged, err := r.stage(f, p.Size)
 	if err != nil {
 		return err
 	}
 	if staged.Hash != want {
-		return damaged(name, "its SHA-256 is another than in %s", nodesFile)
+		return damaged(f.Name, "its SHA-256 is another than in %s", nodesFile)
 	}
 	p.staged = &staged
 	return nil
+}
+
+// lookUp finds the contents of a page that are in the store, and takes those out of
+// the snapshot that are not.
+func (r *restorer) lookUp(page []*pending) error {
+	var hashes []cellfs.Hash
+	for _, p := range page {
+		if p.want != nil {
+			hashes = append(hashes, p.want.Hash)
+		}
+	}
+	if len(hashes) == 0 {
+		return nil
+	}
+	var found map[cellfs.Hash]cellfs.BlobID
+	err := r.f.View(r.ctx, func(tx cellfs.Tx) (err error) {
+		found, err = tx.BlobIDs(hashes)
+		return err
+	})
+	var absent []*pending
+	for _, p := range page {
+		if p.want == nil || err != nil {
+			continue
+		}
+		b, ok := found[p.want.Hash]
+		switch {
+		case !ok:
+			absent = append(absent, p)
+		case b.Size != p.Size:
+			err = damaged(p.where, "content %s has %d bytes", p.want.Hash, b.Size)
+		}
+		p.Blob = b.ID
+	}
+	for _, p := range absent {
+		if err == nil {
+			err = r.take(p, r.a.files[contentsDir+p.path], p.want.Hash)
+		}
+	}
+	return err
 }
 
 // stores counts what the cell will hold.
@@ -293,17 +339,6 @@ func (r *restorer) stores(size int64) error {
 		return cellfs.ErrQuota
 	}
 	return nil
-}
-
-func (r *restorer) blobOf(h cellfs.Hash, size int64) (id int64, err error) {
-	err = r.f.View(r.ctx, func(tx cellfs.Tx) error {
-		var n int64
-		if id, n, err = tx.BlobRef(h); err == nil && n != size {
-			err = fmt.Errorf("content %s has %d bytes, the snapshot says %d", h, n, size)
-		}
-		return err
-	})
-	return id, err
 }
 
 // stage takes a content out of the snapshot; its size and CRC-32 are checked.
@@ -323,11 +358,36 @@ func (r *restorer) stage(f *zip.File, size int64) (s cellfs.Staged, err error) {
 	return s, nil
 }
 
-// flush makes the nodes of a page.
+// flush has the nodes of a page made, once those of the page before are. The page
+// is the flush's from then on.
 func (r *restorer) flush(page []*pending) error {
 	if len(page) == 0 {
 		return nil
 	}
+	if err := r.lookUp(page); err != nil {
+		return err
+	}
+	if err := r.landed(); err != nil {
+		return err
+	}
+	made := make(chan error, 1)
+	r.flight = made
+	go func() { made <- r.make(page) }()
+	return nil
+}
+
+// landed waits for the page that is being made.
+func (r *restorer) landed() error {
+	if r.flight == nil {
+		return nil
+	}
+	err := <-r.flight
+	r.flight = nil
+	return err
+}
+
+// make makes the nodes of a page. Only it looks at the ids of collections.
+func (r *restorer) make(page []*pending) error {
 	return r.update(func(tx cellfs.Tx) error {
 		var run []*cellfs.Node
 		made := func(p *pending) error {
@@ -339,12 +399,11 @@ func (r *restorer) flush(page []*pending) error {
 			return err
 		}
 		for _, p := range page {
-			up := r.collections[p.parent]
-			if up.id == 0 { // it is in this run
+			if p.up.id == 0 { // it is in this run
 				if err := made(p); err != nil {
 					return err
 				}
-				r.placeIDs(page)
+				placeIDs(page)
 			}
 			if p.staged != nil {
 				id, err := p.staged.Add(tx)
@@ -353,22 +412,20 @@ func (r *restorer) flush(page []*pending) error {
 				}
 				p.Blob = id
 			}
-			p.Parent = up.id
+			p.Parent = p.up.id
 			run = append(run, &p.Node)
 		}
-		if err := made(page[len(page)-1]); err != nil {
-			return err
-		}
-		r.placeIDs(page)
-		return nil
+		err := made(page[len(page)-1])
+		placeIDs(page)
+		return err
 	})
 }
 
 // placeIDs notes the ids of collections that were made.
-func (r *restorer) placeIDs(page []*pending) {
+func placeIDs(page []*pending) {
 	for _, p := range page {
-		if p.Kind != cellfs.KindFile && p.ID != 0 && r.collections[p.path] != nil {
-			r.collections[p.path].id = p.ID
+		if p.here != nil && p.ID != 0 {
+			p.here.id = p.ID
 		}
 	}
 }
@@ -436,18 +493,18 @@ func (r *restorer) schema(col *pending, f *zip.File, n cellfs.Node) error {
 	if err != nil {
 		return err
 	}
-	p := &pending{Node: n, parent: col.path, path: col.path + "/" + n.Name, where: f.Name, staged: &s}
+	p := &pending{Node: n, up: col.here, path: col.path + "/" + n.Name, where: f.Name, staged: &s}
 	return r.flush([]*pending{p})
 }
 
 func (r *restorer) entities(col *pending, f *zip.File, set cellfs.Node, ids map[cellfs.End]bool) error {
 	at := col.path + "/" + set.Name
-	r.collections[at] = &place{kind: cellfs.KindCollection}
-	page := []*pending{{Node: set, parent: col.path, path: at, where: f.Name}}
+	here := &place{kind: cellfs.KindCollection}
+	page := []*pending{{Node: set, up: col.here, here: here, path: at, where: f.Name}}
 	size := 0
 	flush := func() error {
 		err := r.flush(page)
-		page, size = page[:0], 0
+		page, size = nil, 0
 		return err
 	}
 	err := r.eachLine(f, func(line []byte, n int) error {
@@ -471,7 +528,7 @@ func (r *restorer) entities(col *pending, f *zip.File, set cellfs.Node, ids map[
 			return err
 		}
 		r.version = max(r.version, l.Version)
-		page = append(page, &pending{parent: at, path: at + "/" + l.Name, where: where, staged: &s, Node: cellfs.Node{
+		page = append(page, &pending{up: here, path: at + "/" + l.Name, where: where, staged: &s, Node: cellfs.Node{
 			Cell: r.o.Cell.ID, Name: l.Name, Kind: cellfs.KindFile, ContentType: "application/json", Size: s.Size, Version: l.Version,
 			Created: time.UnixMicro(l.Created).UTC(), Modified: time.UnixMicro(l.Modified).UTC(),
 		}})
@@ -503,7 +560,10 @@ func (r *restorer) dataLinks(col *pending, f *zip.File, ids map[cellfs.End]bool)
 		page = page[:0]
 		return err
 	}
-	id := r.collections[col.path].id
+	if err := r.landed(); err != nil { // the collection is made
+		return err
+	}
+	id := col.here.id
 	err := r.eachLine(f, func(line []byte, n int) error {
 		var l struct{ From, To cellfs.End }
 		if err := strict(line, &l); err != nil || !ids[l.From] || !ids[l.To] {
