@@ -115,7 +115,7 @@ func (q *request) serve() error {
 	}
 	q.caller = q.h.auth.caller(q.Request)
 	route := q.target.kind.handler(q.Method)
-	if q.caller.admin && route.serve != nil && q.target.kind == targetResource {
+	if q.caller.admin && route.serve != nil && q.target.kind == targetResource && !q.h.ops.AnyImport() {
 		return q.first(route.serve(q))
 	}
 	if err = q.admit(route); err == nil {

@@ -359,3 +359,51 @@ func nodesOf(t *testing.T, b []byte) string {
 	t.Fatal("no nodes")
 	return ""
 }
+
+// TestImportWhileOthersWork holds an import in the middle: reads see the old state,
+// writes to the cell are refused, and other cells do not notice (DECISIONS 13).
+func TestImportWhileOthersWork(t *testing.T) {
+	gate := &gated{open: make(chan struct{})}
+	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}, Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {
+		gate.Blobs = b
+		return m, gate
+	}})
+	s.Put("/cell1/__/large", strings.Repeat("large", cellfs.MaxInline))
+	s.Put("/cell1/__/f", "then")
+	body := altered(t, export(s, "cell1", "s"), func(h *zip.FileHeader, text string) (string, bool) {
+		h.Method = zip.Deflate // small enough to be taken while the gate is closed
+		return text, true
+	})
+	s.Put("/cell1/__/f", "now")
+	s.Mkcol("/cell1/box")
+	token := s.Request("LOCK", "/cell1/__/f").WithText(lockBody).Expect().Status(http.StatusOK).Header("Lock-Token").Raw()
+	gate.closed.Store(true)
+	s.Request("POST", "/cell1/__import").WithHeader("Content-Type", "application/zip").WithBytes(body).Expect().Status(http.StatusAccepted)
+
+	state := s.Request("GET", "/cell1/__import").Expect().JSON().Object()
+	state.Value("status").IsEqual("importation in progress")
+	state.ContainsKey("started_at").ContainsKey("progress")
+	for _, c := range []struct{ method, path, body string }{
+		{"PUT", "/cell1/__/f", "x"}, {"PUT", "/cell1/__/new", "x"}, {"MKCOL", "/cell1/__/c", ""}, {"MKCOL", "/cell1/new", ""}, {"DELETE", "/cell1/__/f", ""},
+		{"DELETE", "/cell1/box", ""}, {"LOCK", "/cell1/__/g", lockBody}, {"POST", "/cell1/__export", "{}"}, {"POST", "/cell1/__import", `{"Name":"s"}`},
+		{"PROPPATCH", "/cell1/__/f", `<propertyupdate xmlns="DAV:"><set><prop><x xmlns="urn:x">1</x></prop></set></propertyupdate>`},
+	} {
+		davtest.Error(s.Request(c.method, c.path).WithText(c.body).Expect(), "PR409-CM-0002")
+	}
+	davtest.Error(s.Transfer("COPY", "/cell1/__/f", "/cell1/__/copy", ""), "PR409-CM-0002")
+	davtest.Error(s.Transfer("COPY", "/cell2/__", "/cell1/__/copy", ""), "PR409-CM-0002")
+	davtest.Error(s.Anonymous().Request("PUT", s.URL+"/cell1/__/f").WithText("x").Expect(), "PR409-CM-0002") // before the privilege
+	davtest.Error(s.Request("DELETE", "/cell1").WithHeader("X-Personium-Recursive", "true").Expect(), "PR409-CM-0002")
+	s.WantGet("/cell1/__/f", "now")
+	s.Hrefs("/cell1/box", "0")
+	s.Put("/cell2/__/f", "x")
+
+	close(gate.open)
+	imported(s, "cell1").Value("status").IsEqual("ready")
+	s.WantGet("/cell1/__/f", "then")
+	davtest.Error(s.Request("PROPFIND", "/cell1/box").WithHeader("Depth", "0").Expect(), "PR404-DV-0002")
+	s.Put("/cell1/__/f", "free again") // what was locked is gone
+	s.Request("UNLOCK", "/cell1/__/f").WithHeader("Lock-Token", token).Expect().Status(http.StatusConflict)
+}
+
+const lockBody = `<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>`
