@@ -149,6 +149,9 @@ func (c *checker) trees(tx Tx) error {
 			c.problem("tree %d of an import: its files have %d bytes, its row says %d", a.Root, bytes, a.Bytes)
 		}
 		c.seen += n
+		if err := c.aside(tx, a.Root); err != nil {
+			return err
+		}
 	}
 	all, err := tx.Nodes()
 	if err == nil && all != c.seen {
@@ -156,6 +159,19 @@ func (c *checker) trees(tx Tx) error {
 	}
 	c.Nodes = int(all)
 	return err
+}
+
+// aside notes what the nodes of a tree name that no cell shows.
+func (c *checker) aside(tx Tx, root int64) error {
+	return EachChild(tx, root, func(n *Node) error {
+		if n.IsCollection() {
+			return c.aside(tx, n.ID)
+		}
+		if c.named[n.Blob] = true; n.Blob != 0 && c.sizes[n.Blob] != n.Size {
+			c.problem("node %d of an import names content %d of another size", n.ID, n.Blob)
+		}
+		return nil
+	})
 }
 
 // logs verifies that the logs of a cell are as long as their rows say.

@@ -10,7 +10,7 @@ import (
 )
 
 func (t *memTx) AddAside(job int64, root *cellfs.Node) error {
-	root.Name = fmt.Sprintf("%d-%d", root.Cell, job)
+	root.Name = fmt.Sprintf("aside-%d", t.id())
 	if err := t.AddNode(root); err != nil {
 		return err
 	}

@@ -13,7 +13,10 @@ import (
 // --- trees that no cell shows (cellfs.AsideTx)
 
 func (t *tx) AddAside(job int64, root *cellfs.Node) error {
-	root.Name = fmt.Sprintf("%d-%d", root.Cell, job)
+	if t.store == nil {
+		return errReadOnly
+	}
+	root.Name = fmt.Sprintf("aside-%d", t.store.nextNode) // a name of its own: roots have no parent
 	if err := t.insertNodes([]*cellfs.Node{root}); err != nil {
 		return err
 	}
