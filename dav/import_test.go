@@ -4,11 +4,16 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gavv/httpexpect/v2"
 
@@ -412,3 +417,73 @@ func TestImportWhileOthersWork(t *testing.T) {
 }
 
 const lockBody = `<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>`
+
+// TestImportReal takes the archives of real applications side by side, and 5,000
+// files at random, through a snapshot into another server and out again.
+func TestImportReal(t *testing.T) {
+	dir := davtest.Corpus(t)
+	s := davtest.New(t)
+	installed := 0
+	for i, x := range readCases(t, filepath.Join(dir, "realworld.json")) {
+		body, err := os.ReadFile(filepath.Join(dir, x.File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		box := fmt.Sprintf("/cell1/app%d", i)
+		if s.Request("MKCOL", box).WithHeader("Content-Type", "application/zip").WithBytes(body).Expect().Raw().StatusCode == http.StatusAccepted {
+			s.WaitBox(box)
+			installed++
+		}
+	}
+	if installed < 10 {
+		t.Errorf("%d applications are installed", installed)
+	}
+	randomFiles(t, s.FS, 5000)
+	first := export(s, "cell1", "first")
+	other := davtest.New(t)
+	importZip(other, "cell1", first).Value("status").IsEqual("ready")
+	sameSnapshots(t, export(other, "cell1", "copy"), first)
+}
+
+// randomFiles puts files with odd names, properties and times into the main box.
+func randomFiles(t *testing.T, f *cellfs.FS, n int) {
+	t.Helper()
+	rnd := rand.New(rand.NewPCG(1, 5))
+	alphabet := []rune("ab 1.-_~!$&'()+,;=@%#?[]\"<>|\\^`{}:*äßé日本語😀\u0301\u202e")
+	name := func(i int) string {
+		r := make([]rune, 1+rnd.IntN(12))
+		for j := range r {
+			r[j] = alphabet[rnd.IntN(len(alphabet))]
+		}
+		return fmt.Sprint(string(r), i)
+	}
+	at, err := cellfs.NewPath("cell1", cellfs.MainBox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs := []cellfs.Path{at}
+	for i := range n {
+		p := dirs[rnd.IntN(len(dirs))].Join(name(i))
+		if rnd.IntN(20) == 0 && p.Len() < 40 {
+			if _, err := f.Mkcol(t.Context(), p, cellfs.KindCollection, nil); err != nil {
+				t.Fatal(err)
+			}
+			dirs = append(dirs, p)
+			continue
+		}
+		o := cellfs.PutOptions{ContentType: []string{"", "text/plain", `text/html; charset="x y"`}[rnd.IntN(3)]}
+		if rnd.IntN(3) == 0 {
+			o.MTime = time.UnixMicro(rnd.Int64N(1 << 50)).UTC()
+		}
+		if _, _, err := f.Put(t.Context(), p, strings.NewReader(strings.Repeat(fmt.Sprint(i), rnd.IntN(3)*rnd.IntN(200))), o); err != nil {
+			t.Fatalf("%q: %v", p, err)
+		}
+		if rnd.IntN(10) == 0 {
+			x := xml.Name{Space: "urn:x", Local: fmt.Sprint("p", rnd.IntN(5))}
+			prop := cellfs.Property{Space: x.Space, Local: x.Local, XML: cellfs.Element(x, "", fmt.Sprintf("v &lt; <y xmlns=\"urn:y\">%d</y>", i))}
+			if _, err := f.Patch(t.Context(), p, []cellfs.PropPatch{{Property: prop}}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
