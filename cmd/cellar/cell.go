@@ -14,10 +14,12 @@ import (
 	"cellar/cellfs"
 )
 
-func cellCommand(stdout io.Writer) *cli.Command {
+func cellCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
-		Name: "cell", Usage: "make, list, limit and remove cells while the server is stopped",
-		Subcommands: []*cli.Command{cellCreate(stdout), cellList(stdout), cellQuota(stdout), cellDelete(stdout)},
+		Name: "cell", Usage: "make, list, limit and remove cells while the server is stopped; export and import them while it runs",
+		Subcommands: []*cli.Command{
+			cellCreate(stdout), cellList(stdout), cellQuota(stdout), cellDelete(stdout), cellExport(stdout, stderr), cellImport(stdout, stderr),
+		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return usagef("no command %q; see cellar help cell", "cell "+c.Args().First())

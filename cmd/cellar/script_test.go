@@ -31,8 +31,8 @@ func TestScripts(t *testing.T) {
 
 // serveOnce runs "cellar serve" with the given flags until it has said that it
 // serves, ends it, and leaves what it wrote in server.out and server.err. After
-// --while stands a command line that is run meanwhile; what it writes goes to
-// while.err.
+// --while stands a command line that is run meanwhile, with the server's URL in the
+// place of SERVER; what it writes goes to while.err.
 func serveOnce(ts *testscript.TestScript, neg bool, args []string) {
 	var during []string
 	if i := slices.Index(args, "--while"); i >= 0 {
@@ -55,6 +55,11 @@ func serveOnce(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	if during != nil {
+		_, rest, _ := strings.Cut(text, "cellar serves ")
+		url, _, _ := strings.Cut(rest, "\n")
+		for i := range during {
+			during[i] = strings.ReplaceAll(during[i], "SERVER", url)
+		}
 		c := exec.Command(file, during...)
 		c.Dir = cmd.Dir
 		combined, _ := c.CombinedOutput()

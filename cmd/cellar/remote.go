@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// remote is a running server.
+type remote struct {
+	url            string // ends in a slash
+	user, password string
+}
+
+func remoteFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "server", Value: "http://127.0.0.1:8080/", EnvVars: env("SERVER"), Usage: "`URL` of the running server"},
+		&cli.StringFlag{Name: "user", Value: "admin", EnvVars: env("ADMIN_USER"), Usage: "`NAME` of the unit admin"},
+		&cli.StringFlag{
+			Name: "password-file", EnvVars: env("ADMIN_PASSWORD_FILE"),
+			Usage: "`FILE` with the password (default: admin-password in the folder of --data); CELLAR_ADMIN_PASSWORD sets it directly",
+		},
+		dataFlag(),
+	}
+}
+
+// openRemote reads the flags of a command that talks to a server.
+func openRemote(c *cli.Context) (*remote, error) {
+	u, err := url.Parse(c.String("server"))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, usagef("--server %q: use http(s)://host[:port]/", c.String("server"))
+	}
+	r := &remote{url: strings.TrimSuffix(u.String(), "/") + "/", user: c.String("user"), password: os.Getenv("CELLAR_ADMIN_PASSWORD")}
+	if r.password != "" {
+		return r, nil
+	}
+	file := c.String("password-file")
+	if file == "" {
+		file = filepath.Join(c.String("data"), "admin-password")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("no password: %w", err)
+	}
+	r.password = strings.TrimRight(string(text), "\r\n")
+	return r, nil
+}
+
+// answerError is an error answer of the server.
+type answerError struct {
+	status  string
+	code    string
+	message string
+}
+
+func (e *answerError) Error() string {
+	if e.code == "" {
+		return "the server says " + e.status
+	}
+	return fmt.Sprintf("the server says %s (%s)", e.message, e.code)
+}
+
+// errorBody is the JSON of an error, of a failed job, and of an .error file.
+type errorBody struct {
+	Code    string
+	Message struct{ Value string }
+}
+
+func (e errorBody) asError(status string) error {
+	return &answerError{status: status, code: e.Code, message: e.Message.Value}
+}
+
+// do sends a request and returns the answer if it is a good one. The caller closes
+// its body.
+func (r *remote) do(ctx context.Context, method, path string, body io.Reader, size int64, header ...string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, r.url+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.ContentLength = size
+	}
+	req.SetBasicAuth(r.user, r.password)
+	req.Header.Set("Accept", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode < 300 {
+		return res, nil
+	}
+	defer res.Body.Close()
+	var e errorBody
+	text, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	_ = json.Unmarshal(text, &e) // what is no JSON has no code
+	return nil, e.asError(res.Status)
+}
+
+// jobState is what GET on __export and __import tells.
+type jobState struct {
+	Status   string
+	Progress string
+	Message  errorBody
+}
+
+// wait follows a job of the cell until it has ended; each is called as it goes on.
+func (r *remote) wait(ctx context.Context, path string, each func(percent int)) (jobState, error) {
+	for {
+		res, err := r.do(ctx, http.MethodGet, path, nil, 0, "Prefer", "wait=1")
+		if err != nil {
+			return jobState{}, err
+		}
+		var s jobState
+		err = json.NewDecoder(res.Body).Decode(&s)
+		if err = errors.Join(err, res.Body.Close()); err != nil {
+			return s, err
+		}
+		if !strings.HasSuffix(s.Status, "in progress") {
+			return s, nil
+		}
+		percent := 0
+		if _, err := fmt.Sscanf(s.Progress, "%d%%", &percent); err == nil {
+			each(percent)
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+)
+
+func cellExport(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "export", Usage: "take a snapshot of a cell of a running server and download it", ArgsUsage: "CELL",
+		Description: "The snapshot is removed from the server afterwards, unless --keep is given. The file appears\n" +
+			"under its name only when it is complete. It holds all of the cell: keep it as safe as the cell.",
+		Flags: append(remoteFlags(),
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write (default: the snapshot's name); - writes to the standard output"},
+			&cli.StringFlag{Name: "name", Usage: "`NAME` of the snapshot on the server (default: the cell's with the time)"},
+			&cli.BoolFlag{Name: "keep", Usage: "leave the snapshot on the server, too"},
+		),
+		Action: func(c *cli.Context) error {
+			cell, err := oneArgument(c, "cell")
+			if err != nil {
+				return err
+			}
+			r, err := openRemote(c)
+			if err != nil {
+				return err
+			}
+			t := &transfer{remote: r, cell: url.PathEscape(cell) + "/", stdout: stdout, stderr: stderr}
+			return t.export(c, cell)
+		},
+	}
+}
+
+func cellImport(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "import", Usage: "replace a cell of a running server by a snapshot", ArgsUsage: "CELL FILE",
+		Description: "All that is in the cell is replaced, or, if anything is wrong with the file, nothing.\n" +
+			"The cell keeps its name, its event log and its snapshots. - reads the standard input.",
+		Flags: remoteFlags(),
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 2 {
+				return usagef("%s takes a cell and a file", c.Command.FullName())
+			}
+			r, err := openRemote(c)
+			if err != nil {
+				return err
+			}
+			t := &transfer{remote: r, cell: url.PathEscape(c.Args().First()) + "/", stdout: stdout, stderr: stderr}
+			return t.importFile(c.Context, c.Args().First(), c.Args().Get(1))
+		},
+	}
+}
+
+// transfer takes a cell out of a server or brings it in.
+type transfer struct {
+	*remote
+	cell           string // of the URL, ends in a slash
+	stdout, stderr io.Writer
+}
+
+// bar shows progress where there is a terminal.
+func (t *transfer) bar(total int64, what string, bytes bool) *progressbar.ProgressBar {
+	f, ok := t.stderr.(*os.File)
+	options := []progressbar.Option{
+		progressbar.OptionSetWriter(t.stderr), progressbar.OptionSetDescription(what), progressbar.OptionClearOnFinish(),
+		progressbar.OptionThrottle(100 * time.Millisecond), progressbar.OptionSetVisibility(ok && term.IsTerminal(int(f.Fd()))),
+	}
+	if bytes {
+		options = append(options, progressbar.OptionShowBytes(true))
+	}
+	return progressbar.NewOptions64(total, options...)
+}
+
+func (t *transfer) export(c *cli.Context, cell string) error {
+	ctx, name := c.Context, c.String("name")
+	if name == "" {
+		name = cell + time.Now().UTC().Format("_20060102_150405")
+	}
+	request, err := json.Marshal(map[string]string{"Name": name})
+	if err != nil {
+		return err
+	}
+	res, err := t.do(ctx, http.MethodPost, t.cell+"__export", strings.NewReader(string(request)), int64(len(request)))
+	if err != nil {
+		return err
+	}
+	res.Body.Close()
+	bar := t.bar(100, "taking the snapshot", false)
+	_, err = t.wait(ctx, t.cell+"__export", func(percent int) { _ = bar.Set(percent) })
+	_ = bar.Finish()
+	if err != nil {
+		return err
+	}
+	to := c.String("output")
+	if to == "" {
+		to = name + ".zip"
+	}
+	size, err := t.download(ctx, t.cell+"__snapshot/"+name, to)
+	if err != nil {
+		return err
+	}
+	if !c.Bool("keep") {
+		res, err := t.do(ctx, http.MethodDelete, t.cell+"__snapshot/"+name+".zip", nil, 0)
+		if err != nil {
+			return fmt.Errorf("%s is complete, but its snapshot stays on the server: %w", to, err)
+		}
+		res.Body.Close()
+	}
+	if to != "-" {
+		fmt.Fprintf(t.stdout, "cell %s: %d bytes in %s\n", cell, size, to)
+	}
+	return nil
+}
+
+// download fetches a snapshot into the file. What went wrong on the server is in the
+// .error file of the same name.
+func (t *transfer) download(ctx context.Context, snapshot, to string) (int64, error) {
+	res, err := t.do(ctx, http.MethodGet, snapshot+".zip", nil, 0)
+	if err != nil {
+		return 0, errors.Join(err, t.cause(ctx, snapshot))
+	}
+	defer res.Body.Close()
+	bar := t.bar(res.ContentLength, "downloading", true)
+	defer bar.Finish()
+	from := io.TeeReader(res.Body, bar)
+	if to == "-" {
+		return io.Copy(t.stdout, from)
+	}
+	return writeWhole(to, from)
+}
+
+// cause is why an export failed, if the server tells.
+func (t *transfer) cause(ctx context.Context, snapshot string) error {
+	res, err := t.do(ctx, http.MethodGet, snapshot+".error", nil, 0)
+	if err != nil {
+		return nil // there is none
+	}
+	defer res.Body.Close()
+	var e errorBody
+	if err := json.NewDecoder(res.Body).Decode(&e); err != nil {
+		return err
+	}
+	return e.asError("export failed")
+}
+
+// writeWhole writes a file that appears under its name only when it is complete and
+// on the disk.
+func writeWhole(name string, from io.Reader) (n int64, err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".part-*")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+		}
+	}()
+	if n, err = io.Copy(f, from); err != nil {
+		return n, err
+	}
+	if err = f.Sync(); err != nil {
+		return n, err
+	}
+	if err = os.Rename(f.Name(), name); err != nil {
+		return n, err
+	}
+	return n, f.Close()
+}
+
+func (t *transfer) importFile(ctx context.Context, cell, name string) error {
+	in, size := io.ReadCloser(os.Stdin), int64(-1)
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		info, err := f.Stat()
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+		in, size = f, info.Size()
+	}
+	defer in.Close()
+	bar := t.bar(size, "sending", true)
+	res, err := t.do(ctx, http.MethodPost, t.cell+"__import", io.TeeReader(in, bar), size, "Content-Type", "application/zip")
+	_ = bar.Finish()
+	if err != nil {
+		return err
+	}
+	res.Body.Close()
+	bar = t.bar(100, "importing", false)
+	state, err := t.wait(ctx, t.cell+"__import", func(percent int) { _ = bar.Set(percent) })
+	_ = bar.Finish()
+	if err != nil {
+		return err
+	}
+	if state.Status != "ready" {
+		return fmt.Errorf("cell %s is as it was: %w", cell, state.Message.asError(state.Status))
+	}
+	fmt.Fprintf(t.stdout, "cell %s is that of %s\n", cell, name)
+	return nil
+}
