@@ -33,7 +33,8 @@ func (f *FS) CreateCell(ctx context.Context, name, owner string) (Cell, error) {
 	return f.CreateCellWith(ctx, Cell{Name: name, Owner: owner})
 }
 
-// CreateCellWith is [FS.CreateCell] for a cell with the name, owner and quota of c.
+// CreateCellWith is [FS.CreateCell] for a cell with the name, owner, quota and
+// number of kept snapshots of c.
 func (f *FS) CreateCellWith(ctx context.Context, c Cell) (Cell, error) {
 	if err := CheckCellName(c.Name); err != nil {
 		return Cell{}, err
@@ -46,6 +47,17 @@ func (f *FS) CreateCellWith(ctx context.Context, c Cell) (Cell, error) {
 		return tx.AddCell(&c)
 	})
 	return c, err
+}
+
+// SetKeep says how many finished snapshots of a cell are kept; 0: all.
+func (f *FS) SetKeep(ctx context.Context, name string, snapshots int64) error {
+	return f.Update(ctx, func(tx Tx) error {
+		c, err := tx.Cell(name)
+		if err != nil {
+			return orMissing(err, ErrNoCell)
+		}
+		return tx.SetKeep(c.ID, snapshots)
+	})
 }
 
 // SetQuota limits the bytes that the files of a cell may take; 0 lifts the limit.

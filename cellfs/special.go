@@ -1,6 +1,7 @@
 package cellfs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -116,6 +117,31 @@ func snapshotNode(s Snapshot) Node {
 
 // IsZipName tells the name of a finished snapshot from that of a failed one.
 func IsZipName(name string) bool { return len(name) > 4 && name[len(name)-4:] == ".zip" }
+
+// KeepSnapshots removes the oldest finished snapshots of a cell beyond the number
+// that is kept of it.
+func (f *FS) KeepSnapshots(ctx context.Context, cell int64) error {
+	var c Cell
+	var all []Snapshot
+	err := f.meta.View(ctx, func(tx Tx) (err error) {
+		if c, err = tx.CellByID(cell); err != nil || c.Keep == 0 {
+			return err
+		}
+		all, err = tx.Snapshots(cell)
+		return err
+	})
+	if err != nil || c.Keep == 0 {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(s Snapshot) bool { return !IsZipName(s.Name) })
+	slices.SortFunc(all, func(a, b Snapshot) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	for i := 0; i < len(all)-int(c.Keep); i++ {
+		if err := f.DeleteSnapshot(ctx, c.Name, all[i].Name, nil); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
 
 // DeleteSnapshot removes a file of a cell's snapshot area. What only it held
 // goes when the sweeper's grace time is over, so that a download that runs now

@@ -92,6 +92,8 @@ type NodeTx interface {
 	DeleteCell(id int64, now time.Time) error
 	// SetQuota limits the bytes that the cell's files may take; 0 lifts the limit.
 	SetQuota(cell, bytes int64) error
+	// SetKeep says how many finished snapshots of the cell are kept; 0: all.
+	SetKeep(cell, snapshots int64) error
 	// Touch raises the generation of a cell, to atLeast or more, and returns the
 	// new one. Every transaction that changes the tree calls it.
 	Touch(cell, atLeast int64) (int64, error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 )
 
@@ -160,6 +161,32 @@ func (f *FS) drop(ctx context.Context, ids []int64, cutoff time.Time, s *Swept) 
 		s.Bytes += b.Size
 	}
 	return nil
+}
+
+// SweepPlan tells what a Sweep would remove now.
+func (f *FS) SweepPlan(ctx context.Context, grace time.Duration) (s Swept, err error) {
+	cutoff := f.oldestHold(f.now().Add(-grace))
+	for after := int64(0); ; {
+		var page []Blob
+		err := f.meta.View(ctx, func(tx Tx) (err error) {
+			page, err = tx.Orphans(cutoff, after, sweepPage)
+			return err
+		})
+		if err != nil || len(page) == 0 {
+			return s, err
+		}
+		after = page[len(page)-1].ID
+		free, err := f.withoutHeld(ctx, page)
+		if err != nil {
+			return s, err
+		}
+		for _, b := range page {
+			if slices.Contains(free, b.ID) {
+				s.Contents++
+				s.Bytes += b.Size
+			}
+		}
+	}
 }
 
 // SweepStrays removes files of the blob store that no row names and that are

@@ -293,3 +293,50 @@ func TestFailedExport(t *testing.T) {
 		t.Errorf("after the second try: %v", got)
 	}
 }
+
+// TestKeepSnapshots: with a number to keep, the oldest snapshot goes when one is
+// taken, and what only it held is free.
+func TestKeepSnapshots(t *testing.T) {
+	s := davtest.New(t)
+	names := func() (all []string) {
+		for _, h := range s.Hrefs("/cell1/__snapshot", "1")[1:] {
+			all = append(all, h[strings.LastIndex(h, "/")+1:])
+		}
+		return all
+	}
+	take := func(i int) {
+		s.Put("/cell1/__/f", fmt.Sprint("content ", i))
+		export(s, "cell1", fmt.Sprint("s", i))
+	}
+	for i := range 4 {
+		take(i)
+	}
+	if got := names(); len(got) != 4 { // off by default
+		t.Errorf("kept %q", got)
+	}
+	if err := s.FS.SetKeep(t.Context(), "cell1", 2); err != nil {
+		t.Fatal(err)
+	}
+	take(4)
+	for range 10_000 { // the removal comes after the end of the export
+		if len(names()) == 2 {
+			break
+		}
+	}
+	if got := fmt.Sprint(names()); got != "[s3.zip s4.zip]" {
+		t.Errorf("kept %s", got)
+	}
+	plan, err := s.FS.SweepPlan(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	swept, err := s.FS.Sweep(t.Context(), 0)
+	if err != nil || swept != plan || swept.Contents < 3 {
+		t.Errorf("swept %+v, %v, planned %+v", swept, err, plan)
+	}
+	for i := 3; i <= 4; i++ {
+		if b := s.Get(fmt.Sprintf("/cell1/__snapshot/s%d.zip", i)); !strings.Contains(b, fmt.Sprint("content ", i)) {
+			t.Errorf("s%d.zip has lost its content", i)
+		}
+	}
+}

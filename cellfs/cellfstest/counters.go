@@ -153,7 +153,7 @@ func (r *randomWrites) passingCell(tx cellfs.Tx) error {
 	if err := tx.AddCell(&c); err != nil {
 		return err
 	}
-	if err := tx.SetQuota(c.ID, 9); err != nil {
+	if err := errors.Join(tx.SetKeep(c.ID, 3), tx.SetQuota(c.ID, 9)); err != nil {
 		return err
 	}
 	if got, err := tx.Cell(c.Name); err != nil || got.Quota != 9 {

@@ -185,6 +185,16 @@ func (t *memTx) counted(c cellfs.Cell) cellfs.Cell {
 	return c
 }
 
+func (t *memTx) SetKeep(cell, snapshots int64) error {
+	c, err := t.CellByID(cell)
+	if err = cmp.Or(err, t.mayWrite()); err != nil {
+		return err
+	}
+	c.Keep = snapshots
+	t.cells[cell] = c
+	return nil
+}
+
 func (t *memTx) SetQuota(cell, bytes int64) error {
 	c, err := t.CellByID(cell)
 	if err = cmp.Or(err, t.mayWrite()); err != nil {

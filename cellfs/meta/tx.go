@@ -106,11 +106,11 @@ func orNull[T comparable](v T) any {
 
 // --- cells
 
-const cellColumns = "SELECT id, name, owner, root, gen, quota, used, logfrom, logbytes, logurls, created FROM cell "
+const cellColumns = "SELECT id, name, owner, root, gen, quota, used, keep, logfrom, logbytes, logurls, created FROM cell "
 
 func scanCell(scan func(...any) error) (c cellfs.Cell, err error) {
 	var created int64
-	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Used, &c.LogFrom, &c.Log.Bytes, &c.Log.URLs, &created)
+	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Used, &c.Keep, &c.LogFrom, &c.Log.Bytes, &c.Log.URLs, &created)
 	c.Created = fromMicros(created)
 	return c, err
 }
@@ -164,8 +164,8 @@ func (t *tx) Cells() (cells []cellfs.Cell, err error) {
 
 func (t *tx) AddCell(c *cellfs.Cell) error {
 	c.Gen, c.Used, c.LogFrom, c.Log = 1, 0, 0, cellfs.LogSize{}
-	err := t.insert(&c.ID, "INSERT INTO cell (name, owner, root, gen, quota, used, created) VALUES (?, ?, 0, ?, ?, 0, ?) RETURNING id",
-		c.Name, c.Owner, c.Gen, c.Quota, micros(c.Created))
+	err := t.insert(&c.ID, "INSERT INTO cell (name, owner, root, gen, quota, used, keep, created) VALUES (?, ?, 0, ?, ?, 0, ?, ?) RETURNING id",
+		c.Name, c.Owner, c.Gen, c.Quota, c.Keep, micros(c.Created))
 	if err != nil {
 		return fmt.Errorf("add cell %q: %w", c.Name, err)
 	}
@@ -232,14 +232,23 @@ func (t *tx) DeleteCell(id int64, now time.Time) error {
 
 // SetQuota implements [cellfs.NodeTx].
 func (t *tx) SetQuota(cell, bytes int64) error {
-	n, err := t.write("UPDATE cell SET quota = ? WHERE id = ?", bytes, cell)
+	return t.setCell(cell, "UPDATE cell SET quota = ? WHERE id = ?", bytes, func(c *cellfs.Cell) { c.Quota = bytes })
+}
+
+// SetKeep implements [cellfs.NodeTx].
+func (t *tx) SetKeep(cell, snapshots int64) error {
+	return t.setCell(cell, "UPDATE cell SET keep = ? WHERE id = ?", snapshots, func(c *cellfs.Cell) { c.Keep = snapshots })
+}
+
+func (t *tx) setCell(cell int64, statement string, value int64, change func(*cellfs.Cell)) error {
+	n, err := t.write(statement, value, cell)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("cell %d: %w", cell, fs.ErrNotExist)
 	}
 	if err != nil {
 		return err
 	}
-	return t.count(cell, func(c *cellfs.Cell) { c.Quota = bytes })
+	return t.count(cell, change)
 }
 
 // Touch implements [cellfs.NodeTx].

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"strconv"
 	"text/tabwriter"
 
 	"github.com/dustin/go-humanize"
@@ -18,7 +19,7 @@ func cellCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "cell", Usage: "make, list, limit and remove cells while the server is stopped; export and import them while it runs",
 		Subcommands: []*cli.Command{
-			cellCreate(stdout), cellList(stdout), cellQuota(stdout), cellDelete(stdout), cellExport(stdout, stderr), cellImport(stdout, stderr),
+			cellCreate(stdout), cellList(stdout), cellQuota(stdout), cellKeep(stdout), cellDelete(stdout), cellExport(stdout, stderr), cellImport(stdout, stderr),
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
@@ -33,7 +34,7 @@ func cellCreate(stdout io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "create", Usage: "make a cell", ArgsUsage: "NAME", Flags: []cli.Flag{dataFlag(), &cli.StringFlag{
 			Name: "quota", Value: noQuota, Usage: "bytes that its files may take, a `SIZE` such as 10GB, 512MiB or none",
-		}},
+		}, &cli.StringFlag{Name: "keep-snapshots", Value: keepAll, Usage: "snapshots that are kept, a `NUMBER` or all; older ones go when one is taken"}},
 		Action: func(c *cli.Context) error {
 			name, err := oneArgument(c, "name")
 			if err != nil {
@@ -43,8 +44,12 @@ func cellCreate(stdout io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
+			keep, err := parseKeep(c.String("keep-snapshots"))
+			if err != nil {
+				return err
+			}
 			return withUnit(c, func(u *unit) error {
-				if _, err := u.fs.CreateCellWith(c.Context, cellfs.Cell{Name: name, Quota: quota}); err != nil {
+				if _, err := u.fs.CreateCellWith(c.Context, cellfs.Cell{Name: name, Quota: quota, Keep: keep}); err != nil {
 					return cellError(name, err)
 				}
 				fmt.Fprintf(stdout, "cell %s made\n", name)
@@ -99,6 +104,44 @@ func cellQuota(stdout io.Writer) *cli.Command {
 			})
 		},
 	}
+}
+
+// keepAll is the word for keeping every snapshot.
+const keepAll = "all"
+
+func cellKeep(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "keep-snapshots", Usage: "say how many snapshots of a cell are kept", ArgsUsage: "NAME NUMBER", Flags: []cli.Flag{dataFlag()},
+		Description: "NUMBER is one or more, or all. When a snapshot was taken, the oldest beyond that number are removed.",
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 2 {
+				return usagef("%s takes a name and a number", c.Command.FullName())
+			}
+			name := c.Args().First()
+			keep, err := parseKeep(c.Args().Get(1))
+			if err != nil {
+				return err
+			}
+			return withUnit(c, func(u *unit) error {
+				if err := u.fs.SetKeep(c.Context, name, keep); err != nil {
+					return cellError(name, err)
+				}
+				fmt.Fprintf(stdout, "cell %s: keeps %s snapshots\n", name, c.Args().Get(1))
+				return nil
+			})
+		},
+	}
+}
+
+func parseKeep(s string) (int64, error) {
+	if s == keepAll {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || n < 1 {
+		return 0, usagef("%q snapshots: use a number from 1 or %s", s, keepAll)
+	}
+	return n, nil
 }
 
 func cellDelete(stdout io.Writer) *cli.Command {

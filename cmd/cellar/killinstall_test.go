@@ -138,7 +138,9 @@ func killDuring(t *testing.T, p *program, bar []byte, key string, rnd *rand.Rand
 	}
 	p.must(http.StatusAccepted, "MKCOL", "/cell1/app", bytes.NewReader(bar), header...)
 	for percent := rnd.IntN(100); ; {
-		var meta struct{ Box struct{ Status, Progress string } }
+		var meta struct {
+			Box struct{ Status, Progress string }
+		}
 		if err := json.Unmarshal(p.must(http.StatusOK, "GET", "/cell1/app", nil), &meta); err != nil {
 			t.Fatal(err)
 		}

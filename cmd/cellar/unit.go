@@ -167,9 +167,14 @@ func sweepCommand(stdout io.Writer) *cli.Command {
 		Description: "The server does this by itself; here it can be done at once, with the server stopped.",
 		Flags: []cli.Flag{dataFlag(), &cli.DurationFlag{
 			Name: "grace", Value: cellfs.SweepGrace, Usage: "spare what became free within this `TIME`; 0s spares nothing",
-		}},
+		}, &cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "only tell what would go"}},
 		Action: func(c *cli.Context) error {
 			return withUnit(c, func(u *unit) error {
+				if c.Bool("dry-run") {
+					s, err := u.fs.SweepPlan(c.Context, c.Duration("grace"))
+					fmt.Fprintf(stdout, "would remove %d contents, %d bytes\n", s.Contents, s.Bytes)
+					return err
+				}
 				s, err := u.fs.Sweep(c.Context, c.Duration("grace"))
 				if err != nil {
 					return err

@@ -113,7 +113,13 @@ func (o *Ops) export(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Out
 			return o.recordError(tx, j, code, message)
 		}}
 	}
-	return jobs.Outcome[cellfs.Tx]{Done: release, With: func(tx cellfs.Tx, _ *jobs.Job) error { return record(tx) }}
+	keep := func() {
+		release()
+		if err := o.fs.KeepSnapshots(ctx, j.Scope); err != nil && ctx.Err() == nil {
+			o.cfg.Log.Error("remove old snapshots", "cell", j.Scope, "err", err) // the next export tries again
+		}
+	}
+	return jobs.Outcome[cellfs.Tx]{Done: keep, With: func(tx cellfs.Tx, _ *jobs.Job) error { return record(tx) }}
 }
 
 // build writes the index and returns what records it.
