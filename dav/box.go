@@ -46,6 +46,9 @@ func (q *request) boxStatus(n *cellfs.Node) (status string, percent int64) {
 // getBox answers GET on a box: its metadata, which is how an install is polled
 // (spec/box-metadata-and-export.md §2).
 func (q *request) getBox() error {
+	if q.wantsBar() {
+		return q.getBar()
+	}
 	var cell cellfs.Cell
 	var n cellfs.Node
 	err := q.h.fs.View(q.Context(), func(tx cellfs.Tx) (err error) {

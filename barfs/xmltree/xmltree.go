@@ -318,7 +318,8 @@ func namespace(space string) string {
 // attributes writes all but xml:lang, which the writer of the element adds.
 func attributes(attrs []xml.Attr) string {
 	var b strings.Builder
-	for i, a := range attrs {
+	prefixes := 0 // counted, so that what is written and read again is written the same
+	for _, a := range attrs {
 		name := a.Name.Local
 		switch a.Name.Space {
 		case "":
@@ -328,7 +329,8 @@ func attributes(attrs []xml.Attr) string {
 			}
 			name = "xml:" + name
 		default:
-			prefix := fmt.Sprintf("a%d", i)
+			prefix := fmt.Sprintf("a%d", prefixes)
+			prefixes++
 			b.WriteString(" xmlns:" + prefix + strings.TrimPrefix(namespace(a.Name.Space), " xmlns"))
 			name = prefix + ":" + name
 		}

@@ -14,7 +14,7 @@ import (
 // and of others what stays in one place (docs/design.md).
 var rooms = map[string][]string{
 	"cmd/cellar":             {"barfs", "cellfs", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
-	"dav":                    {"barfs", "barfs/install", "barfs/xmltree", "cellfs", "dav/odata", "dav/ops", "jobs"},
+	"dav":                    {"barfs", "barfs/install", "barfs/xmltree", "cellfs", "cellfs/snapshot", "dav/odata", "dav/ops", "jobs"},
 	"dav/odata":              {"barfs", "barfs/install", "cellfs"},
 	"dav/ops":                {"barfs", "barfs/install", "cellfs", "cellfs/snapshot", "jobs"},
 	"dav/davtest":            {"barfs", "cellfs", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},

@@ -1,0 +1,383 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"cellar/cellfs"
+)
+
+// BarOptions qualify [Bar].
+type BarOptions struct {
+	Box     cellfs.Path
+	CellURL string // ends in a slash: the base of roles where the box has no schema
+	TempDir string // where the index grows; "" is the system's
+}
+
+// ErrMainBox: the main box cannot be taken out as a bar.
+var ErrMainBox = errors.New("the main box is no bar")
+
+// Bar is a box as a bar of version 2, as it is at one point in time
+// (spec/box-metadata-and-export.md §3). Only its index is made; contents are read
+// when the bar is. The caller holds the contents ([cellfs.FS.Hold]) until it is
+// closed. Errors are those of [cellfs.FS.Lookup], and [ErrMainBox].
+func Bar(ctx context.Context, f *cellfs.FS, o BarOptions) (cellfs.Content, error) {
+	if o.Box.Box() == cellfs.MainBox {
+		return nil, ErrMainBox
+	}
+	b := &barBuilder{ctx: ctx, o: o}
+	var err error
+	if b.meta, err = newPart(o.TempDir); err != nil {
+		return nil, err
+	}
+	defer b.meta.close()
+	if b.contents, err = newPart(o.TempDir); err != nil {
+		return nil, err
+	}
+	defer b.contents.close()
+	err = f.View(ctx, func(tx cellfs.Tx) (err error) {
+		b.tx = tx
+		if b.box, err = f.Lookup(tx, o.Box); err != nil {
+			return err
+		}
+		if err := f.Guarded(&b.box); err != nil {
+			return err
+		}
+		return b.collect()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b.assemble(f)
+}
+
+type barBuilder struct {
+	ctx            context.Context
+	o              BarOptions
+	tx             cellfs.Tx
+	box            cellfs.Node
+	boxes          map[int64]string // names, by id
+	roles          map[int64]roleName
+	props          bytes.Buffer // 90_rootprops.xml
+	meta, contents *part
+}
+
+func (b *barBuilder) collect() error {
+	steps := []func() error{b.control, b.rootProps}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add writes an entry of 00_meta.
+func (b *barBuilder) add(name string, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return b.meta.bytes(entryOf("00_meta/"+name, text, b.box.Modified), bytes.NewReader(text))
+}
+
+// control writes the manifest and the lists of control objects.
+func (b *barBuilder) control() error {
+	var schema any
+	if b.box.Schema != "" {
+		schema = b.box.Schema
+	}
+	if err := b.meta.header(&entry{name: "00_meta/", modified: b.box.Modified}); err != nil {
+		return err
+	}
+	manifest := map[string]any{"bar_version": "2", "box_version": "1", "default_path": b.box.Name, "schema": schema}
+	if err := b.add("00_manifest.json", manifest); err != nil {
+		return err
+	}
+	root := b.box.Parent
+	b.boxes, b.roles = map[int64]string{0: cellfs.MainBox}, map[int64]roleName{}
+	err := cellfs.EachChild(b.tx, root, func(n *cellfs.Node) error {
+		b.boxes[n.ID] = n.Name
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	ends := map[cellfs.End]map[string]any{} // names of the box's objects, as links have them
+	for _, list := range []struct{ file, key, set string }{
+		{"10_relations.json", "Relations", cellfs.SetRelation}, {"20_roles.json", "Roles", cellfs.SetRole},
+		{"30_extroles.json", "ExtRoles", cellfs.SetExtRole}, {"50_rules.json", "Rules", cellfs.SetRule},
+	} {
+		items, err := b.list(list.set, ends)
+		if err == nil && len(items) > 0 {
+			err = b.add(list.file, map[string]any{list.key: items})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return b.links(ends)
+}
+
+func (b *barBuilder) list(set string, ends map[cellfs.End]map[string]any) (items []any, err error) {
+	all, err := b.tx.Entities(b.box.Cell, set)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range all {
+		if set == cellfs.SetRole {
+			b.roles[e.ID] = roleName{Box: b.boxes[e.Box], Name: e.Key}
+		}
+		if e.Box != b.box.ID {
+			continue
+		}
+		var item map[string]any
+		if err := json.Unmarshal(e.Doc, &item); err != nil {
+			return nil, fmt.Errorf("%s %q: %w", set, e.Key, err)
+		}
+		if set == cellfs.SetRule {
+			delete(item, "Name") // it is made at each install
+		} else {
+			ends[cellfs.End{Set: set, Key: strconv.FormatInt(e.ID, 10)}] = item
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// links writes those between objects of the box.
+func (b *barBuilder) links(ends map[cellfs.End]map[string]any) error {
+	all, err := b.tx.Links(b.box.Cell, 0)
+	if err != nil {
+		return err
+	}
+	var items []any
+	for _, l := range all {
+		if from, to := ends[l.From], ends[l.To]; from != nil && to != nil {
+			items = append(items, map[string]any{"FromType": l.From.Set, "FromName": from, "ToType": l.To.Set, "ToName": to})
+		}
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	return b.add("70_$links.json", map[string]any{"Links": items})
+}
+
+// rootProps walks the box: every resource is told of, every file is an entry.
+func (b *barBuilder) rootProps() error {
+	b.props.WriteString(`<?xml version="1.0" encoding="utf-8"?>` + "\n" + `<multistatus xmlns="DAV:" xmlns:p="urn:x-personium:xmlns">` + "\n")
+	if err := b.response("", &b.box); err != nil {
+		return err
+	}
+	if err := b.contents.header(&entry{name: "90_contents/", modified: b.box.Modified}); err != nil {
+		return err
+	}
+	if err := b.walk(b.box.ID, ""); err != nil {
+		return err
+	}
+	b.props.WriteString("</multistatus>\n")
+	text := b.props.Bytes()
+	return b.meta.bytes(entryOf("00_meta/90_rootprops.xml", text, b.box.Modified), bytes.NewReader(text))
+}
+
+// eachRef is [cellfs.EachChild] with what the contents are.
+func (b *barBuilder) eachRef(parent int64, yield func(*cellfs.NodeRef) error) error {
+	for after := ""; ; {
+		if err := b.ctx.Err(); err != nil {
+			return err
+		}
+		page, err := b.tx.ChildRefs(parent, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if err := yield(&page[i]); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+		after = cellfs.Key(page[len(page)-1].Name)
+	}
+}
+
+func (b *barBuilder) walk(parent int64, prefix string) error {
+	return b.eachRef(parent, func(n *cellfs.NodeRef) error {
+		path := prefix + n.Name
+		if err := b.response(path, &n.Node); err != nil {
+			return err
+		}
+		name := "90_contents/" + path
+		if n.Kind == cellfs.KindFile {
+			return b.contents.content(entry{name: name, size: n.Node.Size, crc: n.CRC32, modified: n.LastModified()}, n.Blob)
+		}
+		if err := b.contents.header(&entry{name: name + "/", modified: n.Modified}); err != nil {
+			return err
+		}
+		if n.Kind == cellfs.KindOData {
+			return b.odata(&n.Node, name+"/")
+		}
+		return b.walk(n.ID, path+"/")
+	})
+}
+
+// timeFormat1123 is that of HTTP.
+const timeFormat1123 = "Mon, 02 Jan 2006 15:04:05 GMT"
+
+// emptySchema is for an OData collection that has none: a bar must have one.
+const emptySchema = `<?xml version="1.0" encoding="utf-8"?><edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx">` +
+	`<edmx:DataServices><Schema xmlns="http://schemas.microsoft.com/ado/2006/04/edm" Namespace="UserData"/></edmx:DataServices></edmx:Edmx>`
+
+// odata adds the schema, the documents and the links of a collection.
+func (b *barBuilder) odata(col *cellfs.Node, dir string) error {
+	schema := false
+	err := b.eachRef(col.ID, func(n *cellfs.NodeRef) error {
+		if n.Kind == cellfs.KindFile {
+			schema = true
+			return b.contents.content(entry{name: dir + "00_$metadata.xml", size: n.Node.Size, crc: n.CRC32, modified: n.Modified}, n.Blob)
+		}
+		i := 0
+		return b.eachRef(n.ID, func(doc *cellfs.NodeRef) error {
+			i++
+			return b.contents.content(entry{
+				name: fmt.Sprintf("%s90_data/%s/%d.json", dir, n.Name, i), size: doc.Node.Size, crc: doc.CRC32, modified: doc.Modified,
+			}, doc.Blob)
+		})
+	})
+	if err == nil && !schema {
+		err = b.contents.bytes(entryOf(dir+"00_$metadata.xml", []byte(emptySchema), col.Modified), strings.NewReader(emptySchema))
+	}
+	if err != nil {
+		return err
+	}
+	links, err := b.tx.Links(b.box.Cell, col.ID)
+	if err != nil || len(links) == 0 {
+		return err
+	}
+	var items []any
+	for _, l := range links {
+		items = append(items, map[string]any{
+			"FromType": l.From.Set, "FromId": map[string]string{"__id": l.From.Key}, "ToType": l.To.Set, "ToId": map[string]string{"__id": l.To.Key},
+		})
+	}
+	text, err := json.Marshal(map[string]any{"Links": items})
+	if err != nil {
+		return err
+	}
+	return b.contents.bytes(entryOf(dir+"10_odatarelations.json", text, col.Modified), bytes.NewReader(text))
+}
+
+func (b *barBuilder) text(s string) { _ = xml.EscapeText(&b.props, []byte(s)) } // a buffer takes everything
+
+// kindTags is what resourcetype holds.
+var kindTags = map[cellfs.Kind]string{
+	cellfs.KindBox: "<collection/>", cellfs.KindCollection: "<collection/>", cellfs.KindOData: "<collection/><p:odata/>",
+	cellfs.KindService: "<collection/><p:service/>", cellfs.KindFile: "",
+}
+
+// response tells of a resource as PROPFIND would.
+func (b *barBuilder) response(path string, n *cellfs.Node) error {
+	w := &b.props
+	w.WriteString("<response><href>personium-localbox:/")
+	for i, s := range strings.Split(path, "/") {
+		if i > 0 {
+			w.WriteByte('/')
+		}
+		b.text(url.PathEscape(s))
+	}
+	fmt.Fprintf(w, "</href><propstat><prop><creationdate>%s</creationdate><getlastmodified>%s</getlastmodified><resourcetype>%s</resourcetype>",
+		n.Created.UTC().Format("2006-01-02T15:04:05.000Z"), n.LastModified().UTC().Format(timeFormat1123), kindTags[n.Kind])
+	if n.Kind == cellfs.KindFile {
+		fmt.Fprintf(w, "<getcontentlength>%d</getcontentlength><getcontenttype>", n.Size)
+		b.text(n.ContentType)
+		w.WriteString("</getcontenttype>")
+	}
+	b.acl(n.ACL)
+	for _, p := range n.Props {
+		w.WriteString(p.XML)
+	}
+	w.WriteString("</prop><status>HTTP/1.1 200 OK</status></propstat></response>\n")
+	return nil
+}
+
+func (b *barBuilder) acl(a *cellfs.ACL) {
+	w := &b.props
+	if a == nil {
+		w.WriteString("<acl/>")
+		return
+	}
+	base := b.o.CellURL + "__role/" + b.box.Name + "/"
+	if b.box.Schema != "" {
+		base = b.box.Schema + "__role/__/"
+	}
+	w.WriteString(`<acl xml:base="`)
+	b.text(base)
+	if a.RequireSchemaAuthz != "" {
+		w.WriteString(`" p:requireSchemaAuthz="` + a.RequireSchemaAuthz)
+	}
+	w.WriteString(`">`)
+	for _, e := range a.ACEs {
+		principal := "<all/>"
+		if e.Role != 0 {
+			role, ok := b.roles[e.Role]
+			if !ok {
+				continue // it was deleted
+			}
+			href := role.Name
+			if role.Box != b.box.Name {
+				href = "../" + role.Box + "/" + role.Name
+			}
+			principal = "<href>" + href + "</href>" // names of roles and boxes need no escape
+		}
+		w.WriteString("<ace><principal>" + principal + "</principal><grant>")
+		for _, p := range e.Privileges {
+			w.WriteString("<privilege>" + cellfs.Element(xml.Name{Space: p.Space, Local: p.Local}, "", "") + "</privilege>")
+		}
+		w.WriteString("</grant></ace>")
+	}
+	w.WriteString("</acl>")
+}
+
+// assemble puts an index together that lies in a temporary file.
+func (b *barBuilder) assemble(f *cellfs.FS) (cellfs.Content, error) {
+	parts := []*part{b.meta, b.contents}
+	central, err := newSpool(b.o.TempDir)
+	if err != nil {
+		return nil, err
+	}
+	defer central.close()
+	size, err := writeCentral(central, parts)
+	if err != nil {
+		return nil, err
+	}
+	r, err := indexReader(parts, central, size)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := newSpool(b.o.TempDir)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = io.Copy(whole, r); err == nil {
+		err = whole.w.Flush()
+	}
+	if err != nil {
+		whole.close()
+		return nil, err
+	}
+	x, err := readFooter(whole.f)
+	if err != nil {
+		whole.close()
+		return nil, err
+	}
+	return &view{ctx: b.ctx, fs: f, index: x, current: -1}, nil
+}

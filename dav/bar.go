@@ -1,0 +1,54 @@
+package dav
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"cellar/cellfs/snapshot"
+)
+
+// barType is the type of an exported bar; barTypeOld is how it was once spelt.
+const (
+	barType    = "application/zip+x-personium-bar"
+	barTypeOld = "application/x-personium-bar+zip"
+)
+
+// wantsBar reports whether the Accept header lists the type of a bar
+// (spec/box-metadata-and-export.md §1).
+func (q *request) wantsBar() bool {
+	for _, v := range q.Header["Accept"] {
+		for t := range strings.SplitSeq(v, ",") {
+			t, _, _ = strings.Cut(t, ";")
+			if t = strings.ToLower(strings.TrimSpace(t)); t == barType || t == barTypeOld {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// getBar answers GET on a box with the box as a bar.
+func (q *request) getBar() error {
+	release := q.h.fs.Hold()
+	defer release()
+	bar, err := snapshot.Bar(q.Context(), q.h.fs, snapshot.BarOptions{Box: q.target.path, CellURL: q.target.cellURL, TempDir: q.h.cfg.TempDir})
+	if errors.Is(err, snapshot.ErrMainBox) {
+		return codef("PR404-OD-0002", "No such entity.")
+	}
+	if err != nil {
+		return err
+	}
+	defer bar.Close()
+	h := q.w.Header()
+	h.Set("Content-Type", barType)
+	h.Set("Content-Disposition", `attachment; filename="`+q.target.path.Box()+`.bar"`)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store") // the next one may be another
+	for _, name := range []string{"Range", "If-Range"} {
+		q.Header.Del(name) // of something that is made anew each time there are no parts
+	}
+	http.ServeContent(q.w, q.Request, "", time.Time{}, bar)
+	return nil
+}
