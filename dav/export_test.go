@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"cellar/cellfs"
@@ -339,4 +340,64 @@ func TestKeepSnapshots(t *testing.T) {
 			t.Errorf("s%d.zip has lost its content", i)
 		}
 	}
+}
+
+// TestExportKeepsInvariant: writers move value between files, by MOVE and COPY in
+// transactions of their own, so that at any moment just one of two names has it.
+// Exports under that load never show it in both, or in none (20 of them; 200 with
+// CELLAR_SOAK).
+func TestExportKeepsInvariant(t *testing.T) {
+	const pairs = 8
+	exports := 20
+	if os.Getenv("CELLAR_SOAK") != "" {
+		exports = 200
+	}
+	s := davtest.New(t)
+	for i := range 2000 { // so that an export takes a while
+		if _, _, err := s.FS.Put(t.Context(), cellfstest.Path(t, fmt.Sprintf("/cell1/__/z%d", i)), strings.NewReader("z"), cellfs.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range pairs {
+		s.Put(fmt.Sprintf("/cell1/__/a%d", i), fmt.Sprint("value ", i))
+		s.Put(fmt.Sprintf("/cell1/__/copy%d", i), fmt.Sprint("value ", i))
+	}
+	var stop atomic.Bool
+	var moves atomic.Int64
+	var writers sync.WaitGroup
+	for i := range pairs {
+		writers.Go(func() {
+			for n := 0; !stop.Load(); n++ {
+				from, to := fmt.Sprintf("/cell1/__/a%d", i), fmt.Sprintf("/cell1/__/zz%d", i) // the first and the last of a listing
+				if n%2 == 1 {
+					from, to = to, from
+				}
+				s.Transfer("MOVE", from, to, "F").Status(http.StatusCreated)
+				s.Transfer("COPY", to, fmt.Sprintf("/cell1/__/copy%d", i), "T").Status(http.StatusNoContent)
+				moves.Add(1)
+			}
+		})
+	}
+	for n := range exports {
+		before := moves.Load()
+		s.Export("cell1", fmt.Sprint("s", n))
+		seen := map[string]string{}
+		for _, e := range zipEntries(t, []byte(s.Get(fmt.Sprintf("/cell1/__snapshot/s%d.zip", n)))) {
+			seen[e.name] = e.text
+		}
+		for i := range pairs {
+			want := fmt.Sprint("value ", i)
+			first, a := seen[fmt.Sprintf("30_contents/__/a%d", i)]
+			last, z := seen[fmt.Sprintf("30_contents/__/zz%d", i)]
+			if a == z || first+last != want || seen[fmt.Sprintf("30_contents/__/copy%d", i)] != want {
+				t.Errorf("export %d, pair %d: %q and %q, copy %q", n, i, first, last, seen[fmt.Sprintf("30_contents/__/copy%d", i)])
+			}
+		}
+		s.Request("DELETE", fmt.Sprintf("/cell1/__snapshot/s%d.zip", n)).Expect().Status(http.StatusNoContent)
+		if n == exports-1 && moves.Load() == before {
+			t.Error("nothing moved during an export")
+		}
+	}
+	stop.Store(true)
+	writers.Wait()
 }
