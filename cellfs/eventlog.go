@@ -174,6 +174,7 @@ type LogReader struct {
 	url     string
 	cell    int64
 	after   int64
+	last    int64 // event of a closed log; 0 for the current one
 	left    int64 // bytes that were not rendered yet
 	text    []byte
 	pending []byte // of text
@@ -187,7 +188,7 @@ func (f *FS) ReadLog(ctx context.Context, n Node, cellURL string) (r *LogReader,
 		return err
 	})
 	size = a.Size.Len(cellURL)
-	return &LogReader{ctx: ctx, f: f, url: cellURL, cell: n.Cell, after: a.After, left: size}, size, err
+	return &LogReader{ctx: ctx, f: f, url: cellURL, cell: n.Cell, after: a.After, last: a.Last, left: size}, size, err
 }
 
 // Read implements [io.Reader].
@@ -216,9 +217,14 @@ func (r *LogReader) page() error {
 	}
 	r.text = r.text[:0]
 	for i := range events {
-		if r.after = events[i].ID; int64(len(r.text)) < r.left {
-			r.text = events[i].AppendLine(r.text, r.url)
+		if int64(len(r.text)) == r.left {
+			break
 		}
+		if r.last != 0 && events[i].ID > r.last {
+			return io.ErrUnexpectedEOF // some of its events were purged
+		}
+		r.after = events[i].ID
+		r.text = events[i].AppendLine(r.text, r.url)
 	}
 	if len(events) == 0 || int64(len(r.text)) > r.left {
 		return io.ErrUnexpectedEOF // the cell was deleted, or the log dropped and purged

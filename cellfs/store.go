@@ -335,7 +335,8 @@ type RecordTx interface {
 
 	// PutJob adds a job without id, filling it in, or replaces the one with its id.
 	PutJob(j *Job) error
-	DeleteJob(id int64) error
+	// DeleteJob forgets a job; what it worked from is an orphan from now on.
+	DeleteJob(id int64, now time.Time) error
 	Jobs() ([]Job, error)
 }
 

@@ -76,11 +76,22 @@ const prunePage = 2000
 // PruneAsides removes the trees that imports replaced or gave up.
 func (f *FS) PruneAsides(ctx context.Context) error {
 	var all []Aside
+	running := map[int64]bool{}
 	err := f.meta.View(ctx, func(tx Tx) (err error) {
-		all, err = tx.Asides()
+		if all, err = tx.Asides(); err != nil || len(all) == 0 {
+			return err
+		}
+		jobs, err := tx.Jobs()
+		for _, j := range jobs {
+			running[j.ID] = j.Ended.IsZero()
+		}
 		return err
 	})
 	for _, a := range all {
+		if err == nil && a.Job != 0 && !running[a.Job] { // its last transaction failed
+			a.Job = 0
+			err = f.Update(ctx, func(tx Tx) error { return tx.DropAside(a.Root) })
+		}
 		for done := a.Job != 0; !done && err == nil; {
 			err = f.Update(ctx, func(tx Tx) (err error) {
 				done, err = tx.PruneAside(a.Root, prunePage, f.now())

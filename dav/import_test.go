@@ -324,7 +324,22 @@ func TestImportRefused(t *testing.T) {
 		"role's box":   altered(t, good, replacing("10_control/roles.ndjson", `"box":"notes"`, `"box":"none"`)),
 		"link's end":   altered(t, good, replacing("10_control/links.ndjson", `"key":"`, `"key":"no `)),
 		"a bomb":       altered(t, good, asIs, zipEntry{name: "30_contents/__/bomb", text: strings.Repeat("\x00", 50<<20)}),
-		"long line":    altered(t, good, replacing("10_control/rules.ndjson", "", `{"key":"`+strings.Repeat("x", 17<<20))),
+		"long line":    altered(t, good, replacing("10_control/rules.ndjson", "", `{"key":"`+strings.Repeat("x", 66<<20))),
+		"version below 0":         altered(t, good, replacing(nodes, `"version":`, `"version":-`)),
+		"version not to count on": altered(t, good, replacing(nodes, `"version":`, `"version":99999999`+"99999999")),
+		"time":                    altered(t, good, replacing(nodes, `"created":`, `"created":99999`)),
+		"content of the cell":     altered(t, good, replacing(nodes, `"kind":"cell"`, `"kind":"cell","size":9`)),
+		"content of a box":        altered(t, good, replacing(nodes, `"kind":"box"`, `"kind":"box","size":9`)),
+		"privilege":               altered(t, good, replacing(nodes, `"privileges":[{"ns":"DAV:"`, `"privileges":[{"ns":"urn:x"`)),
+		"OData schema":            altered(t, good, replacing("40_odata/library/d/lib/$metadata.xml", "<", "")),
+		"OData name":              altered(t, good, replacing("40_odata/library/d/lib/Book.ndjson", `"name":"`, `"name":"x`)),
+		"OData twice": altered(t, good, func(h *zip.FileHeader, text string) (string, bool) {
+			if strings.HasSuffix(h.Name, "/Book.ndjson") {
+				text += firstOf(text)
+			}
+			return text, true
+		}),
+		"control key": altered(t, good, replacing("10_control/roles.ndjson", `"key":"`, `"key":"\u0001`)),
 		"cell missing": altered(t, good, replacing(nodes, firstOf(nodesOf(t, good)), "")),
 	}
 	for name, body := range failing {

@@ -240,20 +240,11 @@ func (q *request) copySpecial() error {
 	if err != nil {
 		return err
 	}
-	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.path)
+	n, from, err := q.openSpecial()
 	if err != nil {
 		return err
 	}
-	if content == nil {
-		return errMethod
-	}
-	defer content.Close()
-	var from io.Reader = content
-	if n.Kind == cellfs.KindLog {
-		if from, _, err = q.h.fs.ReadLog(q.Context(), n, q.target.cellURL); err != nil {
-			return err
-		}
-	}
+	defer from.Close()
 	check := func(tx cellfs.Tx, there *cellfs.Node) error {
 		if there != nil && keep {
 			return cellfs.ErrDestinationExists
@@ -267,13 +258,33 @@ func (q *request) copySpecial() error {
 	if err != nil {
 		return q.transferError(err, q.target.path, dst)
 	}
-	from = &within{r: from, left: room}
-	_, created, err := q.h.fs.Put(q.Context(), dst, from, cellfs.PutOptions{ContentType: n.ContentType, Check: check})
+	_, created, err := q.h.fs.Put(q.Context(), dst, &within{r: from, left: room}, cellfs.PutOptions{ContentType: n.ContentType, Check: check})
 	if err != nil {
 		return q.transferError(err, q.target.path, dst)
 	}
 	q.w.Header()["Content-Length"] = []string{"0"}
 	return q.created(created)
+}
+
+// openSpecial opens what the target is of __snapshot or __log. A log is read piece
+// by piece.
+func (q *request) openSpecial() (n cellfs.Node, r io.ReadCloser, err error) {
+	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) (err error) {
+		n, err = q.h.fs.Lookup(tx, q.target.path)
+		return err
+	})
+	if err != nil {
+		return n, nil, err
+	}
+	if n.Kind == cellfs.KindLog {
+		text, _, err := q.h.fs.ReadLog(q.Context(), n, q.target.cellURL)
+		return n, io.NopCloser(text), err
+	}
+	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.path)
+	if err == nil && content == nil {
+		err = errMethod
+	}
+	return n, content, err
 }
 
 // destination reads the Destination header (RFC 4918, 10.3): an absolute URL of

@@ -301,18 +301,22 @@ func (r *run) landed() error {
 	<-f.ended
 	r.flight = nil
 	err := f.err
-	var failed *StepError
-	if errors.As(err, &failed) {
+	for { // until what lies before the first step that fails is done
+		var failed *StepError
+		if !errors.As(err, &failed) {
+			break
+		}
 		before := f.Batch
 		before.Steps, before.Next = f.Steps[:failed.Index], f.Next-int64(len(f.Steps)-failed.Index)
 		before.Done = f.Steps[failed.Index].done
-		if len(before.Steps) > 0 {
-			if aerr := r.t.Apply(r.ctx, before); aerr != nil {
-				return aerr
-			}
-		}
 		r.done = before.Done
 		err = &stepFailed{f.Steps[failed.Index].on, failed.Err}
+		if len(before.Steps) == 0 {
+			break
+		}
+		if aerr := r.t.Apply(r.ctx, before); aerr != nil {
+			err = aerr
+		}
 	}
 	clear(f.Steps)
 	r.spare = f.Steps[:0]

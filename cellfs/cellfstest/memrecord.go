@@ -199,7 +199,12 @@ func (t *memTx) PutJob(j *cellfs.Job) error {
 	return nil
 }
 
-func (t *memTx) DeleteJob(id int64) error {
+func (t *memTx) DeleteJob(id int64, now time.Time) error {
+	if in := t.jobs[id].Input; in != 0 {
+		if err := t.AddOrphans([]int64{in}, now); err != nil {
+			return err
+		}
+	}
 	delete(t.jobs, id)
 	return t.mayWrite()
 }

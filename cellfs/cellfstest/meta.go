@@ -548,7 +548,7 @@ func testRecords(t metaTest) {
 		if err := tx.DeleteSnapshot(s.ID, at); err != nil {
 			return err
 		}
-		return tx.DeleteJob(j.ID)
+		return tx.DeleteJob(j.ID, at)
 	})
 	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.DeleteSnapshot(s.ID, at) }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("DeleteSnapshot twice = %v", err)

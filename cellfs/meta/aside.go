@@ -2,6 +2,7 @@ package meta
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -131,8 +132,7 @@ func (t *tx) ShowAside(root int64, schemas map[int64]string, atLeast int64, now 
 		{"UPDATE entity SET cell = ? WHERE cell = ?", []any{c.ID, -a.Job}},
 		{"UPDATE link SET cell = ? WHERE node = 0 AND cell = ?", []any{c.ID, -a.Job}},
 		{"UPDATE node SET schema = NULL WHERE parent = ? AND schema IS NOT NULL", []any{c.Root}},
-		{`INSERT INTO orphan (blob, since) SELECT input, ? FROM job WHERE cell = ? AND target <> 0 AND input IS NOT NULL
-			ON CONFLICT (blob) DO UPDATE SET since = excluded.since`, []any{micros(now), c.ID}},
+		{orphanInputs + "WHERE cell = ? AND target <> 0 AND input IS NOT NULL" + orphanAgain, []any{micros(now), c.ID}},
 		{"DELETE FROM job WHERE cell = ? AND target <> 0", []any{c.ID}},
 		{"DELETE FROM aside WHERE root = ?", []any{root}},
 		{"INSERT INTO aside (root, cell, job, bytes) VALUES (?, ?, 0, ?)", []any{c.Root, c.ID, c.Used}},
@@ -153,43 +153,79 @@ func (t *tx) ShowAside(root int64, schemas map[int64]string, atLeast int64, now 
 }
 
 func (t *tx) PruneAside(root int64, limit int, now time.Time) (done bool, err error) {
-	var files, blobs []int64
-	err = t.c.query(t.ctx, subtree+"SELECT id, coalesce(blob, 0) FROM node WHERE parent IN (SELECT id FROM tree) AND kind = 6 LIMIT ?", []any{root, limit},
+	path := []int64{root}
+	for left := limit; left > 0 && len(path) > 0; {
+		at := path[len(path)-1]
+		files, blobs, below, err := t.firstFiles(at, left)
+		if err != nil {
+			return false, err
+		}
+		left -= len(files)
+		if err := t.AddOrphans(blobs, now); err != nil {
+			return false, err
+		}
+		if err := t.deleteNodes(files); err != nil {
+			return false, err
+		}
+		switch {
+		case below != 0:
+			path = append(path, below)
+			continue
+		case len(files) > 0:
+			continue // there may be more
+		}
+		if _, err := t.write("DELETE FROM link WHERE node = ?", at); err != nil {
+			return false, err
+		}
+		if err := t.deleteNodes([]int64{at}); err != nil {
+			return false, err
+		}
+		path = path[:len(path)-1]
+		left--
+	}
+	if len(path) > 0 {
+		return false, nil
+	}
+	_, err = t.write("DELETE FROM aside WHERE root = ? AND job = 0", root)
+	return true, err
+}
+
+var errCollection = errors.New("a collection")
+
+// firstFiles returns at most limit of the first members of a collection, with their
+// contents, until below, the first that is a collection itself; 0 for none.
+func (t *tx) firstFiles(parent int64, limit int) (files, blobs []int64, below int64, err error) {
+	err = t.c.query(t.ctx, "SELECT id, kind, coalesce(blob, 0) FROM node WHERE parent = ? ORDER BY key LIMIT ?", []any{parent, limit},
 		func(scan func(...any) error) error {
 			var id, blob int64
-			err := scan(&id, &blob)
+			var kind cellfs.Kind
+			if err := scan(&id, &kind, &blob); err != nil {
+				return err
+			}
+			if kind != cellfs.KindFile {
+				below = id
+				return errCollection
+			}
 			files = append(files, id)
 			if blob != 0 {
 				blobs = append(blobs, blob)
 			}
-			return err
+			return nil
 		})
+	if errors.Is(err, errCollection) {
+		err = nil
+	}
+	return files, blobs, below, err
+}
+
+func (t *tx) deleteNodes(ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	list, err := json.Marshal(ids)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if err := t.AddOrphans(blobs, now); err != nil {
-		return false, err
-	}
-	list, err := json.Marshal(files)
-	if err != nil {
-		return false, err
-	}
-	if len(files) > 0 {
-		if _, err := t.write("DELETE FROM node WHERE id IN (SELECT value FROM json_each(?))", string(list)); err != nil {
-			return false, err
-		}
-	}
-	if len(files) == limit {
-		return false, nil
-	}
-	for _, q := range []string{
-		subtree + "DELETE FROM link WHERE node IN (SELECT id FROM tree)",
-		strings.Replace(subtree, "?", "?1", 1) + "DELETE FROM node WHERE parent IN (SELECT id FROM tree) OR id = ?1",
-		"DELETE FROM aside WHERE root = ? AND job = 0",
-	} {
-		if _, err := t.write(q, root); err != nil {
-			return false, err
-		}
-	}
-	return true, nil
+	_, err = t.write("DELETE FROM node WHERE id IN (SELECT value FROM json_each(?))", string(list))
+	return err
 }

@@ -293,7 +293,16 @@ func (t *tx) PutJob(j *cellfs.Job) error {
 	return err
 }
 
-func (t *tx) DeleteJob(id int64) error {
+// orphanInputs and orphanAgain are around the condition that says which jobs go.
+const (
+	orphanInputs = "INSERT INTO orphan (blob, since) SELECT input, ? FROM job "
+	orphanAgain  = " ON CONFLICT (blob) DO UPDATE SET since = excluded.since"
+)
+
+func (t *tx) DeleteJob(id int64, now time.Time) error {
+	if _, err := t.write(orphanInputs+"WHERE id = ? AND input IS NOT NULL"+orphanAgain, micros(now), id); err != nil {
+		return err
+	}
 	_, err := t.write("DELETE FROM job WHERE id = ?", id)
 	return err
 }

@@ -53,9 +53,12 @@ var controlFiles = []struct{ name, set string }{
 
 func controlName(name string) string { return "10_control/" + name + ".ndjson" }
 
-// maxSmall bounds the manifest and a line of the others, in bytes: a line can hold a
-// document of user data, which came as an entry of a bar.
-const maxSmall = 16 << 20
+// Limits of a snapshot that is read, in bytes. A line can hold a document of user
+// data, which came as an entry of a bar (64 MiB at most).
+const (
+	maxSmall = 16 << 20 // the manifest, a schema
+	maxLine  = 65 << 20
+)
 
 // Manifest is 00_manifest.json of a snapshot.
 type Manifest struct {

@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/url"
 	"strconv"
@@ -43,6 +44,10 @@ func Bar(ctx context.Context, f *cellfs.FS, o BarOptions) (cellfs.Content, error
 		return nil, err
 	}
 	defer b.contents.close()
+	if b.props, err = newSpool(o.TempDir); err != nil {
+		return nil, err
+	}
+	defer b.props.close()
 	err = f.View(ctx, func(tx cellfs.Tx) (err error) {
 		b.tx = tx
 		if b.box, err = f.Lookup(tx, o.Box); err != nil {
@@ -66,7 +71,9 @@ type barBuilder struct {
 	box            cellfs.Node
 	boxes          map[int64]string // names, by id
 	roles          map[int64]roleName
-	props          bytes.Buffer // 90_rootprops.xml
+	text           bytes.Buffer // of one resource in 90_rootprops.xml
+	props          *spool       // 90_rootprops.xml
+	propsCRC       uint32
 	meta, contents *part
 }
 
@@ -173,8 +180,8 @@ func (b *barBuilder) links(ends map[cellfs.End]map[string]any) error {
 
 // rootProps walks the box: every resource is told of, every file is an entry.
 func (b *barBuilder) rootProps() error {
-	b.props.WriteString(`<?xml version="1.0" encoding="utf-8"?>` + "\n" + `<multistatus xmlns="DAV:" xmlns:p="urn:x-personium:xmlns">` + "\n")
-	if err := b.response("", &b.box); err != nil {
+	b.text.WriteString(`<?xml version="1.0" encoding="utf-8"?>` + "\n" + `<multistatus xmlns="DAV:" xmlns:p="urn:x-personium:xmlns">` + "\n")
+	if err := b.respond("", &b.box); err != nil {
 		return err
 	}
 	if err := b.contents.header(&entry{name: "90_contents/", modified: b.box.Modified}); err != nil {
@@ -183,9 +190,15 @@ func (b *barBuilder) rootProps() error {
 	if err := b.walk(b.box.ID, ""); err != nil {
 		return err
 	}
-	b.props.WriteString("</multistatus>\n")
-	text := b.props.Bytes()
-	return b.meta.bytes(entryOf("00_meta/90_rootprops.xml", text, b.box.Modified), bytes.NewReader(text))
+	b.text.WriteString("</multistatus>\n")
+	if err := b.told(); err != nil {
+		return err
+	}
+	text, err := b.props.reader()
+	if err != nil {
+		return err
+	}
+	return b.meta.bytes(entry{name: "00_meta/90_rootprops.xml", size: b.props.n, crc: b.propsCRC, modified: b.box.Modified}, text)
 }
 
 // eachRef is [cellfs.EachChild] with what the contents are.
@@ -213,7 +226,7 @@ func (b *barBuilder) eachRef(parent int64, yield func(*cellfs.NodeRef) error) er
 func (b *barBuilder) walk(parent int64, prefix string) error {
 	return b.eachRef(parent, func(n *cellfs.NodeRef) error {
 		path := prefix + n.Name
-		if err := b.response(path, &n.Node); err != nil {
+		if err := b.respond(path, &n.Node); err != nil {
 			return err
 		}
 		name := "90_contents/" + path
@@ -276,7 +289,7 @@ func (b *barBuilder) odata(col *cellfs.Node, dir string) error {
 	return b.contents.bytes(entryOf(dir+"10_odatarelations.json", text, col.Modified), bytes.NewReader(text))
 }
 
-func (b *barBuilder) text(s string) { _ = xml.EscapeText(&b.props, []byte(s)) } // a buffer takes everything
+func (b *barBuilder) escape(s string) { _ = xml.EscapeText(&b.text, []byte(s)) } // a buffer takes everything
 
 // kindTags is what resourcetype holds.
 var kindTags = map[cellfs.Kind]string{
@@ -284,21 +297,21 @@ var kindTags = map[cellfs.Kind]string{
 	cellfs.KindService: "<collection/><p:service/>", cellfs.KindFile: "",
 }
 
-// response tells of a resource as PROPFIND would.
-func (b *barBuilder) response(path string, n *cellfs.Node) error {
-	w := &b.props
+// respond tells of a resource as PROPFIND would.
+func (b *barBuilder) respond(path string, n *cellfs.Node) error {
+	w := &b.text
 	w.WriteString("<response><href>personium-localbox:/")
 	for i, s := range strings.Split(path, "/") {
 		if i > 0 {
 			w.WriteByte('/')
 		}
-		b.text(url.PathEscape(s))
+		b.escape(url.PathEscape(s))
 	}
 	fmt.Fprintf(w, "</href><propstat><prop><creationdate>%s</creationdate><getlastmodified>%s</getlastmodified><resourcetype>%s</resourcetype>",
 		n.Created.UTC().Format("2006-01-02T15:04:05.000Z"), n.LastModified().UTC().Format(timeFormat1123), kindTags[n.Kind])
 	if n.Kind == cellfs.KindFile {
 		fmt.Fprintf(w, "<getcontentlength>%d</getcontentlength><getcontenttype>", n.Size)
-		b.text(n.ContentType)
+		b.escape(n.ContentType)
 		w.WriteString("</getcontenttype>")
 	}
 	b.acl(n.ACL)
@@ -306,11 +319,19 @@ func (b *barBuilder) response(path string, n *cellfs.Node) error {
 		w.WriteString(p.XML)
 	}
 	w.WriteString("</prop><status>HTTP/1.1 200 OK</status></propstat></response>\n")
-	return nil
+	return b.told()
+}
+
+// told moves the text to the spool.
+func (b *barBuilder) told() error {
+	b.propsCRC = crc32.Update(b.propsCRC, crc32.IEEETable, b.text.Bytes())
+	_, err := b.props.Write(b.text.Bytes())
+	b.text.Reset()
+	return err
 }
 
 func (b *barBuilder) acl(a *cellfs.ACL) {
-	w := &b.props
+	w := &b.text
 	if a == nil {
 		w.WriteString("<acl/>")
 		return
@@ -320,25 +341,32 @@ func (b *barBuilder) acl(a *cellfs.ACL) {
 		base = b.box.Schema + "__role/__/"
 	}
 	w.WriteString(`<acl xml:base="`)
-	b.text(base)
+	b.escape(base)
 	if a.RequireSchemaAuthz != "" {
 		w.WriteString(`" p:requireSchemaAuthz="` + a.RequireSchemaAuthz)
 	}
 	w.WriteString(`">`)
 	for _, e := range a.ACEs {
-		principal := "<all/>"
+		href := ""
 		if e.Role != 0 {
 			role, ok := b.roles[e.Role]
 			if !ok {
 				continue // it was deleted
 			}
-			href := role.Name
+			href = role.Name
 			if role.Box != b.box.Name {
 				href = "../" + role.Box + "/" + role.Name
 			}
-			principal = "<href>" + href + "</href>" // names of roles and boxes need no escape
 		}
-		w.WriteString("<ace><principal>" + principal + "</principal><grant>")
+		w.WriteString("<ace><principal>")
+		if href == "" {
+			w.WriteString("<all/>")
+		} else {
+			w.WriteString("<href>")
+			b.escape(href)
+			w.WriteString("</href>")
+		}
+		w.WriteString("</principal><grant>")
 		for _, p := range e.Privileges {
 			w.WriteString("<privilege>" + cellfs.Element(xml.Name{Space: p.Space, Local: p.Local}, "", "") + "</privilege>")
 		}

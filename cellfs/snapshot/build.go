@@ -202,10 +202,9 @@ func (b *builder) collectControl() error {
 }
 
 func jsonLine(w *bytes.Buffer, v any) error {
-	line, err := json.Marshal(v)
-	w.Write(line)
-	w.WriteByte('\n')
-	return err
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // documents of user data stay as they are
+	return e.Encode(v)
 }
 
 // assemble puts the parts together into an index and stages it.

@@ -262,9 +262,10 @@ func (b *builder) entity(n *cellfs.Node) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	line, err := json.Marshal(map[string]any{
+	var line bytes.Buffer
+	err = jsonLine(&line, map[string]any{
 		"name": n.Name, "created": n.Created.UnixMicro(), "modified": n.Modified.UnixMicro(), "version": n.Version,
 		"doc": json.RawMessage(doc),
 	})
-	return append(line, '\n'), err
+	return line.Bytes(), err
 }

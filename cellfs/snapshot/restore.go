@@ -11,7 +11,9 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"cellar/cellfs"
 )
@@ -23,6 +25,11 @@ type RestoreOptions struct {
 	// Trusted: the snapshot is one of this store, so that contents it names need not
 	// be read.
 	Trusted bool
+	// CheckSchema says what is wrong with the $metadata document of an OData
+	// collection. Required.
+	CheckSchema func(text []byte) error
+	// DocumentName is the name of the document with an __id. Required.
+	DocumentName func(id string) string
 	// Progress is called as files are done. nil: not.
 	Progress func(done, total int64)
 }
@@ -115,7 +122,7 @@ func (r *restorer) eachLine(f *zip.File, yield func(line []byte, number int) err
 	}
 	defer in.Close()
 	s := bufio.NewScanner(in)
-	s.Buffer(make([]byte, 64<<10), maxSmall)
+	s.Buffer(make([]byte, 64<<10), maxLine)
 	n := 0
 	for s.Scan() {
 		if n++; len(s.Bytes()) == 0 {
@@ -126,7 +133,7 @@ func (r *restorer) eachLine(f *zip.File, yield func(line []byte, number int) err
 		}
 	}
 	if err := s.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return damaged(f.Name, "line %d has more than %d bytes", n+1, maxSmall)
+		return damaged(f.Name, "line %d has more than %d bytes", n+1, maxLine)
 	} else if err != nil {
 		return entryError(f.Name, err)
 	}
@@ -254,6 +261,12 @@ func (r *restorer) control() error {
 					return damaged(where, "there is no box %q", l.Box)
 				}
 				e.Box = box.ID
+			}
+			if err := checkNumbers(0, l.Created, l.Updated, nil); err != nil {
+				return damaged(where, "%v", err)
+			}
+			if strings.ContainsFunc(l.Key, unicode.IsControl) {
+				return damaged(where, "the key %q holds a control character", l.Key)
 			}
 			if _, there := r.roles[k]; there || l.Key == "" || len(l.Doc) == 0 || l.Doc[0] != '{' {
 				return damaged(where, "%q is there twice, or incomplete", l.Key)

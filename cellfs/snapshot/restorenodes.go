@@ -2,9 +2,7 @@ package snapshot
 
 import (
 	"archive/zip"
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -106,8 +104,14 @@ func (r *restorer) node(line []byte, where string) (*pending, error) {
 		return nil, damaged(where, "%v", err)
 	}
 	kind, ok := cellfs.KindOf(l.Kind)
-	if !ok || l.Size < 0 || l.Version < 0 {
-		return nil, damaged(where, "kind %q, size %d, version %d", l.Kind, l.Size, l.Version)
+	if !ok || l.Size < 0 {
+		return nil, damaged(where, "kind %q, size %d", l.Kind, l.Size)
+	}
+	if kind != cellfs.KindFile && (l.Size != 0 || l.SHA256 != "" || l.Type != "") {
+		return nil, damaged(where, "a collection has no content")
+	}
+	if err := checkNumbers(l.Version, l.Created, l.Modified, l.MTime); err != nil {
+		return nil, damaged(where, "%v", err)
 	}
 	p := &pending{path: l.Path, where: where, Node: cellfs.Node{
 		Cell: r.o.Cell.ID, Name: path.Base(l.Path), Kind: kind, ContentType: l.Type, Size: l.Size, Version: l.Version,
@@ -134,12 +138,33 @@ func (r *restorer) node(line []byte, where string) (*pending, error) {
 		return nil, r.qualify(p)
 	}
 	if kind != cellfs.KindFile {
-		if l.Size != 0 || l.SHA256 != "" {
-			return nil, damaged(where, "a collection has no content")
-		}
 		return p, nil
 	}
 	return p, r.content(p, l.SHA256)
+}
+
+// Bounds of the numbers of a line: a version is counted up from there, a time is
+// shown with four digits of the year (µs since 1970).
+const (
+	maxVersion = 1 << 53
+	minTime    = -62_135_596_800_000_000
+	maxTime    = 253_402_300_799_999_999
+)
+
+func checkNumbers(version, created, modified int64, mtime *int64) error {
+	if version < 0 || version > maxVersion {
+		return fmt.Errorf("version %d", version)
+	}
+	times := []int64{created, modified}
+	if mtime != nil {
+		times = append(times, *mtime)
+	}
+	for _, t := range times {
+		if t < minTime || t > maxTime {
+			return fmt.Errorf("time %d", t)
+		}
+	}
+	return nil
 }
 
 func parentOf(p string) string {
@@ -219,9 +244,7 @@ func properties(list []cellfs.Property) ([]cellfs.Property, error) {
 		if e.Name != (xml.Name{Space: p.Space, Local: p.Local}) {
 			return nil, fmt.Errorf("property {%s}%s holds another", p.Space, p.Local)
 		}
-		if !strings.HasPrefix(p.XML, "<"+p.Local) || !strings.HasSuffix(p.XML, ">") { // not the element alone
-			p.XML = cellfs.ElementWith(e.Name, p.Lang, e.Attributes(), e.Inner())
-		}
+		p.XML = cellfs.ElementWith(e.Name, p.Lang, e.Attributes(), e.Inner()) // the element alone
 	}
 	return list, nil
 }
@@ -236,6 +259,9 @@ func (r *restorer) acl(l *aclLine) (*cellfs.ACL, error) {
 	a := &cellfs.ACL{RequireSchemaAuthz: l.RequireSchemaAuthz}
 	for _, e := range l.ACEs {
 		ace := cellfs.ACE{Privileges: e.Privileges}
+		if err := checkPrivileges(e.Privileges); err != nil {
+			return nil, err
+		}
 		if e.Role != nil {
 			id, ok := r.roles[entityKey{cellfs.SetRole, e.Role.Box, e.Role.Name}]
 			if !ok {
@@ -246,6 +272,20 @@ func (r *restorer) acl(l *aclLine) (*cellfs.ACL, error) {
 		a.ACEs = append(a.ACEs, ace)
 	}
 	return a, nil
+}
+
+// checkPrivileges refuses what could not be shown: a privilege is an element of
+// DAV: or of Personium.
+func checkPrivileges(list []cellfs.Privilege) error {
+	for _, p := range list {
+		plain := p.Local != "" && !strings.ContainsFunc(p.Local, func(c rune) bool {
+			return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-'
+		})
+		if !plain || p.Space != "DAV:" && p.Space != "urn:x-personium:xmlns" {
+			return fmt.Errorf("privilege {%s}%s", p.Space, p.Local)
+		}
+	}
+	return nil
 }
 
 // content finds the content of a file: in the store, or in the snapshot. Of a
@@ -442,140 +482,4 @@ func (r *restorer) unused() error {
 		return damaged(nodesFile, "%d files of the snapshot are in it, %d are there", r.seen, there)
 	}
 	return nil
-}
-
-// entityLine is a document of user data.
-type entityLine struct {
-	Name     string          `json:"name"`
-	Created  int64           `json:"created"`
-	Modified int64           `json:"modified"`
-	Version  int64           `json:"version"`
-	Doc      json.RawMessage `json:"doc"`
-}
-
-// odata makes what lies in an OData collection, which was made.
-func (r *restorer) odata(col *pending) error {
-	ids := map[cellfs.End]bool{}
-	var links *zip.File
-	for _, f := range r.a.odata[col.path] {
-		r.seen++
-		name := path.Base(f.Name)
-		at := f.Modified.UTC()
-		n := cellfs.Node{Cell: r.o.Cell.ID, Version: col.Version, Created: at, Modified: at}
-		var err error
-		switch base, isSet := strings.CutSuffix(name, ".ndjson"); {
-		case name == "$links.ndjson":
-			links = f // when the entities are known
-		case name == "$metadata.xml":
-			n.Name, n.Kind, n.ContentType, n.Size = "$metadata", cellfs.KindFile, "application/xml", int64(f.UncompressedSize64)
-			err = r.schema(col, f, n)
-		case isSet && cellfs.CheckName(base) == nil:
-			n.Name, n.Kind = base, cellfs.KindCollection
-			err = r.entities(col, f, n, ids)
-		default:
-			err = damaged(f.Name, "does not belong there")
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if links == nil {
-		return nil
-	}
-	return r.dataLinks(col, links, ids)
-}
-
-func (r *restorer) schema(col *pending, f *zip.File, n cellfs.Node) error {
-	s, err := r.stage(f, n.Size)
-	if err == nil {
-		err = r.stores(n.Size)
-	}
-	if err != nil {
-		return err
-	}
-	p := &pending{Node: n, up: col.here, path: col.path + "/" + n.Name, where: f.Name, staged: &s}
-	return r.flush([]*pending{p})
-}
-
-func (r *restorer) entities(col *pending, f *zip.File, set cellfs.Node, ids map[cellfs.End]bool) error {
-	at := col.path + "/" + set.Name
-	here := &place{kind: cellfs.KindCollection}
-	page := []*pending{{Node: set, up: col.here, here: here, path: at, where: f.Name}}
-	size := 0
-	flush := func() error {
-		err := r.flush(page)
-		page, size = nil, 0
-		return err
-	}
-	err := r.eachLine(f, func(line []byte, n int) error {
-		where := fmt.Sprintf("%s, line %d", f.Name, n)
-		var l entityLine
-		if err := strict(line, &l); err != nil || cellfs.CheckName(l.Name) != nil || len(l.Doc) == 0 || l.Doc[0] != '{' {
-			return damaged(where, "is no document")
-		}
-		var doc struct {
-			ID *string `json:"__id"`
-		}
-		if err := json.Unmarshal(l.Doc, &doc); err != nil || doc.ID == nil {
-			return damaged(where, "the document has no __id")
-		}
-		ids[cellfs.End{Set: set.Name, Key: *doc.ID}] = true
-		s, err := r.f.Stage(r.ctx, bytes.NewReader(l.Doc))
-		if err == nil {
-			err = r.stores(s.Size)
-		}
-		if err != nil {
-			return err
-		}
-		r.version = max(r.version, l.Version)
-		page = append(page, &pending{up: here, path: at + "/" + l.Name, where: where, staged: &s, Node: cellfs.Node{
-			Cell: r.o.Cell.ID, Name: l.Name, Kind: cellfs.KindFile, ContentType: "application/json", Size: s.Size, Version: l.Version,
-			Created: time.UnixMicro(l.Created).UTC(), Modified: time.UnixMicro(l.Modified).UTC(),
-		}})
-		if size += len(l.Doc); len(page) < nodePage && size < pageBytes {
-			return nil
-		}
-		return flush()
-	})
-	if err != nil {
-		return err
-	}
-	return flush()
-}
-
-// dataLinks makes the links between the entities that have these ids.
-func (r *restorer) dataLinks(col *pending, f *zip.File, ids map[cellfs.End]bool) error {
-	var page []cellfs.Link
-	flush := func() error {
-		err := r.update(func(tx cellfs.Tx) error {
-			for _, l := range page {
-				if err := tx.AddLink(l); errors.Is(err, fs.ErrExist) {
-					return damaged(f.Name, "a link is there twice")
-				} else if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		page = page[:0]
-		return err
-	}
-	if err := r.landed(); err != nil { // the collection is made
-		return err
-	}
-	id := col.here.id
-	err := r.eachLine(f, func(line []byte, n int) error {
-		var l struct{ From, To cellfs.End }
-		if err := strict(line, &l); err != nil || !ids[l.From] || !ids[l.To] {
-			return damaged(fmt.Sprintf("%s, line %d", f.Name, n), "is no link between entities")
-		}
-		if page = append(page, cellfs.Link{Cell: r.o.Cell.ID, Node: id, From: l.From, To: l.To}); len(page) < nodePage {
-			return nil
-		}
-		return flush()
-	})
-	if err != nil {
-		return err
-	}
-	return flush()
 }

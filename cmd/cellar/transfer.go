@@ -21,8 +21,9 @@ import (
 func cellExport(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "export", Usage: "take a snapshot of a cell of a running server and download it", ArgsUsage: "CELL",
-		Description: "The snapshot is removed from the server afterwards, unless --keep is given. The file appears\n" +
-			"under its name only when it is complete. It holds all of the cell: keep it as safe as the cell.",
+		Description: "The snapshot is removed from the server afterwards, unless --keep is given or it went to the\n" +
+			"standard output, of which nobody knows whether it was kept. A file appears under its name only\n" +
+			"when it is complete. It holds all of the cell: keep it as safe as the cell.",
 		Flags: append(remoteFlags(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write (default: the snapshot's name); - writes to the standard output"},
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the snapshot on the server (default: the cell's with the time)"},
@@ -111,7 +112,7 @@ func (t *transfer) export(c *cli.Context, cell string) error {
 	if err != nil {
 		return err
 	}
-	if !c.Bool("keep") {
+	if !c.Bool("keep") && to != "-" {
 		res, err := t.do(ctx, http.MethodDelete, t.cell+"__snapshot/"+name+".zip", nil, 0)
 		if err != nil {
 			return fmt.Errorf("%s is complete, but its snapshot stays on the server: %w", to, err)
@@ -176,7 +177,16 @@ func writeWhole(name string, from io.Reader) (n int64, err error) {
 	if err = os.Rename(f.Name(), name); err != nil {
 		return n, err
 	}
-	return n, f.Close()
+	return n, errors.Join(f.Close(), syncDir(filepath.Dir(name)))
+}
+
+// syncDir makes a new name in a directory durable.
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func (t *transfer) importFile(ctx context.Context, cell, name string) error {

@@ -90,7 +90,7 @@ func (o *Ops) Export(ctx context.Context, cell cellfs.Cell, name string, c Calle
 			return err
 		}
 		if hadOne {
-			return tx.DeleteJob(last.ID)
+			return tx.DeleteJob(last.ID, o.fs.Now())
 		}
 		return nil
 	})
@@ -103,6 +103,7 @@ func (o *Ops) Export(ctx context.Context, cell cellfs.Cell, name string, c Calle
 // export is the work of an export job.
 func (o *Ops) export(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Outcome[cellfs.Tx] {
 	release := o.fs.Hold() // what the index refers to, until the snapshot is recorded
+	defer releaseOnPanic(release)
 	record, err := o.build(ctx, j, p)
 	if err != nil {
 		if ctx.Err() == nil {

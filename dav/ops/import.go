@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 
+	"cellar/barfs"
+	"cellar/barfs/install"
 	"cellar/cellfs"
 	"cellar/cellfs/snapshot"
 	"cellar/jobs"
@@ -25,9 +27,13 @@ func (o *Ops) WaitImport(ctx context.Context, cell int64) (jobs.Job, bool) {
 // CheckNoImport refuses while the cell is being replaced (DECISIONS 13).
 func (o *Ops) CheckNoImport(cell int64) error {
 	if o.jobs.Active(KindImport, cell, 0) {
-		return refusef("PR409-CM-0002", "Because [cell import] is being executed, writing to cell can not be done.")
+		return errImporting()
 	}
 	return nil
+}
+
+func errImporting() error {
+	return refusef("PR409-CM-0002", "Because [cell import] is being executed, writing to cell can not be done.")
 }
 
 // AnyImport is false if no cell is being replaced.
@@ -131,12 +137,12 @@ func (o *Ops) acceptImport(ctx context.Context, job jobs.Job, body *cellfs.Stage
 			}
 		}
 		if hadOne {
-			return tx.DeleteJob(last.ID)
+			return tx.DeleteJob(last.ID, o.fs.Now())
 		}
 		return nil
 	})
 	if errors.Is(err, jobs.ErrBusy) {
-		return o.CheckNoImport(job.Scope)
+		return errImporting()
 	}
 	return err
 }
@@ -145,6 +151,7 @@ func (o *Ops) acceptImport(ctx context.Context, job jobs.Job, body *cellfs.Stage
 // that ends the job puts it in the place of the cell's.
 func (o *Ops) importCell(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Outcome[cellfs.Tx] {
 	release := o.fs.Hold()
+	defer releaseOnPanic(release)
 	restored, err := o.restore(ctx, j, p)
 	out := jobs.Outcome[cellfs.Tx]{Err: err, Done: func() {
 		release()
@@ -183,6 +190,14 @@ func (o *Ops) importCell(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs
 		return o.show(tx, j, restored)
 	}
 	return out
+}
+
+// releaseOnPanic lets go of what a job holds that ends without an outcome.
+func releaseOnPanic(release func()) {
+	if p := recover(); p != nil {
+		release()
+		panic(p)
+	}
 }
 
 // show is the switch.
@@ -224,5 +239,12 @@ func (o *Ops) restore(ctx context.Context, j jobs.Job, p *jobs.Progress) (*snaps
 	if err != nil {
 		return nil, err
 	}
-	return a.Restore(ctx, o.fs, snapshot.RestoreOptions{Cell: cell, Job: j.ID, Trusted: j.Input == 0, Progress: p.Set})
+	return a.Restore(ctx, o.fs, snapshot.RestoreOptions{
+		Cell: cell, Job: j.ID, Trusted: j.Input == 0, Progress: p.Set,
+		CheckSchema: func(text []byte) error {
+			_, err := barfs.ParseSchema(text)
+			return err
+		},
+		DocumentName: install.DocumentName,
+	})
 }
