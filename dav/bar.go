@@ -49,6 +49,8 @@ func (q *request) getBar() error {
 	for _, name := range []string{"Range", "If-Range"} {
 		q.Header.Del(name) // of something that is made anew each time there are no parts
 	}
-	http.ServeContent(q.w, q.Request, "", time.Time{}, bar)
+	w, done := q.steadily()
+	defer done()
+	http.ServeContent(w, q.Request, "", time.Time{}, bar)
 	return nil
 }

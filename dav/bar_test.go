@@ -1,13 +1,17 @@
 package dav_test
 
 import (
+	"encoding/base64"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"cellar/cellfs"
 	"cellar/dav/davtest"
@@ -80,6 +84,38 @@ func TestBarExport(t *testing.T) {
 	davtest.Error(s.Request("GET", "/cell1/__").WithHeader("Accept", barType).Expect(), "PR404-OD-0002")
 	davtest.Error(s.Request("GET", "/cell1/none").WithHeader("Accept", barType).Expect(), "PR404-DV-0002")
 	s.Request("HEAD", "/cell1/notes").WithHeader("Accept", "application/x-personium-bar+zip").Expect().Status(http.StatusOK).Body().IsEmpty()
+}
+
+// TestBarStalled has a client ask for a bar and take nothing of it: what it holds
+// can be swept after a while.
+func TestBarStalled(t *testing.T) {
+	s := davtest.New(t, davtest.Config{StallTime: 50 * time.Millisecond})
+	s.Mkcol("/cell1/box")
+	s.Put("/cell1/box/f", strings.Repeat("0123456789abcdef", 2<<20)) // more than a connection buffers
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	credentials := base64.StdEncoding.EncodeToString([]byte(davtest.User + ":" + davtest.Password))
+	fmt.Fprintf(c, "GET /cell1/box HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\nAccept: %s\r\n\r\n", strings.TrimPrefix(s.URL, "http://"), credentials, "application/zip+x-personium-bar")
+	status := make([]byte, len("HTTP/1.1 200"))
+	if _, err := io.ReadFull(c, status); err != nil || string(status) != "HTTP/1.1 200" {
+		t.Fatal(string(status), err)
+	}
+	s.Request("DELETE", "/cell1/box/f").Expect().Status(http.StatusNoContent)
+	for t.Context().Err() == nil { // the test's time limit ends it
+		swept, err := s.FS.Sweep(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if swept.Contents > 0 {
+			break
+		}
+	}
+	if rest, err := io.ReadAll(c); err == nil && len(rest) > 32<<20 {
+		t.Errorf("all %d bytes came", len(rest))
+	}
 }
 
 // TestBarExportReal takes the archives of real applications in and out and in again.

@@ -36,8 +36,11 @@ type Config struct {
 	InsecureBasic bool
 	PropfindLimit int    // 0: [DefaultPropfindLimit]
 	TempDir       string // for long listings; "": that of the system
-	Log           *slog.Logger
-	Now           func() time.Time // nil: time.Now
+	// StallTime is how long a client may take nothing of a bar or of a list of
+	// entities; 0: [DefaultStallTime].
+	StallTime time.Duration
+	Log       *slog.Logger
+	Now       func() time.Time // nil: time.Now
 }
 
 // Handler serves one unit. It is safe for concurrent use.
@@ -57,6 +60,9 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	}
 	if c.PropfindLimit == 0 {
 		c.PropfindLimit = DefaultPropfindLimit
+	}
+	if c.StallTime == 0 {
+		c.StallTime = DefaultStallTime
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

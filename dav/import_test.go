@@ -319,12 +319,12 @@ func TestImportRefused(t *testing.T) {
 			}
 			return text, true
 		}),
-		"box name":     altered(t, good, replacing("10_control/boxes.ndjson", `"empty"`, `"__empty"`)),
-		"box missing":  altered(t, good, replacing("10_control/boxes.ndjson", `"empty"`, `"empti"`)),
-		"role's box":   altered(t, good, replacing("10_control/roles.ndjson", `"box":"notes"`, `"box":"none"`)),
-		"link's end":   altered(t, good, replacing("10_control/links.ndjson", `"key":"`, `"key":"no `)),
-		"a bomb":       altered(t, good, asIs, zipEntry{name: "30_contents/__/bomb", text: strings.Repeat("\x00", 50<<20)}),
-		"long line":    altered(t, good, replacing("10_control/rules.ndjson", "", `{"key":"`+strings.Repeat("x", 66<<20))),
+		"box name":                altered(t, good, replacing("10_control/boxes.ndjson", `"empty"`, `"__empty"`)),
+		"box missing":             altered(t, good, replacing("10_control/boxes.ndjson", `"empty"`, `"empti"`)),
+		"role's box":              altered(t, good, replacing("10_control/roles.ndjson", `"box":"notes"`, `"box":"none"`)),
+		"link's end":              altered(t, good, replacing("10_control/links.ndjson", `"key":"`, `"key":"no `)),
+		"a bomb":                  altered(t, good, asIs, zipEntry{name: "30_contents/__/bomb", text: strings.Repeat("\x00", 50<<20)}),
+		"long line":               altered(t, good, replacing("10_control/rules.ndjson", "", `{"key":"`+strings.Repeat("x", 66<<20))),
 		"version below 0":         altered(t, good, replacing(nodes, `"version":`, `"version":-`)),
 		"version not to count on": altered(t, good, replacing(nodes, `"version":`, `"version":99999999`+"99999999")),
 		"time":                    altered(t, good, replacing(nodes, `"created":`, `"created":99999`)),
@@ -339,7 +339,7 @@ func TestImportRefused(t *testing.T) {
 			}
 			return text, true
 		}),
-		"control key": altered(t, good, replacing("10_control/roles.ndjson", `"key":"`, `"key":"\u0001`)),
+		"control key":  altered(t, good, replacing("10_control/roles.ndjson", `"key":"`, `"key":"\u0001`)),
 		"cell missing": altered(t, good, replacing(nodes, firstOf(nodesOf(t, good)), "")),
 	}
 	for name, body := range failing {

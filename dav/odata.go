@@ -72,7 +72,9 @@ func (q *request) getOData(col cellfs.Path) error {
 	if q.Method == http.MethodHead {
 		return nil
 	}
-	return a.Write(q.Context(), q.w)
+	w, done := q.steadily()
+	defer done()
+	return a.Write(q.Context(), w)
 }
 
 // matchesWeakly compares a list of entity tags with one, ignoring W/ (RFC 9110,

@@ -168,6 +168,7 @@ func TestFS(t *testing.T, open func(t *testing.T) (cellfs.Meta, cellfs.Blobs)) {
 	run("names", testNames)
 	run("webdav.FileSystem", testFileSystem)
 	run("sweep", testSweep)
+	run("left aside", testLeft)
 	run("locks", testLocks)
 }
 
@@ -455,6 +456,62 @@ func testFileSystem(t fsTest) {
 	}
 	if _, err := t.fs.Stat(ctx, "/d/b/moved/f.txt"); !os.IsNotExist(err) {
 		t.Errorf("Stat = %v", err)
+	}
+}
+
+// testLeft has trees stay aside, one of a job that runs and those of jobs that
+// ended or are not known: only the first may stay.
+func testLeft(t fsTest) {
+	ctx := context.Background()
+	var cell cellfs.Cell
+	err := t.fs.View(ctx, func(tx cellfs.Tx) (err error) {
+		cell, err = tx.Cell("c")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := cellfs.StageBytes([]byte("what the job works from"))
+	runs := cellfs.Job{Kind: "import", Cell: cell.ID, State: "running", Started: at}
+	ended := cellfs.Job{Kind: "import", Cell: cell.ID, Target: 1, State: "failed", Started: at, Ended: at}
+	err = t.fs.Update(ctx, func(tx cellfs.Tx) (err error) {
+		if ended.Input, err = input.Add(tx); err != nil {
+			return err
+		}
+		if err := errors.Join(tx.PutJob(&runs), tx.PutJob(&ended)); err != nil {
+			return err
+		}
+		for _, job := range []int64{runs.ID, ended.ID, 999} {
+			root := cellfs.Node{Cell: cell.ID, Kind: cellfs.KindCell, Created: at, Modified: at}
+			if err := tx.AddAside(job, &root); err != nil {
+				return err
+			}
+			box := cellfs.Node{Cell: cell.ID, Parent: root.ID, Name: "b", Kind: cellfs.KindBox, Created: at, Modified: at}
+			if err := tx.AddAsideNodes(root.ID, []*cellfs.Node{&box}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = t.fs.PruneAsides(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []cellfs.Aside
+	err = t.fs.Update(ctx, func(tx cellfs.Tx) (err error) {
+		left, err = tx.Asides()
+		return errors.Join(err, tx.DeleteJob(ended.ID, at), tx.DeleteJob(runs.ID, at))
+	})
+	if err != nil || len(left) != 1 || left[0].Job != runs.ID {
+		t.Errorf("left aside are %+v, %v", left, err)
+	}
+	if s, err := t.fs.Sweep(ctx, -time.Hour); err != nil || s.Contents != 1 {
+		t.Errorf("Sweep = %+v, %v, want what the ended job worked from", s, err)
+	}
+	if err := t.fs.PruneAsides(ctx); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -43,6 +43,7 @@ type Config struct {
 	Workers       int // default 2
 	Limits        barfs.Limits
 	LogLimit      int64 // of event logs, in bytes; default: cellfs's
+	StallTime     time.Duration
 	// Wrap replaces the stores by ones that misbehave.
 	Wrap func(cellfs.Meta, cellfs.Blobs) (cellfs.Meta, cellfs.Blobs)
 	// NoCheck leaves out the check of the whole store at the end.
@@ -124,7 +125,7 @@ func (s *Server) open(cfg Config) {
 		must(t, err)
 	}
 	h, err := dav.New(ctx, dav.Config{
-		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, TempDir: tmp, Log: log,
+		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, Log: log,
 	})
 	must(t, err)
 	s.http = httptest.NewServer(h)
