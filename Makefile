@@ -52,7 +52,7 @@ fuzz: ## every fuzz test for a short while
 
 soak: ## kill the server many times, take locks many times, large bodies
 	CELLAR_SOAK=1 go test ./cellfs -run TestFS/sqlite -timeout 60m
-	CELLAR_SOAK=1 go test ./cmd/cellar -run TestMemoryIsFlat -timeout 60m -v
+	CELLAR_SOAK=1 go test ./cmd/cellar -run "TestMemoryIsFlat|TestZipReaders" -timeout 60m -v
 	CELLAR_SOAK=1 go test ./dav -run "TestManyInstallsAtOnce|TestExportKeepsInvariant" -timeout 60m
 	CELLAR_KILL_ROUNDS=200 go test ./cmd/cellar -run TestKill -timeout 60m -v
 
