@@ -1,0 +1,97 @@
+package snapshot
+
+import (
+	"encoding/xml"
+	"fmt"
+	"hash/crc32"
+	"net/url"
+	"strings"
+
+	"cellar/cellfs"
+)
+
+func (b *barBuilder) escape(s string) { _ = xml.EscapeText(&b.text, []byte(s)) } // a buffer takes everything
+
+// kindTags is what resourcetype holds.
+var kindTags = map[cellfs.Kind]string{
+	cellfs.KindBox: "<collection/>", cellfs.KindCollection: "<collection/>", cellfs.KindOData: "<collection/><p:odata/>",
+	cellfs.KindService: "<collection/><p:service/>", cellfs.KindFile: "",
+}
+
+// respond tells of a resource as PROPFIND would.
+func (b *barBuilder) respond(path string, n *cellfs.Node) error {
+	w := &b.text
+	w.WriteString("<response><href>personium-localbox:/")
+	for i, s := range strings.Split(path, "/") {
+		if i > 0 {
+			w.WriteByte('/')
+		}
+		b.escape(url.PathEscape(s))
+	}
+	fmt.Fprintf(w, "</href><propstat><prop><creationdate>%s</creationdate><getlastmodified>%s</getlastmodified><resourcetype>%s</resourcetype>",
+		n.Created.UTC().Format("2006-01-02T15:04:05.000Z"), n.LastModified().UTC().Format(timeFormat1123), kindTags[n.Kind])
+	if n.Kind == cellfs.KindFile {
+		fmt.Fprintf(w, "<getcontentlength>%d</getcontentlength><getcontenttype>", n.Size)
+		b.escape(n.ContentType)
+		w.WriteString("</getcontenttype>")
+	}
+	b.acl(n.ACL)
+	for _, p := range n.Props {
+		w.WriteString(p.XML)
+	}
+	w.WriteString("</prop><status>HTTP/1.1 200 OK</status></propstat></response>\n")
+	return b.told()
+}
+
+// told moves the text to the spool.
+func (b *barBuilder) told() error {
+	b.propsCRC = crc32.Update(b.propsCRC, crc32.IEEETable, b.text.Bytes())
+	_, err := b.props.Write(b.text.Bytes())
+	b.text.Reset()
+	return err
+}
+
+func (b *barBuilder) acl(a *cellfs.ACL) {
+	w := &b.text
+	if a == nil {
+		w.WriteString("<acl/>")
+		return
+	}
+	base := b.o.CellURL + "__role/" + b.box.Name + "/"
+	if b.box.Schema != "" {
+		base = b.box.Schema + "__role/__/"
+	}
+	w.WriteString(`<acl xml:base="`)
+	b.escape(base)
+	if a.RequireSchemaAuthz != "" {
+		w.WriteString(`" p:requireSchemaAuthz="` + a.RequireSchemaAuthz)
+	}
+	w.WriteString(`">`)
+	for _, e := range a.ACEs {
+		href := ""
+		if e.Role != 0 {
+			role, ok := b.roles[e.Role]
+			if !ok {
+				continue // it was deleted
+			}
+			href = role.Name
+			if role.Box != b.box.Name {
+				href = "../" + role.Box + "/" + role.Name
+			}
+		}
+		w.WriteString("<ace><principal>")
+		if href == "" {
+			w.WriteString("<all/>")
+		} else {
+			w.WriteString("<href>")
+			b.escape(href)
+			w.WriteString("</href>")
+		}
+		w.WriteString("</principal><grant>")
+		for _, p := range e.Privileges {
+			w.WriteString("<privilege>" + cellfs.Element(xml.Name{Space: p.Space, Local: p.Local}, "", "") + "</privilege>")
+		}
+		w.WriteString("</grant></ace>")
+	}
+	w.WriteString("</acl>")
+}
