@@ -198,30 +198,8 @@ func (b *barBuilder) rootProps() error {
 	return b.meta.bytes(entry{name: "00_meta/90_rootprops.xml", size: b.props.n, crc: b.propsCRC, modified: b.box.Modified}, text)
 }
 
-// eachRef is [cellfs.EachChild] with what the contents are.
-func (b *barBuilder) eachRef(parent int64, yield func(*cellfs.NodeRef) error) error {
-	for after := ""; ; {
-		if err := b.ctx.Err(); err != nil {
-			return err
-		}
-		page, err := b.tx.ChildRefs(parent, after, pageSize)
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			if err := yield(&page[i]); err != nil {
-				return err
-			}
-		}
-		if len(page) < pageSize {
-			return nil
-		}
-		after = cellfs.Key(page[len(page)-1].Name)
-	}
-}
-
 func (b *barBuilder) walk(parent int64, prefix string) error {
-	return b.eachRef(parent, func(n *cellfs.NodeRef) error {
+	return eachRef(b.ctx, b.tx, parent, func(n *cellfs.NodeRef) error {
 		path := prefix + n.Name
 		if err := b.respond(path, &n.Node); err != nil {
 			return err
@@ -250,13 +228,13 @@ const emptySchema = `<?xml version="1.0" encoding="utf-8"?><edmx:Edmx Version="1
 // odata adds the schema, the documents and the links of a collection.
 func (b *barBuilder) odata(col *cellfs.Node, dir string) error {
 	schema := false
-	err := b.eachRef(col.ID, func(n *cellfs.NodeRef) error {
+	err := eachRef(b.ctx, b.tx, col.ID, func(n *cellfs.NodeRef) error {
 		if n.Kind == cellfs.KindFile {
 			schema = true
 			return b.contents.content(entry{name: dir + "00_$metadata.xml", size: n.Node.Size, crc: n.CRC32, modified: n.Modified}, n.Blob)
 		}
 		i := 0
-		return b.eachRef(n.ID, func(doc *cellfs.NodeRef) error {
+		return eachRef(b.ctx, b.tx, n.ID, func(doc *cellfs.NodeRef) error {
 			i++
 			return b.contents.content(entry{
 				name: fmt.Sprintf("%s90_data/%s/%d.json", dir, n.Name, i), size: doc.Node.Size, crc: doc.CRC32, modified: doc.Modified,

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"hash/crc32"
 	"io"
@@ -14,19 +15,18 @@ import (
 // pageSize is how many nodes are read at a time.
 const pageSize = 1000
 
-// walk visits what lies below a node, parents before their members, each level
-// in the order of its keys.
-func (b *builder) walk(parent int64, prefix string) error {
+// eachRef is [cellfs.EachChild] with what the contents are.
+func eachRef(ctx context.Context, tx cellfs.Tx, parent int64, yield func(*cellfs.NodeRef) error) error {
 	for after := ""; ; {
-		if err := b.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		page, err := b.tx.ChildRefs(parent, after, pageSize)
+		page, err := tx.ChildRefs(parent, after, pageSize)
 		if err != nil {
 			return err
 		}
 		for i := range page {
-			if err := b.visit(&page[i], prefix); err != nil {
+			if err := yield(&page[i]); err != nil {
 				return err
 			}
 		}
@@ -35,6 +35,12 @@ func (b *builder) walk(parent int64, prefix string) error {
 		}
 		after = cellfs.Key(page[len(page)-1].Name)
 	}
+}
+
+// walk visits what lies below a node, parents before their members, each level
+// in the order of its keys.
+func (b *builder) walk(parent int64, prefix string) error {
+	return eachRef(b.ctx, b.tx, parent, func(n *cellfs.NodeRef) error { return b.visit(n, prefix) })
 }
 
 func (b *builder) visit(n *cellfs.NodeRef, prefix string) error {
@@ -175,27 +181,15 @@ func (b *builder) writeOData(n *cellfs.NodeRef, path string) error {
 	if err := b.odata.header(&entry{name: dir, modified: n.Modified}); err != nil {
 		return err
 	}
-	for after := ""; ; {
-		page, err := b.tx.ChildRefs(n.ID, after, pageSize)
-		if err != nil {
-			return err
+	err := eachRef(b.ctx, b.tx, n.ID, func(m *cellfs.NodeRef) error {
+		b.step()
+		if m.Kind == cellfs.KindFile {
+			return b.odata.content(entry{name: dir + m.Name + ".xml", size: m.Node.Size, crc: m.CRC32, modified: m.Modified}, m.Blob)
 		}
-		for i := range page {
-			m := &page[i]
-			b.step()
-			if m.Kind == cellfs.KindFile {
-				err = b.odata.content(entry{name: dir + m.Name + ".xml", size: m.Node.Size, crc: m.CRC32, modified: m.Modified}, m.Blob)
-			} else {
-				err = b.writeEntities(m, dir+m.Name+".ndjson")
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if len(page) < pageSize {
-			break
-		}
-		after = cellfs.Key(page[len(page)-1].Name)
+		return b.writeEntities(m, dir+m.Name+".ndjson")
+	})
+	if err != nil {
+		return err
 	}
 	links, err := b.tx.Links(b.cell.ID, n.ID)
 	if err != nil || len(links) == 0 {
@@ -222,26 +216,18 @@ func (b *builder) writeEntities(set *cellfs.NodeRef, name string) error {
 	}
 	defer lines.close()
 	var crc uint32
-	for after := ""; ; {
-		page, err := b.tx.Children(set.ID, after, pageSize)
+	err = cellfs.EachChild(b.tx, set.ID, func(n *cellfs.Node) error {
+		b.step()
+		line, err := b.entity(n)
 		if err != nil {
 			return err
 		}
-		for i := range page {
-			b.step()
-			line, err := b.entity(&page[i])
-			if err != nil {
-				return err
-			}
-			crc = crc32.Update(crc, crc32.IEEETable, line)
-			if _, err := lines.Write(line); err != nil {
-				return err
-			}
-		}
-		if len(page) < pageSize {
-			break
-		}
-		after = cellfs.Key(page[len(page)-1].Name)
+		crc = crc32.Update(crc, crc32.IEEETable, line)
+		_, err = lines.Write(line)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	r, err := lines.reader()
 	if err != nil {
