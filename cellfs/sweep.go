@@ -34,22 +34,35 @@ func (f *FS) Sweep(ctx context.Context, grace time.Duration) (s Swept, err error
 		return s, err
 	}
 	cutoff := f.oldestHold(f.now().Add(-grace))
+	err = f.eachFree(ctx, f.Update, cutoff, func(free []Blob) error {
+		ids := make([]int64, len(free))
+		for i, b := range free {
+			ids[i] = b.ID
+		}
+		return f.drop(ctx, ids, cutoff, &s)
+	})
+	return s, err
+}
+
+// eachFree calls yield for every page of contents that nothing has named since the
+// cutoff, and no snapshot refers to. read is the kind of transaction that finds them.
+func (f *FS) eachFree(ctx context.Context, read func(context.Context, func(Tx) error) error, cutoff time.Time, yield func([]Blob) error) error {
 	for after := int64(0); ; {
 		var page []Blob
-		err := f.Update(ctx, func(tx Tx) (err error) {
+		err := read(ctx, func(tx Tx) (err error) {
 			page, err = tx.Orphans(cutoff, after, sweepPage)
 			return err
 		})
 		if err != nil || len(page) == 0 {
-			return s, err
+			return err
 		}
 		after = page[len(page)-1].ID
 		free, err := f.withoutHeld(ctx, page)
 		if err != nil {
-			return s, err
+			return err
 		}
-		if err := f.drop(ctx, free, cutoff, &s); err != nil {
-			return s, err
+		if err := yield(free); err != nil {
+			return err
 		}
 	}
 }
@@ -102,21 +115,19 @@ func (f *FS) PruneAsides(ctx context.Context) error {
 	return err
 }
 
-// withoutHeld returns the ids of those blobs that no snapshot refers to.
-func (f *FS) withoutHeld(ctx context.Context, page []Blob) ([]int64, error) {
-	free := make(map[int64]bool, len(page))
+// withoutHeld returns those of the page that no snapshot refers to.
+func (f *FS) withoutHeld(ctx context.Context, page []Blob) ([]Blob, error) {
+	held := make(map[int64]bool, len(page))
 	for _, b := range page {
-		free[b.ID] = true
+		held[b.ID] = false
 	}
 	err := f.eachSnapshotBlob(ctx, func(id int64) error {
-		delete(free, id)
+		if _, asked := held[id]; asked {
+			held[id] = true
+		}
 		return nil
 	})
-	ids := make([]int64, 0, len(free))
-	for id := range free {
-		ids = append(ids, id)
-	}
-	return ids, err
+	return slices.DeleteFunc(page, func(b Blob) bool { return held[b.ID] }), err
 }
 
 func (f *FS) eachSnapshotBlob(ctx context.Context, yield func(id int64) error) error {
@@ -177,27 +188,14 @@ func (f *FS) drop(ctx context.Context, ids []int64, cutoff time.Time, s *Swept) 
 // SweepPlan tells what a Sweep would remove now.
 func (f *FS) SweepPlan(ctx context.Context, grace time.Duration) (s Swept, err error) {
 	cutoff := f.oldestHold(f.now().Add(-grace))
-	for after := int64(0); ; {
-		var page []Blob
-		err := f.meta.View(ctx, func(tx Tx) (err error) {
-			page, err = tx.Orphans(cutoff, after, sweepPage)
-			return err
-		})
-		if err != nil || len(page) == 0 {
-			return s, err
+	err = f.eachFree(ctx, f.meta.View, cutoff, func(free []Blob) error {
+		s.Contents += len(free)
+		for _, b := range free {
+			s.Bytes += b.Size
 		}
-		after = page[len(page)-1].ID
-		free, err := f.withoutHeld(ctx, page)
-		if err != nil {
-			return s, err
-		}
-		for _, b := range page {
-			if slices.Contains(free, b.ID) {
-				s.Contents++
-				s.Bytes += b.Size
-			}
-		}
-	}
+		return nil
+	})
+	return s, err
 }
 
 // SweepStrays removes files of the blob store that no row names and that are

@@ -351,6 +351,8 @@ func TestImportRefused(t *testing.T) {
 		state.Value("message").Object().Value("code").IsEqual("PR400-MC-0005")
 	}
 	sameSnapshots(t, export(s, "cell2", "after"), before)
+	long := `{"key":"long","doc":{"Name":"long","x":"` + strings.Repeat("x", 64<<20) + `"},"created":1,"updated":1}` + "\n"
+	importZip(s, "cell1", altered(t, good, replacing("10_control/relations.ndjson", "", long))).Value("status").IsEqual("ready")
 	imported(s, "cell2").Value("status").IsEqual("import failed") // until the next
 	s.Put("/cell2/__/kept", "still writable")
 	importByName(s, "cell2", "before").Value("status").IsEqual("ready")

@@ -293,16 +293,7 @@ func (r *restorer) links() error {
 	type line struct{ From, To end }
 	var page []cellfs.Link
 	flush := func() error {
-		err := r.update(func(tx cellfs.Tx) error {
-			for _, l := range page {
-				if err := tx.AddLink(l); errors.Is(err, fs.ErrExist) {
-					return damaged(controlName("links"), "a link is there twice")
-				} else if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		err := r.addLinks(page, controlName("links"))
 		page = page[:0]
 		return err
 	}
@@ -324,6 +315,20 @@ func (r *restorer) links() error {
 		return err
 	}
 	return flush()
+}
+
+// addLinks makes links, which are lines of the file.
+func (r *restorer) addLinks(page []cellfs.Link, file string) error {
+	return r.update(func(tx cellfs.Tx) error {
+		for _, l := range page {
+			if err := tx.AddLink(l); errors.Is(err, fs.ErrExist) {
+				return damaged(file, "a link is there twice")
+			} else if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // complete compares what was made with what the snapshot says it holds.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -63,7 +62,7 @@ func (r *restorer) schema(col *pending, f *zip.File, n cellfs.Node) error {
 	if err := r.o.CheckSchema(text); err != nil {
 		return damaged(f.Name, "%v", err)
 	}
-	s, err := r.stage(f, n.Size)
+	s, err := r.f.Stage(r.ctx, bytes.NewReader(text))
 	if err == nil {
 		err = r.stores(n.Size)
 	}
@@ -141,16 +140,7 @@ func (r *restorer) document(l *entityLine) (id string, err error) {
 func (r *restorer) dataLinks(col *pending, f *zip.File, ids map[cellfs.End]bool) error {
 	var page []cellfs.Link
 	flush := func() error {
-		err := r.update(func(tx cellfs.Tx) error {
-			for _, l := range page {
-				if err := tx.AddLink(l); errors.Is(err, fs.ErrExist) {
-					return damaged(f.Name, "a link is there twice")
-				} else if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		err := r.addLinks(page, f.Name)
 		page = page[:0]
 		return err
 	}
