@@ -201,6 +201,9 @@ const (
 	SetExtCell  = "ExtCell"
 	SetExtRole  = "ExtRole"
 	SetRule     = "Rule"
+
+	SetSentMessage     = "SentMessage"
+	SetReceivedMessage = "ReceivedMessage"
 )
 
 // Entity is a control object of a cell: an account, a role, a rule …
@@ -211,8 +214,11 @@ type Entity struct {
 	Set  string
 	// Key is the text that identifies the entity within its set and box: its
 	// name, or for an ext role "{url} {relation}".
-	Key     string
-	Doc     json.RawMessage
+	Key string
+	Doc json.RawMessage // as clients see it
+	// Hidden is what no client sees, such as the hash of an account's password; nil
+	// for none.
+	Hidden  json.RawMessage
 	Created time.Time
 	Updated time.Time
 }

@@ -14,19 +14,23 @@ import (
 
 // --- control objects
 
-const entityColumns = "SELECT id, cell, box, kind, key, doc, created, updated FROM entity "
+const entityColumns = "SELECT id, cell, box, kind, key, doc, hidden, created, updated FROM entity "
 
 func scanEntity(scan func(...any) error) (e cellfs.Entity, err error) {
 	var doc string
+	var hidden sql.NullString
 	var created, updated int64
-	err = scan(&e.ID, &e.Cell, &e.Box, &e.Set, &e.Key, &doc, &created, &updated)
+	err = scan(&e.ID, &e.Cell, &e.Box, &e.Set, &e.Key, &doc, &hidden, &created, &updated)
+	if hidden.Valid {
+		e.Hidden = json.RawMessage(hidden.String)
+	}
 	e.Doc, e.Created, e.Updated = json.RawMessage(doc), fromMicros(created), fromMicros(updated)
 	return e, err
 }
 
 func (t *tx) AddEntity(e *cellfs.Entity) error {
-	err := t.insert(&e.ID, "INSERT INTO entity (cell, box, kind, key, doc, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
-		e.Cell, e.Box, e.Set, e.Key, string(e.Doc), micros(e.Created), micros(e.Updated))
+	err := t.insert(&e.ID, "INSERT INTO entity (cell, box, kind, key, doc, hidden, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+		e.Cell, e.Box, e.Set, e.Key, string(e.Doc), sql.NullString{String: string(e.Hidden), Valid: e.Hidden != nil}, micros(e.Created), micros(e.Updated))
 	if err != nil {
 		return fmt.Errorf("add %s %q: %w", e.Set, e.Key, err)
 	}

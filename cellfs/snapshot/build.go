@@ -19,6 +19,22 @@ import (
 // FormatVersion is the export_version that Build writes.
 const FormatVersion = 3
 
+// ControlFiles are the files of control objects, 10_control/{Name}.ndjson, by the set
+// they hold. An optional one is there only if it holds something.
+var ControlFiles = []struct {
+	Name, Set string
+	Optional  bool
+}{
+	{Name: "accounts", Set: cellfs.SetAccount},
+	{Name: "roles", Set: cellfs.SetRole},
+	{Name: "relations", Set: cellfs.SetRelation},
+	{Name: "extcells", Set: cellfs.SetExtCell},
+	{Name: "extroles", Set: cellfs.SetExtRole},
+	{Name: "rules", Set: cellfs.SetRule},
+	{Name: "sentmessages", Set: cellfs.SetSentMessage, Optional: true},
+	{Name: "receivedmessages", Set: cellfs.SetReceivedMessage, Optional: true},
+}
+
 // Options qualify [Build].
 type Options struct {
 	Cell      string
@@ -163,28 +179,30 @@ func (b *builder) collectControl() error {
 	b.control = append(b.control, boxes)
 	b.roles = map[int64]roleName{}
 	ends := map[string]map[string]string{}
-	for _, set := range []struct{ file, set string }{
-		{"accounts", cellfs.SetAccount}, {"roles", cellfs.SetRole}, {"relations", cellfs.SetRelation},
-		{"extcells", cellfs.SetExtCell}, {"extroles", cellfs.SetExtRole}, {"rules", cellfs.SetRule},
-	} {
-		out := controlSet{name: set.file}
-		all, err := b.tx.Entities(b.cell.ID, set.set)
+	for _, set := range ControlFiles {
+		out := controlSet{name: set.Name}
+		all, err := b.tx.Entities(b.cell.ID, set.Set)
 		if err != nil {
 			return err
 		}
 		for _, e := range all {
-			if set.set == cellfs.SetRole {
+			if set.Set == cellfs.SetRole {
 				b.roles[e.ID] = roleName{Box: b.boxes[e.Box], Name: e.Key}
 			}
-			ends[set.set+strconv.FormatInt(e.ID, 10)] = map[string]string{"set": e.Set, "key": e.Key, "box": b.boxes[e.Box]}
-			err := out.add(map[string]any{
+			ends[set.Set+strconv.FormatInt(e.ID, 10)] = map[string]string{"set": e.Set, "key": e.Key, "box": b.boxes[e.Box]}
+			line := map[string]any{
 				"key": e.Key, "box": b.boxes[e.Box], "doc": e.Doc, "created": e.Created.UnixMicro(), "updated": e.Updated.UnixMicro(),
-			})
-			if err != nil {
+			}
+			if e.Hidden != nil {
+				line["hidden"] = e.Hidden
+			}
+			if err := out.add(line); err != nil {
 				return err
 			}
 		}
-		b.control = append(b.control, out)
+		if len(all) > 0 || !set.Optional {
+			b.control = append(b.control, out)
+		}
 	}
 	links := controlSet{name: "links"}
 	all, err := b.tx.Links(b.cell.ID, 0)

@@ -1,4 +1,4 @@
-// Package snapshot builds and reads the snapshots of a cell.
+// Package snapshot builds the snapshots of a cell and serves them.
 //
 // A snapshot is a zip that exists only as an index: the literal bytes of the
 // zip (headers, generated JSON, central directory) and references to contents

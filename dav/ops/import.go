@@ -8,9 +8,9 @@ import (
 	"io"
 	"io/fs"
 
-	"cellar/barfs"
 	"cellar/barfs/install"
 	"cellar/cellfs"
+	"cellar/cellfs/restore"
 	"cellar/cellfs/snapshot"
 	"cellar/jobs"
 )
@@ -91,13 +91,13 @@ func (o *Ops) ImportBody(ctx context.Context, cell cellfs.Cell, body io.Reader, 
 }
 
 // openArchive reads a snapshot as a zip. What is refused is the client's to hear.
-func openArchive(c cellfs.Content) (*snapshot.Archive, error) {
+func openArchive(c cellfs.Content) (*restore.Archive, error) {
 	size, err := c.Seek(0, io.SeekEnd)
 	if err != nil {
 		return nil, err
 	}
-	a, err := snapshot.OpenArchive(c, size)
-	var refused *snapshot.Error
+	a, err := restore.Open(c, size)
+	var refused *restore.Error
 	if errors.As(err, &refused) {
 		err = &Refused{refused.Code, refused.Message}
 	}
@@ -160,7 +160,7 @@ func (o *Ops) importCell(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs
 		}
 	}}
 	var refused *Refused
-	var damaged *snapshot.Error
+	var damaged *restore.Error
 	switch {
 	case err == nil:
 	case errors.As(err, &refused):
@@ -185,7 +185,7 @@ func (o *Ops) importCell(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs
 			}
 		}
 		if out.Err != nil {
-			return snapshot.DropLeft(tx, j.ID)
+			return restore.DropLeft(tx, j.ID)
 		}
 		return o.show(tx, j, restored)
 	}
@@ -201,7 +201,7 @@ func releaseOnPanic(release func()) {
 }
 
 // show is the switch.
-func (o *Ops) show(tx cellfs.Tx, j jobs.Job, restored *snapshot.Restored) error {
+func (o *Ops) show(tx cellfs.Tx, j jobs.Job, restored *restore.Restored) error {
 	cell, err := tx.CellByID(j.Scope)
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func (o *Ops) show(tx cellfs.Tx, j jobs.Job, restored *snapshot.Restored) error 
 	return tx.AddEvents(event(cell.ID, j.RequestKey, now, "cell.import", cellfs.LocalCell+"__import", ""))
 }
 
-func (o *Ops) restore(ctx context.Context, j jobs.Job, p *jobs.Progress) (*snapshot.Restored, error) {
+func (o *Ops) restore(ctx context.Context, j jobs.Job, p *jobs.Progress) (*restore.Restored, error) {
 	var cell cellfs.Cell
 	err := o.fs.View(ctx, func(tx cellfs.Tx) (err error) {
 		cell, err = tx.CellByID(j.Scope)
@@ -239,12 +239,8 @@ func (o *Ops) restore(ctx context.Context, j jobs.Job, p *jobs.Progress) (*snaps
 	if err != nil {
 		return nil, err
 	}
-	return a.Restore(ctx, o.fs, snapshot.RestoreOptions{
+	return a.Restore(ctx, o.fs, restore.Options{
 		Cell: cell, Job: j.ID, Trusted: j.Input == 0, Progress: p.Set,
-		CheckSchema: func(text []byte) error {
-			_, err := barfs.ParseSchema(text)
-			return err
-		},
 		DocumentName: install.DocumentName,
 	})
 }

@@ -1,6 +1,7 @@
-package snapshot
+package restore
 
 import (
+	"archive/zip"
 	"cmp"
 	"encoding/xml"
 	"errors"
@@ -15,32 +16,6 @@ import (
 	"cellar/cellfs"
 )
 
-// nodeLine is a line of 20_nodes.ndjson.
-type nodeLine struct {
-	Path     string            `json:"path"`
-	Kind     string            `json:"kind"`
-	Type     string            `json:"type"`
-	Size     int64             `json:"size"`
-	SHA256   string            `json:"sha256"`
-	Created  int64             `json:"created"`
-	Modified int64             `json:"modified"`
-	MTime    *int64            `json:"mtime"`
-	Version  int64             `json:"version"`
-	Schema   string            `json:"schema"`
-	Props    []cellfs.Property `json:"props"`
-	ACL      *aclLine          `json:"acl"`
-}
-
-type aclLine struct {
-	RequireSchemaAuthz string    `json:"requireSchemaAuthz"`
-	ACEs               []aceLine `json:"aces"`
-}
-
-type aceLine struct {
-	Role       *roleName          `json:"role"`
-	Privileges []cellfs.Privilege `json:"privileges"`
-}
-
 // pending is a node that waits to be made: its content is known.
 type pending struct {
 	cellfs.Node
@@ -49,6 +24,7 @@ type pending struct {
 	here   *place         // that it is; nil for a file
 	staged *cellfs.Staged // a content that no row names yet
 	want   *cellfs.Ref    // a content that is looked for in the store
+	source *zip.File      // where it is else
 	where  string
 }
 
@@ -68,9 +44,8 @@ func (r *restorer) nodes() error {
 		page, bytes = nil, 0
 		return err
 	}
-	f := r.a.files[nodesFile]
-	err := r.eachLine(f, func(line []byte, n int) error {
-		p, err := r.node(line, fmt.Sprintf("%s, line %d", nodesFile, n))
+	err := r.src.nodes(func(l nodeLine, where string) error {
+		p, err := r.node(&l, where)
 		if err != nil || p == nil {
 			return err
 		}
@@ -82,7 +57,7 @@ func (r *restorer) nodes() error {
 			if err := flush(); err != nil {
 				return err
 			}
-			return r.odata(p)
+			return r.src.odata(r, p)
 		}
 		if len(page) < nodePage && bytes < pageBytes {
 			return nil
@@ -96,11 +71,7 @@ func (r *restorer) nodes() error {
 }
 
 // node reads a line. It returns nil for the cell and the boxes, which are there.
-func (r *restorer) node(line []byte, where string) (*pending, error) {
-	var l nodeLine
-	if err := strict(line, &l); err != nil {
-		return nil, damaged(where, "%v", err)
-	}
+func (r *restorer) node(l *nodeLine, where string) (*pending, error) {
 	kind, ok := cellfs.KindOf(l.Kind)
 	if !ok || l.Size < 0 {
 		return nil, damaged(where, "kind %q, size %d", l.Kind, l.Size)
@@ -113,10 +84,10 @@ func (r *restorer) node(line []byte, where string) (*pending, error) {
 	}
 	p := &pending{path: l.Path, where: where, Node: cellfs.Node{
 		Cell: r.o.Cell.ID, Name: path.Base(l.Path), Kind: kind, ContentType: l.Type, Size: l.Size, Version: l.Version,
-		Created: time.UnixMicro(l.Created).UTC(), Modified: time.UnixMicro(l.Modified).UTC(),
+		Created: fromMicros(l.Created), Modified: time.UnixMicro(l.Modified).UTC(),
 	}}
 	if l.MTime != nil {
-		p.MTime = time.UnixMicro(*l.MTime).UTC()
+		p.MTime = fromMicros(*l.MTime)
 	}
 	r.version = max(r.version, l.Version)
 	var err error
@@ -131,15 +102,17 @@ func (r *restorer) node(line []byte, where string) (*pending, error) {
 	}
 	if kind == cellfs.KindCell || kind == cellfs.KindBox {
 		if l.Schema != r.boxSchemas[p.Name] && kind == cellfs.KindBox {
-			return nil, damaged(where, "the box has another schema than in %s", controlName("boxes"))
+			return nil, damaged(where, "the box has another schema than in the list of boxes")
 		}
 		return nil, r.qualify(p)
 	}
 	if kind != cellfs.KindFile {
 		return p, nil
 	}
-	return p, r.content(p, l.SHA256)
+	return p, r.content(p, l)
 }
+
+func fromMicros(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
 // Bounds of the numbers of a line: a version is counted up from there, a time is
 // shown with four digits of the year (µs since 1970).
@@ -210,7 +183,7 @@ func (r *restorer) placed(p *pending) error {
 	if p.Kind == cellfs.KindBox {
 		box := r.boxes[p.Name]
 		if box == nil {
-			return fmt.Errorf("the box is not in %s", controlName("boxes"))
+			return errors.New("the box is not in the list of boxes")
 		}
 		here.id, here.depth = box.ID, 0
 	}
@@ -261,7 +234,7 @@ func (r *restorer) acl(l *aclLine) (*cellfs.ACL, error) {
 			return nil, err
 		}
 		if e.Role != nil {
-			id, ok := r.roles[entityKey{cellfs.SetRole, e.Role.Box, e.Role.Name}]
+			id, ok := r.objects[entityKey{cellfs.SetRole, e.Role.Box, e.Role.Name}]
 			if !ok {
 				return nil, fmt.Errorf("there is no role %q of box %q", e.Role.Name, e.Role.Box)
 			}

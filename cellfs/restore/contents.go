@@ -1,9 +1,8 @@
-package snapshot
+package restore
 
 import (
 	"archive/zip"
 	"io"
-	"strings"
 
 	"cellar/cellfs"
 )
@@ -11,43 +10,44 @@ import (
 // content finds the content of a file: in the store, or in the snapshot. Of a
 // snapshot from elsewhere every content is read, so that what is told of it is
 // known to be true.
-func (r *restorer) content(p *pending, sha string) error {
+func (r *restorer) content(p *pending, l *nodeLine) error {
 	r.files++
 	r.bytes += p.Size
 	if err := r.stores(p.Size); err != nil {
 		return err
 	}
-	if r.o.Progress != nil && r.files%nodePage == 0 {
-		r.o.Progress(r.files, r.a.Manifest.Entries)
-	}
-	name := contentsDir + p.path
-	f := r.a.files[name]
+	r.step()
+	f := l.content
 	if f == nil || f.UncompressedSize64 != uint64(p.Size) {
-		return damaged(p.where, "there is no %s of %d bytes", name, p.Size)
+		return damaged(p.where, "there is no content of %d bytes", p.Size)
 	}
-	r.seen++
-	if p.Size == 0 && sha == "" {
+	if p.Size == 0 && l.SHA256 == "" {
 		return nil
 	}
-	want, err := cellfs.ParseHash(sha)
-	if err != nil {
-		return damaged(p.where, "sha256: %v", err)
+	var want *cellfs.Hash
+	if l.SHA256 != "" {
+		h, err := cellfs.ParseHash(l.SHA256)
+		if err != nil {
+			return damaged(p.where, "sha256: %v", err)
+		}
+		want = &h
 	}
-	if r.o.Trusted {
-		p.want = &cellfs.Ref{Hash: want, Size: p.Size}
+	if r.o.Trusted && want != nil {
+		p.want, p.source = &cellfs.Ref{Hash: *want, Size: p.Size}, f
 		return nil
 	}
 	return r.take(p, f, want)
 }
 
-// take takes the content of a file out of the snapshot.
-func (r *restorer) take(p *pending, f *zip.File, want cellfs.Hash) error {
+// take takes the content of a file out of the snapshot. want is nil if the snapshot
+// does not tell the hash.
+func (r *restorer) take(p *pending, f *zip.File, want *cellfs.Hash) error {
 	staged, err := r.stage(f, p.Size)
 	if err != nil {
 		return err
 	}
-	if staged.Hash != want {
-		return damaged(f.Name, "its SHA-256 is another than in %s", nodesFile)
+	if want != nil && staged.Hash != *want {
+		return damaged(f.Name, "its SHA-256 is another than is told")
 	}
 	p.staged = &staged
 	return nil
@@ -86,7 +86,7 @@ func (r *restorer) lookUp(page []*pending) error {
 	}
 	for _, p := range absent {
 		if err == nil {
-			err = r.take(p, r.a.files[contentsDir+p.path], p.want.Hash)
+			err = r.take(p, p.source, &p.want.Hash)
 		}
 	}
 	return err
@@ -116,18 +116,4 @@ func (r *restorer) stage(f *zip.File, size int64) (s cellfs.Staged, err error) {
 		return s, damaged(f.Name, "it has not the %d bytes that are announced", size)
 	}
 	return s, nil
-}
-
-// unused refuses contents that no line of the nodes names.
-func (r *restorer) unused() error {
-	var there int64
-	for name := range r.a.files {
-		if (strings.HasPrefix(name, contentsDir) || strings.HasPrefix(name, odataDir)) && !strings.HasSuffix(name, "/") {
-			there++
-		}
-	}
-	if there != r.seen {
-		return damaged(nodesFile, "%d files of the snapshot are in it, %d are there", r.seen, there)
-	}
-	return nil
 }

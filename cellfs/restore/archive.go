@@ -1,0 +1,122 @@
+package restore
+
+import (
+	"archive/zip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"cellar/cellfs/snapshot"
+)
+
+// Error is an answer of spec/cell-import.md §2: the file is no snapshot that can be
+// imported.
+type Error struct{ Code, Message string }
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func refusef(code, format string, args ...any) error {
+	return &Error{code, fmt.Sprintf(format, args...)}
+}
+
+// Codes of an [Error].
+const (
+	CodeMissing  = "PR400-MC-0001"
+	CodeVersion  = "PR400-MC-0003"
+	CodeNotZip   = "PR400-MC-0004"
+	CodeDamaged  = "PR400-MC-0005" // cellar's own
+	CodeManifest = "PR400-CM-0004"
+)
+
+// damaged says what is wrong with the inside of a snapshot.
+func damaged(where, format string, args ...any) error {
+	return refusef(CodeDamaged, "The snapshot file is damaged. [%s: %s].", where, fmt.Sprintf(format, args...))
+}
+
+func missing(name string) error {
+	return refusef(CodeMissing, "[%s] does not exist in the snapshot file.", name)
+}
+
+const manifestFile = "00_manifest.json"
+
+// Manifest is 00_manifest.json of a snapshot.
+type Manifest struct {
+	Version   int    `json:"export_version"`
+	Generator string `json:"generator"`
+	UnitURL   string `json:"unit_url"`
+	Cell      string `json:"cell"`
+	Created   int64  `json:"create_date"` // ms
+	Entries   int64  `json:"entries"`     // files of the cell
+	Bytes     int64  `json:"bytes"`       // of these files
+}
+
+// Archive is a snapshot that is read.
+type Archive struct {
+	Manifest Manifest
+	files    files
+}
+
+// Open reads the index and the manifest of a snapshot of size bytes. It returns an
+// [*Error] if it is none, or lacks a part.
+func Open(r io.ReaderAt, size int64) (*Archive, error) {
+	z, err := zip.NewReader(r, size)
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+		return nil, refusef(CodeNotZip, "The specified snapshot file is not zip file.")
+	}
+	a := &Archive{files: make(files, len(z.File))}
+	for _, f := range z.File {
+		if err := a.files.add(f); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.readManifest(); err != nil {
+		return nil, err
+	}
+	parts := ownParts()
+	if a.Manifest.Version == personiumVersion {
+		parts = personiumParts()
+	}
+	for _, name := range parts {
+		if a.files[name] == nil {
+			return nil, missing(name)
+		}
+	}
+	if a.Manifest.Version == personiumVersion && !a.files.hasFolder(webdavDir) {
+		return nil, missing("20_webdav")
+	}
+	return a, nil
+}
+
+func (a *Archive) readManifest() error {
+	f := a.files[manifestFile]
+	if f == nil {
+		return missing(manifestFile)
+	}
+	text, err := readSmall(f)
+	if err != nil {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
+		return refusef(CodeManifest, "JSON parse error. [%.200s].", text)
+	}
+	version := "null"
+	if raw, ok := fields["export_version"]; ok {
+		version = string(raw)
+	}
+	if version != fmt.Sprint(snapshot.FormatVersion) && version != fmt.Sprint(personiumVersion) {
+		return refusef(CodeVersion, "Version of the snapshot file is invalid. Expected [%d] but was [%.20s].", snapshot.FormatVersion, version)
+	}
+	if err := json.Unmarshal(text, &a.Manifest); err != nil || a.Manifest.Entries < 0 || a.Manifest.Bytes < 0 {
+		return refusef(CodeManifest, "JSON parse error. [%.200s].", text)
+	}
+	return nil
+}
+
+func (a *Archive) source() source {
+	if a.Manifest.Version == personiumVersion {
+		return newPersonium(a.files, &a.Manifest)
+	}
+	return newOwn(a.files, &a.Manifest)
+}

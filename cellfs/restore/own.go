@@ -1,0 +1,192 @@
+package restore
+
+import (
+	"archive/zip"
+	"path"
+	"strings"
+
+	"cellar/cellfs"
+	"cellar/cellfs/snapshot"
+)
+
+// own is a snapshot of version 3.
+type own struct {
+	files
+	manifest *Manifest
+	members  map[string][]*zip.File // of 40_odata, by folder
+	seen     int64                  // files below 30_contents and 40_odata that were used
+}
+
+// Parts of a snapshot (docs/snapshot-format.md).
+const (
+	nodesFile   = "20_nodes.ndjson"
+	contentsDir = "30_contents/"
+	odataDir    = "40_odata/"
+)
+
+func controlName(name string) string { return "10_control/" + name + ".ndjson" }
+
+// ownParts are the files that every snapshot of version 3 has.
+func ownParts() []string {
+	parts := []string{controlName("boxes")}
+	for _, c := range snapshot.ControlFiles {
+		if !c.Optional {
+			parts = append(parts, controlName(c.Name))
+		}
+	}
+	return append(parts, controlName("links"), nodesFile)
+}
+
+func newOwn(all files, m *Manifest) *own {
+	s := &own{files: all, manifest: m, members: map[string][]*zip.File{}}
+	for name, f := range all {
+		if rest, ok := strings.CutPrefix(name, odataDir); ok && !strings.HasSuffix(rest, "/") {
+			s.members[path.Dir(rest)] = append(s.members[path.Dir(rest)], f)
+		}
+	}
+	return s
+}
+
+func (s *own) total() (int64, error) { return s.manifest.Entries, nil }
+
+func (s *own) boxes(yield func(boxLine, string) error) error {
+	return strictLines(s.files[controlName("boxes")], yield)
+}
+
+func (s *own) control(yield func(string, controlLine, string) error) error {
+	for _, c := range snapshot.ControlFiles {
+		f := s.files[controlName(c.Name)]
+		if f == nil {
+			continue // an optional one
+		}
+		err := strictLines(f, func(l controlLine, where string) error { return yield(c.Set, l, where) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *own) links(yield func(linkLine, string) error) error {
+	return strictLines(s.files[controlName("links")], yield)
+}
+
+func (s *own) nodes(yield func(nodeLine, string) error) error {
+	return strictLines(s.files[nodesFile], func(l nodeLine, where string) error {
+		if l.Kind == cellfs.KindFile.String() {
+			s.seen++
+			l.content = s.files[contentsDir+l.Path]
+			if l.content == nil || l.SHA256 == "" && l.Size > 0 {
+				return damaged(where, "there is no %s, or no hash of it", contentsDir+l.Path)
+			}
+		}
+		return yield(l, where)
+	})
+}
+
+func (s *own) odata(r *restorer, col *pending) error {
+	ids := map[cellfs.End]bool{}
+	var links *zip.File
+	for _, f := range s.members[col.path] {
+		s.seen++
+		name := path.Base(f.Name)
+		at := f.Modified.UTC()
+		n := cellfs.Node{Cell: r.o.Cell.ID, Version: col.Version, Created: at, Modified: at}
+		var err error
+		switch base, isSet := strings.CutSuffix(name, ".ndjson"); {
+		case name == "$links.ndjson":
+			links = f // when the entities are known
+		case name == "$metadata.xml":
+			var text []byte
+			if text, err = readSmall(f); err == nil {
+				err = r.schema(col, text, n, f.Name)
+			}
+		case isSet && cellfs.CheckName(base) == nil:
+			n.Name, n.Kind = base, cellfs.KindCollection
+			err = s.entities(r, col, f, n, ids)
+		default:
+			err = damaged(f.Name, "does not belong there")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if links == nil {
+		return nil
+	}
+	return s.dataLinks(r, col, links, ids)
+}
+
+// entities makes the entities of one type.
+func (s *own) entities(r *restorer, col *pending, f *zip.File, n cellfs.Node, ids map[cellfs.End]bool) error {
+	set := newEntitySet(col, n, f.Name)
+	docs := r.documents()
+	if err := docs.add(set.pending); err != nil {
+		return err
+	}
+	err := strictLines(f, func(l entityLine, where string) error {
+		id, err := r.document(&l)
+		if err != nil {
+			return damaged(where, "%v", err)
+		}
+		end := cellfs.End{Set: n.Name, Key: id}
+		if ids[end] {
+			return damaged(where, "document %q is there twice", id)
+		}
+		ids[end] = true
+		return docs.entity(set, &l, where)
+	})
+	if err != nil {
+		return err
+	}
+	return docs.flush()
+}
+
+// dataLinks makes the links between the entities that have these ids.
+func (s *own) dataLinks(r *restorer, col *pending, f *zip.File, ids map[cellfs.End]bool) error {
+	if err := r.landed(); err != nil { // the collection is made
+		return err
+	}
+	links := linkPage{r: r}
+	err := strictLines(f, func(l struct{ From, To cellfs.End }, where string) error {
+		if !ids[l.From] || !ids[l.To] {
+			return damaged(where, "is no link between entities")
+		}
+		return links.add(cellfs.Link{Cell: r.o.Cell.ID, Node: col.here.id, From: l.From, To: l.To}, where)
+	})
+	if err != nil {
+		return err
+	}
+	return links.flush()
+}
+
+// finish compares what was made with what the snapshot says it holds.
+func (s *own) finish(r *restorer) error {
+	m := s.manifest
+	if r.files != m.Entries || r.bytes != m.Bytes {
+		return damaged(manifestFile, "it tells of %d files with %d bytes, there are %d with %d", m.Entries, m.Bytes, r.files, r.bytes)
+	}
+	for name := range r.boxes {
+		if r.collections[name] == nil {
+			return damaged(nodesFile, "box %q is missing", name)
+		}
+	}
+	if r.collections[""] == nil {
+		return damaged(nodesFile, "the cell itself is missing")
+	}
+	return s.unused()
+}
+
+// unused refuses contents that no line of the nodes names.
+func (s *own) unused() error {
+	var there int64
+	for name := range s.files {
+		if (strings.HasPrefix(name, contentsDir) || strings.HasPrefix(name, odataDir)) && !strings.HasSuffix(name, "/") {
+			there++
+		}
+	}
+	if there != s.seen {
+		return damaged(nodesFile, "%d files of the snapshot are in it, %d are there", s.seen, there)
+	}
+	return nil
+}

@@ -1,0 +1,230 @@
+package restore
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"cellar/cellfs"
+)
+
+// dataEntity is an entity that was made.
+type dataEntity struct {
+	typ *dataType
+	id  string // its __id
+}
+
+// finish pours the documents of user data into their collections, and links them.
+func (s *personium) finish(r *restorer) error {
+	if err := s.readSchemas(); err != nil {
+		return err
+	}
+	for node, d := range s.schemas {
+		if d.col == nil {
+			return damaged(d.where, "there is no OData collection with the id %q", node)
+		}
+	}
+	if err := s.unused(); err != nil {
+		return err
+	}
+	made, err := s.userData(r)
+	if err != nil {
+		return err
+	}
+	if err := r.landed(); err != nil { // the collections have their ids
+		return err
+	}
+	return s.dataLinks(r, made)
+}
+
+// unused refuses contents of what is no file.
+func (s *personium) unused() error {
+	for name := range s.files {
+		if strings.HasPrefix(name, webdavDir) && path.Base(name) == contentFile {
+			s.contents--
+		}
+	}
+	if s.contents != 0 {
+		return damaged(webdavDir, "a collection has a content")
+	}
+	return nil
+}
+
+// userData makes the documents, and returns them by their internal ids.
+func (s *personium) userData(r *restorer) (map[string]dataEntity, error) {
+	made := map[string]dataEntity{}
+	page := r.documents()
+	err := s.objectsOf(userDataFile, "UserData", func(o *object, where string) error {
+		t := s.types[o.Source.Entity]
+		if t == nil || t.node != o.node() {
+			return damaged(where, "its collection has no entity type with the id %q", o.Source.Entity)
+		}
+		if _, there := made[o.ID]; there {
+			return damaged(where, "the id %q is there twice", o.ID)
+		}
+		doc, err := t.document(o)
+		if err != nil {
+			return damaged(where, "%v", err)
+		}
+		id, err := o.text("__id")
+		if err != nil {
+			return damaged(where, "%v", err)
+		}
+		l := entityLine{Name: r.o.DocumentName(id), Created: micros(o.Source.Published), Modified: micros(o.Source.Updated), Version: 1, Doc: doc}
+		if _, err := r.document(&l); err != nil {
+			return damaged(where, "%v", err)
+		}
+		made[o.ID] = dataEntity{t, id}
+		r.step()
+		return page.entity(t.set, &l, where)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made, page.flush()
+}
+
+// document is the document of a line as clients see it. Personium keeps declared and
+// other properties under aliases, booleans and doubles as text, and times as numbers.
+func (t *dataType) document(o *object) (json.RawMessage, error) {
+	doc := map[string]json.RawMessage{}
+	for name, value := range o.Source.Dynamic {
+		doc[name] = value
+	}
+	if err := t.named(o.Source.Static, doc); err != nil {
+		return nil, err
+	}
+	return json.Marshal(doc)
+}
+
+// named adds the values of a document under their names.
+func (t *dataType) named(values, doc map[string]json.RawMessage) (err error) {
+	for stored, value := range values {
+		p := t.stored[stored]
+		switch {
+		case stored == "__id":
+			doc[stored] = value
+		case p != nil:
+			if doc[p.Name], err = t.value(p, value); err != nil {
+				return fmt.Errorf("%s: %w", p.Name, err)
+			}
+		case !strings.HasPrefix(stored, "_"): // those the server makes up
+			doc[stored] = value
+		}
+	}
+	return nil
+}
+
+// value gives a value of a property its form.
+func (t *dataType) value(p *dataProperty, raw json.RawMessage) (json.RawMessage, error) {
+	if string(raw) == "null" {
+		return raw, nil
+	}
+	if !p.IsList {
+		return t.single(p, raw)
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, err
+	}
+	for i := range list {
+		var err error
+		if list[i], err = t.single(p, list[i]); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(list)
+}
+
+func (t *dataType) single(p *dataProperty, raw json.RawMessage) (json.RawMessage, error) {
+	if string(raw) == "null" {
+		return raw, nil
+	}
+	if !p.Simple() {
+		return t.complexValue(p, raw)
+	}
+	switch p.Type {
+	case "Edm.Boolean", "Edm.Double", "Edm.Single", "Edm.Int32":
+		var text string
+		if json.Unmarshal(raw, &text) == nil && text != "" && json.Valid([]byte(text)) {
+			return json.RawMessage(text), nil
+		}
+	case "Edm.DateTime":
+		var ms int64
+		if json.Unmarshal(raw, &ms) == nil {
+			return json.RawMessage(`"/Date(` + strconv.FormatInt(ms, 10) + `)/"`), nil
+		}
+	}
+	return raw, nil
+}
+
+func (t *dataType) complexValue(p *dataProperty, raw json.RawMessage) (json.RawMessage, error) {
+	for _, c := range t.schema.complex {
+		if c.name != p.Type {
+			continue
+		}
+		var values map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &values); err != nil {
+			return nil, err
+		}
+		doc := map[string]json.RawMessage{}
+		if err := c.named(values, doc); err != nil {
+			return nil, err
+		}
+		return json.Marshal(doc)
+	}
+	return nil, fmt.Errorf("there is no complex type %q", p.Type)
+}
+
+// dataLinks makes the links of user data: those where both sides can have many are
+// lines of their own, the others are told by one side, or by both.
+func (s *personium) dataLinks(r *restorer, made map[string]dataEntity) error {
+	page := linkPage{r: r}
+	known := map[[2]string]bool{}
+	add := func(from, to string, types [2]string, where string) error {
+		a, ok1 := made[from]
+		b, ok2 := made[to]
+		if !ok1 || !ok2 || a.typ.node != b.typ.node || a.typ.id != types[0] || b.typ.id != types[1] {
+			return damaged(where, "there is no entity %q or no entity %q", from, to)
+		}
+		pair := [2]string{min(from, to), max(from, to)}
+		if known[pair] {
+			return nil
+		}
+		known[pair] = true
+		return page.add(cellfs.Link{Cell: r.o.Cell.ID, Node: a.typ.schema.col.here.id,
+			From: cellfs.End{Set: a.typ.name, Key: a.id}, To: cellfs.End{Set: b.typ.name, Key: b.id}}, where)
+	}
+	err := s.objectsOf(userDataFile, "UserData", func(o *object, where string) error {
+		for _, l := range o.Source.DataLinks {
+			typ, id, _ := strings.Cut(l, ":")
+			if err := add(o.ID, id, [2]string{o.Source.Entity, typ}, where); err != nil {
+				return err
+			}
+		}
+		for typ, id := range o.Source.Links { // an older form
+			if id == nil {
+				continue
+			}
+			if err := add(o.ID, *id, [2]string{o.Source.Entity, typ}, where); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = s.objectsOf(linkFile, "link", func(o *object, where string) error {
+		if o.node() == "" {
+			return nil // of control objects
+		}
+		return add(o.Source.Key1, o.Source.Key2, [2]string{o.Source.Type1, o.Source.Type2}, where)
+	})
+	if err != nil {
+		return err
+	}
+	return page.flush()
+}

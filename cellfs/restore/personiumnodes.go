@@ -1,0 +1,257 @@
+package restore
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"cellar/barfs/xmltree"
+	"cellar/cellfs"
+)
+
+// Every resource of version 2 is a folder of 20_webdav that holds these.
+const (
+	metaFile    = ".pmeta"
+	contentFile = "content" // of files
+	// importError is what a failed import into the exported cell left.
+	importError = "import.error"
+)
+
+// personiumKinds are the types of .pmeta. cellar has no streams: they become plain
+// collections.
+var personiumKinds = map[string]cellfs.Kind{
+	"Cell": cellfs.KindCell, "col.box": cellfs.KindBox, "col.webdav": cellfs.KindCollection, "col.odata": cellfs.KindOData,
+	"col.svc": cellfs.KindService, "col.stream": cellfs.KindCollection, "dav.file": cellfs.KindFile,
+}
+
+// pmeta is what a .pmeta says.
+type pmeta struct {
+	ID        string            `json:"i"`
+	Type      string            `json:"t"`
+	ACL       json.RawMessage   `json:"a"`
+	Props     map[string]string `json:"d"` // XML by "{local}@{namespace}"
+	Published int64             `json:"p"` // ms, as Updated
+	Updated   int64             `json:"u"`
+	Version   int64             `json:"v"`
+	MediaType string            `json:"ct"`
+	Length    *int64            `json:"cl"`
+}
+
+// total counts files and documents of user data.
+func (s *personium) total() (n int64, err error) {
+	for name := range s.files {
+		if strings.HasPrefix(name, webdavDir) && path.Base(name) == contentFile && !strings.HasSuffix(name, "/") {
+			n++
+		}
+	}
+	err = eachLine(s.files[userDataFile], func([]byte, string) error {
+		n++
+		return nil
+	})
+	return n, err
+}
+
+// nodes reads the folders of 20_webdav, sorted: so parents come first.
+func (s *personium) nodes(yield func(nodeLine, string) error) error {
+	folders, err := s.folders()
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		l, where, err := s.node(folder)
+		if err != nil {
+			return err
+		}
+		if err := yield(*l, where); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// folders lists the folders below 20_webdav without slashes at either end; "" is that
+// of the cell. Personium makes the folder of a box when it is first looked at, so
+// that those of some boxes are not there.
+func (s *personium) folders() ([]string, error) {
+	there := map[string]bool{"": true, cellfs.MainBox: true}
+	for id := range s.boxName {
+		there[id] = true
+	}
+	for name := range s.files {
+		rest, ok := strings.CutPrefix(name, webdavDir)
+		if !ok {
+			continue
+		}
+		folder, file := path.Split(rest)
+		folder = strings.TrimSuffix(folder, "/")
+		if file != "" && file != metaFile && file != contentFile && rest != importError {
+			return nil, damaged(name, "does not belong there")
+		}
+		there[folder] = true
+	}
+	all := make([]string, 0, len(there))
+	for folder := range there {
+		all = append(all, folder)
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// node is the resource of a folder.
+func (s *personium) node(folder string) (l *nodeLine, where string, err error) {
+	box, rest, below := strings.Cut(folder, "/")
+	l = &nodeLine{Path: folder}
+	where = webdavDir + metaFile
+	if folder != "" {
+		where = webdavDir + folder + "/" + metaFile
+		name := s.boxName[box]
+		if box == cellfs.MainBox {
+			name = box
+		}
+		if name == "" {
+			return nil, where, damaged(where, "there is no box with the id %q", box)
+		}
+		if l.Path = name; below {
+			l.Path += "/" + rest
+		}
+	}
+	f := s.files[where]
+	if f == nil && !below { // never looked at
+		l.Kind, l.Created, l.Modified = cellfs.KindBox.String(), s.made, s.made
+		if folder == "" {
+			l.Kind = cellfs.KindCell.String()
+		}
+		return l, where, nil
+	}
+	if f == nil {
+		return nil, where, damaged(where, "is missing")
+	}
+	text, err := readSmall(f)
+	if err != nil {
+		return nil, where, err
+	}
+	var m pmeta
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, where, damaged(where, "%v", err)
+	}
+	if err := s.describe(l, &m, folder); err != nil {
+		return nil, where, damaged(where, "%v", err)
+	}
+	return l, where, nil
+}
+
+// describe fills in what a .pmeta says.
+func (s *personium) describe(l *nodeLine, m *pmeta, folder string) (err error) {
+	kind, ok := personiumKinds[m.Type]
+	if !ok {
+		return fmt.Errorf("type %q", m.Type)
+	}
+	l.Kind, l.Version = kind.String(), m.Version
+	l.Created, l.Modified = micros(m.Published), micros(m.Updated)
+	if l.Props, err = personiumProps(m.Props); err != nil {
+		return err
+	}
+	if l.ACL, err = s.acl(m.ACL); err != nil {
+		return err
+	}
+	switch kind {
+	case cellfs.KindFile:
+		if l.content = s.files[webdavDir+folder+"/"+contentFile]; l.content == nil {
+			return fmt.Errorf("it has no %s", contentFile)
+		}
+		s.contents++
+		l.Type, l.Size = m.MediaType, int64(l.content.UncompressedSize64)
+		if m.Length != nil && *m.Length != l.Size {
+			return fmt.Errorf("its length is %d, the content has %d bytes", *m.Length, l.Size)
+		}
+	case cellfs.KindOData:
+		s.nodeID[l.Path] = m.ID
+	}
+	return nil
+}
+
+func personiumProps(all map[string]string) (list []cellfs.Property, err error) {
+	for key, text := range all {
+		local, space, ok := strings.Cut(key, "@")
+		if !ok {
+			return nil, fmt.Errorf("property %q", key)
+		}
+		e, err := xmltree.Parse([]byte(text))
+		if err != nil {
+			return nil, fmt.Errorf("property %q: %w", key, err)
+		}
+		lang, _ := e.Attr("http://www.w3.org/XML/1998/namespace", "lang")
+		list = append(list, cellfs.Property{Space: space, Local: local, Lang: lang, XML: text})
+	}
+	slices.SortFunc(list, func(a, b cellfs.Property) int { return strings.Compare(a.Space+"\x00"+a.Local, b.Space+"\x00"+b.Local) })
+	return list, nil
+}
+
+// some decodes a list, or one value for a list of one: so were single elements
+// written once.
+type some[T any] []T
+
+func (s *some[T]) UnmarshalJSON(text []byte) error {
+	if text = bytes.TrimSpace(text); len(text) > 0 && text[0] == '[' {
+		return json.Unmarshal(text, (*[]T)(s))
+	}
+	var one T
+	err := json.Unmarshal(text, &one)
+	*s = some[T]{one}
+	return err
+}
+
+// prefixes are those of the keys of an ACL.
+var prefixes = map[string]string{"D": "DAV:", "p": "urn:x-personium:xmlns"}
+
+// acl reads an ACL. An entry for a role that is not there is left out: Personium
+// keeps it when the role is deleted, and it grants nothing.
+func (s *personium) acl(text json.RawMessage) (*aclLine, error) {
+	var a struct {
+		Authz    string `json:"@p.requireSchemaAuthz"`
+		OldAuthz string `json:"@requireSchemaAuthz"`
+		ACEs     some[struct {
+			Principal map[string]*string `json:"D.principal"`
+			Grant     struct {
+				Privileges some[map[string]json.RawMessage] `json:"D.privilege"`
+			} `json:"D.grant"`
+		}] `json:"D.ace"`
+	}
+	if len(text) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(text, &a); err != nil {
+		return nil, fmt.Errorf("ACL: %w", err)
+	}
+	l := &aclLine{RequireSchemaAuthz: a.Authz}
+	if l.RequireSchemaAuthz == "" {
+		l.RequireSchemaAuthz = a.OldAuthz
+	}
+	for _, e := range a.ACEs {
+		var ace aceLine
+		for _, p := range e.Grant.Privileges {
+			for name := range p {
+				prefix, local, _ := strings.Cut(name, ".")
+				ace.Privileges = append(ace.Privileges, cellfs.Privilege{Space: prefixes[prefix], Local: local})
+			}
+		}
+		if href := e.Principal["D.href"]; href != nil {
+			role, ok := s.objects[*href]
+			if !ok || role.Set != cellfs.SetRole {
+				continue
+			}
+			ace.Role = &roleName{role.Box, role.Key}
+		} else if _, all := e.Principal["D.all"]; !all {
+			return nil, errors.New("ACL: an entry is for nobody")
+		}
+		l.ACEs = append(l.ACEs, ace)
+	}
+	if l.RequireSchemaAuthz == "" && len(l.ACEs) == 0 {
+		return nil, nil
+	}
+	return l, nil
+}

@@ -1,0 +1,79 @@
+package restore
+
+import (
+	"archive/zip"
+	"encoding/json"
+
+	"cellar/cellfs"
+)
+
+// source is a snapshot of one version of the format. It tells what it holds, line by
+// line; where is for messages. A fault that only this version can have is its to
+// find, all others the restorer's.
+type source interface {
+	// total is how many steps of progress there are.
+	total() (int64, error)
+	// boxes are all but the main box.
+	boxes(yield func(l boxLine, where string) error) error
+	control(yield func(set string, l controlLine, where string) error) error
+	// links are those between control objects.
+	links(yield func(l linkLine, where string) error) error
+	// nodes come parents first, user OData not among them.
+	nodes(yield func(l nodeLine, where string) error) error
+	// odata makes what lies in an OData collection, which was made.
+	odata(r *restorer, col *pending) error
+	// finish makes what can be made only now that all nodes are, and compares what
+	// was made with what the snapshot holds.
+	finish(r *restorer) error
+}
+
+// boxLine is a line of 10_control/boxes.ndjson.
+type boxLine struct{ Name, Schema string }
+
+// controlLine is a line of the files of control objects.
+type controlLine struct {
+	Key     string          `json:"key"`
+	Box     string          `json:"box"`
+	Doc     json.RawMessage `json:"doc"`
+	Hidden  json.RawMessage `json:"hidden"`
+	Created int64           `json:"created"`
+	Updated int64           `json:"updated"`
+}
+
+// linkLine is a line of 10_control/links.ndjson.
+type linkLine struct{ From, To controlEnd }
+
+type controlEnd struct{ Set, Key, Box string }
+
+// nodeLine is a line of 20_nodes.ndjson.
+type nodeLine struct {
+	Path     string            `json:"path"`
+	Kind     string            `json:"kind"`
+	Type     string            `json:"type"`
+	Size     int64             `json:"size"`
+	SHA256   string            `json:"sha256"` // "": not told
+	Created  int64             `json:"created"`
+	Modified int64             `json:"modified"`
+	MTime    *int64            `json:"mtime"`
+	Version  int64             `json:"version"`
+	Schema   string            `json:"schema"`
+	Props    []cellfs.Property `json:"props"`
+	ACL      *aclLine          `json:"acl"`
+
+	content *zip.File // nil for none
+}
+
+type aclLine struct {
+	RequireSchemaAuthz string    `json:"requireSchemaAuthz"`
+	ACEs               []aceLine `json:"aces"`
+}
+
+type aceLine struct {
+	Role       *roleName          `json:"role"`
+	Privileges []cellfs.Privilege `json:"privileges"`
+}
+
+type roleName struct {
+	Box  string `json:"box"`
+	Name string `json:"name"`
+}
