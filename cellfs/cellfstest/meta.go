@@ -452,6 +452,19 @@ func testControl(t metaTest) {
 	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddEntity(&again) }); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("AddEntity twice = %v", err)
 	}
+	secret := cellfs.Entity{Cell: t.cell("c2").ID, Set: cellfs.SetAccount, Key: "a", Doc: json.RawMessage(`{}`), Hidden: json.RawMessage(`{"h":1}`), Created: at, Updated: at}
+	t.update(func(tx cellfs.Tx) error { return tx.AddEntity(&secret) })
+	t.view(func(tx cellfs.Tx) error {
+		e, err := tx.EntityByID(secret.ID)
+		if err != nil || string(e.Hidden) != `{"h":1}` {
+			t.Errorf("what is hidden of an account is %s, %v", e.Hidden, err)
+		}
+		e, err = tx.EntityByID(r1.ID)
+		if err != nil || e.Hidden != nil {
+			t.Errorf("of a role that hides nothing it is %s, %v", e.Hidden, err)
+		}
+		return nil
+	})
 	link := cellfs.Link{Cell: c.ID, From: cellfs.End{Set: rel.Set, Key: fmt.Sprint(rel.ID)}, To: cellfs.End{Set: r1.Set, Key: fmt.Sprint(r1.ID)}}
 	t.update(func(tx cellfs.Tx) error { return tx.AddLink(link) })
 	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddLink(link) }); !errors.Is(err, fs.ErrExist) {

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -17,7 +18,7 @@ const personiumVersion = 2
 type personium struct {
 	files
 	made    int64                 // when, in µs
-	boxName map[string]string     // by id
+	box     map[string]boxLine    // by id
 	objects map[string]controlEnd // by id
 	nodeID  map[string]string     // of OData collections, by path
 
@@ -27,7 +28,7 @@ type personium struct {
 }
 
 func newPersonium(all files, m *Manifest) *personium {
-	return &personium{files: all, made: micros(m.Created), boxName: map[string]string{}, objects: map[string]controlEnd{}, nodeID: map[string]string{}}
+	return &personium{files: all, made: micros(m.Created), box: map[string]boxLine{}, objects: map[string]controlEnd{}, nodeID: map[string]string{}}
 }
 
 // Parts of a snapshot of version 2. All 17 files of 10_odata are always there.
@@ -159,11 +160,11 @@ func (s *personium) boxes(yield func(boxLine, string) error) error {
 		if err != nil {
 			return damaged(where, "%v", err)
 		}
-		if s.boxName[o.ID] != "" || strings.Contains(o.ID, "/") {
+		if s.box[o.ID].Name != "" || strings.Contains(o.ID, "/") {
 			return damaged(where, "the id %q is no new one", o.ID)
 		}
-		s.boxName[o.ID] = name
-		return yield(boxLine{name, schema}, where)
+		s.box[o.ID] = boxLine{name, schema}
+		return yield(s.box[o.ID], where)
 	})
 }
 
@@ -199,7 +200,7 @@ func (s *personium) controlObject(o *object, set, keyName string) (*controlLine,
 	}
 	l.Key = key
 	if id := o.link("Box"); id != "" {
-		if l.Box = s.boxName[id]; l.Box == "" {
+		if l.Box = s.box[id].Name; l.Box == "" {
 			return nil, errors.New("there is no box with the id " + id)
 		}
 	}
@@ -211,13 +212,35 @@ func (s *personium) controlObject(o *object, set, keyName string) (*controlLine,
 		l.Key, l.Box = key+" "+relation.Key, relation.Box
 		doc["_Relation.Name"], _ = json.Marshal(relation.Key) // a string cannot fail
 	}
-	if l.Doc, err = json.Marshal(doc); err != nil {
+	if l.Doc, err = plain(doc); err != nil {
 		return nil, err
 	}
 	if len(o.Source.Hidden) > 0 {
-		l.Hidden, err = json.Marshal(o.Source.Hidden)
+		l.Hidden, err = plain(o.Source.Hidden)
 	}
 	return l, err
+}
+
+// plain writes a document without the escapes that Personium's JSON has and none
+// needs, such as that of the slash. Numbers stay as they are written.
+func plain(doc map[string]json.RawMessage) (json.RawMessage, error) {
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
 func (s *personium) links(yield func(linkLine, string) error) error {

@@ -3,7 +3,6 @@ package restore
 import (
 	"encoding/json"
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 
@@ -26,8 +25,8 @@ func (s *personium) finish(r *restorer) error {
 			return damaged(d.where, "there is no OData collection with the id %q", node)
 		}
 	}
-	if err := s.unused(); err != nil {
-		return err
+	if s.countContents() != s.contents {
+		return damaged(webdavDir, "a collection has a content")
 	}
 	made, err := s.userData(r)
 	if err != nil {
@@ -37,19 +36,6 @@ func (s *personium) finish(r *restorer) error {
 		return err
 	}
 	return s.dataLinks(r, made)
-}
-
-// unused refuses contents of what is no file.
-func (s *personium) unused() error {
-	for name := range s.files {
-		if strings.HasPrefix(name, webdavDir) && path.Base(name) == contentFile {
-			s.contents--
-		}
-	}
-	if s.contents != 0 {
-		return damaged(webdavDir, "a collection has a content")
-	}
-	return nil
 }
 
 // userData makes the documents, and returns them by their internal ids.
@@ -96,7 +82,7 @@ func (t *dataType) document(o *object) (json.RawMessage, error) {
 	if err := t.named(o.Source.Static, doc); err != nil {
 		return nil, err
 	}
-	return json.Marshal(doc)
+	return plain(doc)
 }
 
 // named adds the values of a document under their names.

@@ -17,7 +17,10 @@ import (
 const (
 	metaFile    = ".pmeta"
 	contentFile = "content" // of files
-	// importError is what a failed import into the exported cell left.
+
+	// What is not part of the cell's data: an upload that was cut off, and in the
+	// folder of the cell what a failed import left.
+	uploadFile  = "tmp"
 	importError = "import.error"
 )
 
@@ -43,16 +46,21 @@ type pmeta struct {
 
 // total counts files and documents of user data.
 func (s *personium) total() (n int64, err error) {
-	for name := range s.files {
-		if strings.HasPrefix(name, webdavDir) && path.Base(name) == contentFile && !strings.HasSuffix(name, "/") {
-			n++
-		}
-	}
+	n = s.countContents()
 	err = eachLine(s.files[userDataFile], func([]byte, string) error {
 		n++
 		return nil
 	})
 	return n, err
+}
+
+func (s *personium) countContents() (n int64) {
+	for name := range s.files {
+		if strings.HasPrefix(name, webdavDir) && strings.HasSuffix(name, "/"+contentFile) {
+			n++
+		}
+	}
+	return n
 }
 
 // nodes reads the folders of 20_webdav, sorted: so parents come first.
@@ -78,7 +86,7 @@ func (s *personium) nodes(yield func(nodeLine, string) error) error {
 // that those of some boxes are not there.
 func (s *personium) folders() ([]string, error) {
 	there := map[string]bool{"": true, cellfs.MainBox: true}
-	for id := range s.boxName {
+	for id := range s.box {
 		there[id] = true
 	}
 	for name := range s.files {
@@ -88,7 +96,10 @@ func (s *personium) folders() ([]string, error) {
 		}
 		folder, file := path.Split(rest)
 		folder = strings.TrimSuffix(folder, "/")
-		if file != "" && file != metaFile && file != contentFile && rest != importError {
+		switch {
+		case file == uploadFile && folder != "", rest == importError:
+			continue
+		case file != "" && file != metaFile && file != contentFile:
 			return nil, damaged(name, "does not belong there")
 		}
 		there[folder] = true
@@ -108,15 +119,17 @@ func (s *personium) node(folder string) (l *nodeLine, where string, err error) {
 	where = webdavDir + metaFile
 	if folder != "" {
 		where = webdavDir + folder + "/" + metaFile
-		name := s.boxName[box]
+		at := s.box[box]
 		if box == cellfs.MainBox {
-			name = box
+			at.Name = box
 		}
-		if name == "" {
+		if at.Name == "" {
 			return nil, where, damaged(where, "there is no box with the id %q", box)
 		}
-		if l.Path = name; below {
+		if l.Path = at.Name; below {
 			l.Path += "/" + rest
+		} else {
+			l.Schema = at.Schema
 		}
 	}
 	f := s.files[where]
@@ -215,7 +228,7 @@ func (s *personium) acl(text json.RawMessage) (*aclLine, error) {
 		Authz    string `json:"@p.requireSchemaAuthz"`
 		OldAuthz string `json:"@requireSchemaAuthz"`
 		ACEs     some[struct {
-			Principal map[string]*string `json:"D.principal"`
+			Principal map[string]json.RawMessage `json:"D.principal"`
 			Grant     struct {
 				Privileges some[map[string]json.RawMessage] `json:"D.privilege"`
 			} `json:"D.grant"`
@@ -235,12 +248,19 @@ func (s *personium) acl(text json.RawMessage) (*aclLine, error) {
 		var ace aceLine
 		for _, p := range e.Grant.Privileges {
 			for name := range p {
-				prefix, local, _ := strings.Cut(name, ".")
+				prefix, local, ok := strings.Cut(name, ".")
+				if !ok { // so were Personium's own written once
+					prefix, local = "p", name
+				}
 				ace.Privileges = append(ace.Privileges, cellfs.Privilege{Space: prefixes[prefix], Local: local})
 			}
 		}
-		if href := e.Principal["D.href"]; href != nil {
-			role, ok := s.objects[*href]
+		if href, ok := e.Principal["D.href"]; ok {
+			var id string
+			if err := json.Unmarshal(href, &id); err != nil {
+				return nil, fmt.Errorf("ACL: %w", err)
+			}
+			role, ok := s.objects[id]
 			if !ok || role.Set != cellfs.SetRole {
 				continue
 			}

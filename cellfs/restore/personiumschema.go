@@ -157,6 +157,11 @@ func (s *personium) readEnds() error {
 		if err != nil {
 			return damaged(where, "%v", err)
 		}
+		for _, e := range t.schema.ends {
+			if e.id == o.ID || e.typ == t && e.name == name {
+				return damaged(where, "%s has the end %q twice", t.name, name)
+			}
+		}
 		t.schema.ends = append(t.schema.ends, &dataEnd{o.ID, name, multiplicity, t, o.link("AssociationEnd")})
 		return nil
 	})
