@@ -292,7 +292,7 @@ func (c *checker) orphans(tx Tx) error {
 // snapshots verifies what the finished ones refer to.
 func (c *checker) snapshots() error {
 	missing := 0
-	err := c.fs.eachSnapshotBlob(c.ctx, func(id int64) error {
+	err := c.fs.eachSnapshotBlob(c.ctx, func(_ *Snapshot, id int64) error {
 		if _, ok := c.sizes[id]; !ok {
 			missing++
 		}

@@ -184,7 +184,8 @@ type BlobTx interface {
 
 	// Orphans lists at most limit contents after the given id that lost a
 	// reference before the given time. Those that something still names (a node,
-	// a snapshot, a job's input) are not listed and leave the work list.
+	// a snapshot, a job's input) are not listed; they leave the work list when the
+	// first page is read in an Update.
 	Orphans(before time.Time, after int64, limit int) ([]Blob, error)
 	// AddOrphans puts contents on that list, as of now.
 	AddOrphans(ids []int64, now time.Time) error

@@ -3,7 +3,6 @@ package cellfs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"time"
@@ -34,37 +33,15 @@ func (f *FS) Sweep(ctx context.Context, grace time.Duration) (s Swept, err error
 		return s, err
 	}
 	cutoff := f.oldestHold(f.now().Add(-grace))
-	err = f.eachFree(ctx, f.Update, cutoff, func(free []Blob) error {
-		ids := make([]int64, len(free))
-		for i, b := range free {
-			ids[i] = b.ID
+	err = f.eachUnnamed(ctx, f.Update, cutoff, func(all *unnamed) error {
+		for page := range slices.Chunk(all.free(), sweepPage) {
+			if err := f.drop(ctx, page, cutoff, &s); err != nil {
+				return err
+			}
 		}
-		return f.drop(ctx, ids, cutoff, &s)
+		return nil
 	})
 	return s, err
-}
-
-// eachFree calls yield for every page of contents that nothing has named since the
-// cutoff, and no snapshot refers to. read is the kind of transaction that finds them.
-func (f *FS) eachFree(ctx context.Context, read func(context.Context, func(Tx) error) error, cutoff time.Time, yield func([]Blob) error) error {
-	for after := int64(0); ; {
-		var page []Blob
-		err := read(ctx, func(tx Tx) (err error) {
-			page, err = tx.Orphans(cutoff, after, sweepPage)
-			return err
-		})
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		after = page[len(page)-1].ID
-		free, err := f.withoutHeld(ctx, page)
-		if err != nil {
-			return err
-		}
-		if err := yield(free); err != nil {
-			return err
-		}
-	}
 }
 
 // purgeEvents removes the events of logs that are not kept any more, page by page
@@ -115,53 +92,6 @@ func (f *FS) PruneAsides(ctx context.Context) error {
 	return err
 }
 
-// withoutHeld returns those of the page that no snapshot refers to.
-func (f *FS) withoutHeld(ctx context.Context, page []Blob) ([]Blob, error) {
-	held := make(map[int64]bool, len(page))
-	for _, b := range page {
-		held[b.ID] = false
-	}
-	err := f.eachSnapshotBlob(ctx, func(id int64) error {
-		if _, asked := held[id]; asked {
-			held[id] = true
-		}
-		return nil
-	})
-	return slices.DeleteFunc(page, func(b Blob) bool { return held[b.ID] }), err
-}
-
-func (f *FS) eachSnapshotBlob(ctx context.Context, yield func(id int64) error) error {
-	var all []Snapshot
-	err := f.meta.View(ctx, func(tx Tx) (err error) {
-		all, err = tx.Snapshots(0)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, s := range all {
-		if !IsZipName(s.Name) {
-			continue
-		}
-		err := f.zip.Blobs(ctx, f, s, yield)
-		if errors.Is(err, fs.ErrNotExist) && f.snapshotGone(ctx, s) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("references of snapshot %q: %w", s.Name, err)
-		}
-	}
-	return nil
-}
-
-func (f *FS) snapshotGone(ctx context.Context, s Snapshot) bool {
-	err := f.meta.View(ctx, func(tx Tx) error {
-		_, err := tx.Snapshot(s.Cell, s.Name)
-		return err
-	})
-	return errors.Is(err, fs.ErrNotExist)
-}
-
 // drop removes the rows first and then the files, so that a crash between
 // leaves a stray file and never a row without its content.
 func (f *FS) drop(ctx context.Context, ids []int64, cutoff time.Time, s *Swept) error {
@@ -188,10 +118,12 @@ func (f *FS) drop(ctx context.Context, ids []int64, cutoff time.Time, s *Swept) 
 // SweepPlan tells what a Sweep would remove now.
 func (f *FS) SweepPlan(ctx context.Context, grace time.Duration) (s Swept, err error) {
 	cutoff := f.oldestHold(f.now().Add(-grace))
-	err = f.eachFree(ctx, f.meta.View, cutoff, func(free []Blob) error {
-		s.Contents += len(free)
-		for _, b := range free {
-			s.Bytes += b.Size
+	err = f.eachUnnamed(ctx, f.meta.View, cutoff, func(all *unnamed) error {
+		for i, held := range all.held {
+			if !held {
+				s.Contents++
+				s.Bytes += all.sizes[i]
+			}
 		}
 		return nil
 	})

@@ -370,7 +370,7 @@ const named = `(EXISTS (SELECT 1 FROM node WHERE node.blob = %[1]s AND node.blob
 	OR EXISTS (SELECT 1 FROM job WHERE job.input = %[1]s))`
 
 func (t *tx) Orphans(before time.Time, after int64, limit int) ([]cellfs.Blob, error) {
-	if t.store != nil {
+	if t.store != nil && after == 0 { // once, not for every page
 		if _, err := t.write("DELETE FROM orphan WHERE since < ? AND "+fmt.Sprintf(named, "orphan.blob"), micros(before)); err != nil {
 			return nil, err
 		}
