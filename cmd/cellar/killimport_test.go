@@ -47,7 +47,7 @@ func TestKillImport(t *testing.T) {
 		acknowledged := rnd.IntN(8) > 0
 		if acknowledged {
 			p.must(http.StatusAccepted, "POST", "/cell1/__import", bytes.NewReader(request), header...)
-			killAtProgress(t, p, rnd.IntN(130))
+			killAtProgress(t, p, "/cell1/__import", rnd.IntN(130))
 		} else {
 			go p.do("POST", "/cell1/__import", bytes.NewReader(request), header...)
 			for range rnd.IntN(20) {
@@ -79,13 +79,13 @@ func TestKillImport(t *testing.T) {
 	}
 }
 
-// killAtProgress kills the server when the import has come so far; more than 100
+// killAtProgress kills the server when the job has come so far; more than 100
 // percent is some time after its end.
-func killAtProgress(t *testing.T, p *program, percent int) {
+func killAtProgress(t *testing.T, p *program, job string, percent int) {
 	t.Helper()
 	for after := percent - 100; ; {
 		var state struct{ Status, Progress string }
-		if err := json.Unmarshal(p.must(http.StatusOK, "GET", "/cell1/__import", nil), &state); err != nil {
+		if err := json.Unmarshal(p.must(http.StatusOK, "GET", job, nil), &state); err != nil {
 			t.Fatal(err)
 		}
 		n := 0
