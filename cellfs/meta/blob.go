@@ -1,0 +1,168 @@
+package meta
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cellar/cellfs"
+)
+
+func (t *tx) AddBlob(b *cellfs.Blob) (id int64, err error) {
+	if t.store == nil {
+		return 0, errReadOnly
+	}
+	// Not RETURNING: for that SQLite makes a table in passing.
+	id = t.store.nextBlob
+	added, err := t.write("INSERT INTO blob (id, hash, size, crc, data) VALUES (?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
+		id, b.Hash[:], b.Size, int64(b.CRC32), b.Data)
+	if err != nil {
+		return 0, fmt.Errorf("add content %s: %w", b.Hash, err)
+	}
+	if added == 0 {
+		err = t.row("SELECT id FROM blob WHERE hash = ?", []any{b.Hash[:]}, &id)
+		return id, err
+	}
+	t.store.nextBlob++
+	return id, nil
+}
+
+const blobColumns = "SELECT id, hash, size, crc, data FROM blob "
+
+func scanBlob(scan func(...any) error) (b cellfs.Blob, err error) {
+	var hash []byte
+	var crc int64
+	if err := scan(&b.ID, &hash, &b.Size, &crc, &b.Data); err != nil {
+		return b, err
+	}
+	b.CRC32 = uint32(crc)
+	copy(b.Hash[:], hash)
+	return b, nil
+}
+
+// scanListed reads a row that tells only whether it holds the bytes.
+func scanListed(scan func(...any) error) (b cellfs.Blob, err error) {
+	var hash []byte
+	var crc int64
+	var inline bool
+	if err := scan(&b.ID, &hash, &b.Size, &crc, &inline); err != nil {
+		return b, err
+	}
+	if inline {
+		b.Data = []byte{}
+	}
+	b.CRC32 = uint32(crc)
+	copy(b.Hash[:], hash)
+	return b, nil
+}
+
+func (t *tx) oneBlob(query string, arg any) (cellfs.Blob, error) {
+	b, err := scanBlob(func(dest ...any) error { return t.row(query, []any{arg}, dest...) })
+	if err != nil {
+		return b, fmt.Errorf("content %v: %w", arg, err)
+	}
+	return b, nil
+}
+
+func (t *tx) Blob(id int64) (cellfs.Blob, error) { return t.oneBlob(blobColumns+"WHERE id = ?", id) }
+
+func (t *tx) BlobByHash(h cellfs.Hash) (cellfs.Blob, error) {
+	return t.oneBlob(blobColumns+"WHERE hash = ?", h[:])
+}
+
+// hashRows is how many contents one statement looks for.
+const hashRows = 64
+
+var selectBlobIDs = "SELECT hash, id, size FROM blob WHERE hash IN (" + strings.Repeat("?, ", hashRows-1) + "?)"
+
+func (t *tx) BlobIDs(hashes []cellfs.Hash) (map[cellfs.Hash]cellfs.BlobID, error) {
+	found := make(map[cellfs.Hash]cellfs.BlobID, len(hashes))
+	for page := range slices.Chunk(hashes, hashRows) {
+		args := make([]any, hashRows)
+		for i := range args {
+			args[i] = page[min(i, len(page)-1)][:] // the last again where there are fewer
+		}
+		err := t.c.query(t.ctx, selectBlobIDs, args, func(scan func(...any) error) error {
+			var hash []byte
+			var b cellfs.BlobID
+			err := scan(&hash, &b.ID, &b.Size)
+			found[cellfs.Hash(hash)] = b
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func (t *tx) blobs(query string, args ...any) (all []cellfs.Blob, err error) {
+	err = t.c.query(t.ctx, query, args, func(scan func(...any) error) error {
+		b, err := scanListed(scan)
+		all = append(all, b)
+		return err
+	})
+	return all, err
+}
+
+func (t *tx) Blobs(after int64, limit int) ([]cellfs.Blob, error) {
+	return t.blobs(`SELECT id, hash, size, crc, data IS NOT NULL
+		FROM blob WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
+}
+
+// named tells that something refers to the blob %s.
+const named = `(EXISTS (SELECT 1 FROM node WHERE node.blob = %[1]s AND node.blob IS NOT NULL)
+	OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.blob = %[1]s)
+	OR EXISTS (SELECT 1 FROM job WHERE job.input = %[1]s))`
+
+func (t *tx) Orphans(before time.Time, after int64, limit int) ([]cellfs.Blob, error) {
+	if t.store != nil && after == 0 { // once, not for every page
+		if _, err := t.write("DELETE FROM orphan WHERE since < ? AND "+fmt.Sprintf(named, "orphan.blob"), micros(before)); err != nil {
+			return nil, err
+		}
+	}
+	return t.blobs(`SELECT b.id, b.hash, b.size, b.crc, b.data IS NOT NULL
+		FROM orphan o JOIN blob b ON b.id = o.blob WHERE o.since < ? AND o.blob > ? AND NOT `+fmt.Sprintf(named, "o.blob")+
+		" ORDER BY o.blob LIMIT ?", micros(before), after, limit)
+}
+
+func (t *tx) AddOrphans(ids []int64, now time.Time) error {
+	if len(ids) == 0 { // a nil slice is null in JSON, and json_each makes a row of it
+		return nil
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return err
+	}
+	_, err = t.write(`INSERT INTO orphan (blob, since) SELECT value, ? FROM json_each(?) WHERE true
+		ON CONFLICT (blob) DO UPDATE SET since = excluded.since`, micros(now), string(list))
+	return err
+}
+
+func (t *tx) DropBlobs(ids []int64, before time.Time) ([]cellfs.Blob, error) {
+	var dropped []cellfs.Blob
+	for _, id := range ids {
+		listed, err := t.write("DELETE FROM orphan WHERE blob = ? AND since < ?", id, micros(before))
+		if err != nil {
+			return nil, err
+		}
+		if listed == 0 {
+			continue
+		}
+		b, err := t.droppedBlob("DELETE FROM blob WHERE id = ? AND NOT "+fmt.Sprintf(named, "blob.id")+
+			" RETURNING id, hash, size, crc, data IS NOT NULL", id)
+		switch {
+		case err == nil:
+			dropped = append(dropped, b)
+		case !isNotExist(err):
+			return nil, err
+		}
+	}
+	return dropped, nil
+}
+
+func (t *tx) droppedBlob(query string, id int64) (cellfs.Blob, error) {
+	return scanListed(func(dest ...any) error { return t.row(query, []any{id}, dest...) })
+}
