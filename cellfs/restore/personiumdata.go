@@ -147,21 +147,19 @@ func (t *dataType) single(p *dataProperty, raw json.RawMessage) (json.RawMessage
 }
 
 func (t *dataType) complexValue(p *dataProperty, raw json.RawMessage) (json.RawMessage, error) {
-	for _, c := range t.schema.complex {
-		if c.name != p.Type {
-			continue
-		}
-		var values map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &values); err != nil {
-			return nil, err
-		}
-		doc := map[string]json.RawMessage{}
-		if err := c.named(values, doc); err != nil {
-			return nil, err
-		}
-		return json.Marshal(doc)
+	c := t.schema.complex[p.Type]
+	if c == nil {
+		return nil, fmt.Errorf("there is no complex type %q", p.Type)
 	}
-	return nil, fmt.Errorf("there is no complex type %q", p.Type)
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &values); err != nil {
+		return nil, err
+	}
+	doc := map[string]json.RawMessage{}
+	if err := c.named(values, doc); err != nil {
+		return nil, err
+	}
+	return json.Marshal(doc)
 }
 
 // dataLinks makes the links of user data: those where both sides can have many are

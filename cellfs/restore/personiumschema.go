@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"cellar/barfs"
@@ -15,8 +16,8 @@ type dataSchema struct {
 	where    string // the first line of it
 	col      *pending
 	entities []*dataType
-	complex  []*dataType
-	ends     []*dataEnd
+	complex  map[string]*dataType // by name
+	ends     map[string]*dataEnd  // by id
 }
 
 // dataType is an entity type or a complex type.
@@ -77,16 +78,19 @@ func (s *personium) readTypes(file, typ string, into map[string]*dataType) error
 		}
 		d := s.schemas[o.node()]
 		if d == nil {
-			d = &dataSchema{where: where}
+			d = &dataSchema{where: where, complex: map[string]*dataType{}, ends: map[string]*dataEnd{}}
 			s.schemas[o.node()] = d
 		}
 		t := &dataType{id: o.ID, name: name, node: o.node(), schema: d, published: o.Source.Published, updated: o.Source.Updated, stored: map[string]*dataProperty{}}
 		into[o.ID] = t
 		if typ == "EntityType" {
 			d.entities = append(d.entities, t)
-		} else {
-			d.complex = append(d.complex, t)
+			return nil
 		}
+		if d.complex[name] != nil {
+			return damaged(where, "the collection has the type %q twice", name)
+		}
+		d.complex[name] = t
 		return nil
 	})
 }
@@ -157,12 +161,10 @@ func (s *personium) readEnds() error {
 		if err != nil {
 			return damaged(where, "%v", err)
 		}
-		for _, e := range t.schema.ends {
-			if e.id == o.ID || e.typ == t && e.name == name {
-				return damaged(where, "%s has the end %q twice", t.name, name)
-			}
+		if t.schema.ends[o.ID] != nil {
+			return damaged(where, "the id %q is there twice", o.ID)
 		}
-		t.schema.ends = append(t.schema.ends, &dataEnd{o.ID, name, multiplicity, t, o.link("AssociationEnd")})
+		t.schema.ends[o.ID] = &dataEnd{o.ID, name, multiplicity, t, o.link("AssociationEnd")}
 		return nil
 	})
 }
@@ -170,21 +172,17 @@ func (s *personium) readEnds() error {
 // document is the schema in the form that clients read. Its parts come in the order
 // in which they were made. An end without another declares nothing.
 func (d *dataSchema) document() *barfs.Schema {
-	out := &barfs.Schema{ComplexTypes: declared(d.complex), EntityTypes: declared(d.entities)}
-	byID := map[string]*dataEnd{}
-	for _, e := range d.ends {
-		byID[e.id] = e
-	}
-	slices.SortFunc(d.ends, func(a, b *dataEnd) int {
-		return cmp.Or(cmp.Compare(a.typ.name, b.typ.name), cmp.Compare(a.name, b.name))
+	out := &barfs.Schema{ComplexTypes: declared(slices.Collect(maps.Values(d.complex))), EntityTypes: declared(d.entities)}
+	ends := slices.SortedFunc(maps.Values(d.ends), func(a, b *dataEnd) int {
+		return cmp.Or(cmp.Compare(a.typ.name, b.typ.name), cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id))
 	})
-	for _, e := range d.ends {
-		other := byID[e.other]
-		if other == nil || other.other != e.id {
+	done := map[string]bool{}
+	for _, e := range ends {
+		other := d.ends[e.other]
+		if other == nil || other.other != e.id || done[e.id] {
 			continue
 		}
-		delete(byID, e.id)
-		delete(byID, other.id)
+		done[other.id] = true
 		a := barfs.Association{Name: e.typ.name + "-" + e.name + "-" + other.typ.name + "-" + other.name}
 		for i, end := range []*dataEnd{e, other} {
 			a.Ends[i] = barfs.AssociationEnd{Role: end.typ.name + ":" + end.name, EntityType: end.typ.name, Multiplicity: end.multiplicity}
