@@ -31,6 +31,7 @@ race: ## all tests with the race detector, twice
 
 bench: ## the figures of docs/operations.md
 	go test ./dav -run '^$$' -bench . -benchtime 2s
+	go test ./cmd/cellar -run '^$$' -bench . -benchtime 2s -timeout 20m
 
 lint: ## go vet, gofmt, staticcheck
 	go vet ./...
@@ -55,6 +56,8 @@ soak: ## kill the server many times, take locks many times, large bodies
 	CELLAR_SOAK=1 go test ./cellfs -run TestFS/sqlite -timeout 60m
 	CELLAR_SOAK=1 go test ./cmd/cellar -run "TestMemoryIsFlat|TestZipReaders" -timeout 60m -v
 	CELLAR_SOAK=1 go test ./dav -run "TestManyInstallsAtOnce|TestExportKeepsInvariant" -timeout 60m
+	CELLAR_SOAK=1 go test ./cmd/cellar -run '^$$' -bench . -benchtime 3x -timeout 60m
+	CELLAR_SOAK=1 go test ./dav -run '^$$' -bench BenchmarkImportForeign -benchtime 3x -timeout 60m
 	CELLAR_KILL_ROUNDS=200 go test ./cmd/cellar -run TestKill -timeout 60m -v
 
 clean:

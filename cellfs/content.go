@@ -142,6 +142,27 @@ func (f *FS) OpenBlob(ctx context.Context, id int64) (c Content, err error) {
 	return c, err
 }
 
+// OpenBlobs opens several contents in one point in time.
+func (f *FS) OpenBlobs(ctx context.Context, ids []int64) (all []Content, err error) {
+	err = f.meta.View(ctx, func(tx Tx) error {
+		for _, id := range ids {
+			c, err := f.OpenTx(ctx, tx, id)
+			if err != nil {
+				return err
+			}
+			all = append(all, c)
+		}
+		return nil
+	})
+	if err != nil {
+		for _, c := range all {
+			c.Close()
+		}
+		return nil, err
+	}
+	return all, nil
+}
+
 // OpenTx is [FS.OpenBlob] inside a transaction.
 func (f *FS) OpenTx(ctx context.Context, tx Tx, id int64) (Content, error) {
 	var b Blob

@@ -384,30 +384,3 @@ func BenchmarkRestore(b *testing.B) {
 	}
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/restore")
 }
-
-// BenchmarkImportLarge imports a snapshot from elsewhere with 1 GiB in 16 files.
-func BenchmarkImportLarge(b *testing.B) {
-	const files, size = 16, 64 << 20
-	s := davtest.New(b, davtest.Config{NoCheck: true, Cells: []string{"cell1", "cell2"}})
-	do := client(b, s)
-	content := make([]byte, size)
-	for i := range files {
-		content[0] = byte(i)
-		do("PUT", fmt.Sprintf("/cell1/__/f%d", i), content)
-	}
-	do("POST", "/cell1/__export", []byte(`{"Name":"s"}`))
-	do("GET", "/cell1/__export", nil, "Prefer", "wait=60")
-	snapshot := []byte(s.Get("/cell1/__snapshot/s.zip"))
-	b.SetBytes(files * size)
-	for range b.N {
-		b.StopTimer()
-		other := davtest.New(b, davtest.Config{NoCheck: true}) // where the contents are not
-		send := client(b, other)
-		b.StartTimer()
-		send("POST", "/cell1/__import", snapshot, "Content-Type", "application/zip")
-		send("GET", "/cell1/__import", nil, "Prefer", "wait=60")
-		b.StopTimer()
-		other.Close()
-		b.StartTimer()
-	}
-}

@@ -256,10 +256,20 @@ func (w *response) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// ReadFrom hands the source on, so that the kernel can send a file by itself.
+// ReadFrom hands the source on, so that the kernel can send a file by itself, and a
+// snapshot the files that it is made of.
 func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
+	}
+	if part, ok := src.(*io.LimitedReader); ok {
+		if s, ok := part.R.(interface {
+			CopyTo(w io.Writer, n int64) (int64, error)
+		}); ok {
+			n, err := s.CopyTo(w.ResponseWriter, part.N)
+			part.N -= n
+			return n, err
+		}
 	}
 	return io.Copy(w.ResponseWriter, src)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"sort"
-	"sync"
 
 	"cellar/cellfs"
 )
@@ -92,13 +91,19 @@ type Reader struct{}
 // ErrIndex: an index is damaged or of another version.
 var ErrIndex = errors.New("snapshot index cannot be read")
 
-// index is an opened index.
+// index is an opened index. One goroutine at a time may use it.
 type index struct {
 	c       cellfs.Content
 	records int64
 	literal int64 // bytes
 	size    int64 // bytes of the zip
+
+	block   []byte // records that were read last
+	blockAt int64  // the first of them
 }
+
+// blockRecords is how many records are read at once.
+const blockRecords = 1024
 
 func openIndex(ctx context.Context, f *cellfs.FS, s cellfs.Snapshot) (*index, error) {
 	c, err := f.OpenBlob(ctx, s.Index)
@@ -130,13 +135,34 @@ func readFooter(c cellfs.Content) (*index, error) {
 	return x, nil
 }
 
-// record reads the i-th reference.
+// record reads the i-th reference, and those after it, which are asked for next.
 func (x *index) record(i int64) (ref, error) {
-	var b [recordSize]byte
-	if _, err := x.c.ReadAt(b[:], x.literal+i*recordSize); err != nil {
-		return ref{}, err
+	if n := int64(len(x.block) / recordSize); i < x.blockAt || i >= x.blockAt+n {
+		n = min(x.records-i, blockRecords)
+		if x.block == nil {
+			x.block = make([]byte, 0, min(x.records, blockRecords)*recordSize)
+		}
+		x.block, x.blockAt = x.block[:n*recordSize], i
+		if _, err := x.c.ReadAt(x.block, x.literal+i*recordSize); err != nil {
+			x.block = x.block[:0]
+			return ref{}, err
+		}
 	}
-	return decodeRecord(b[:]), nil
+	return decodeRecord(x.block[(i-x.blockAt)*recordSize:]), nil
+}
+
+// find returns the last record that begins at or before at; -1 if none does. It looks
+// at a few records all over the index, so it reads them one by one.
+func (x *index) find(at int64) (int64, error) {
+	var ferr error
+	i := sort.Search(int(x.records), func(i int) bool {
+		var b [recordSize]byte
+		if _, err := x.c.ReadAt(b[:], x.literal+int64(i)*recordSize); err != nil {
+			ferr = errors.Join(ferr, err)
+		}
+		return decodeRecord(b[:]).offset > at
+	})
+	return int64(i) - 1, ferr
 }
 
 func decodeRecord(b []byte) ref {
@@ -153,179 +179,14 @@ func (Reader) Blobs(ctx context.Context, f *cellfs.FS, s cellfs.Snapshot, yield 
 		return err
 	}
 	defer x.c.Close()
-	buf := make([]byte, 1024*recordSize)
-	for i := int64(0); i < x.records; {
-		n := min(x.records-i, int64(len(buf)/recordSize))
-		b := buf[:n*recordSize]
-		if _, err := x.c.ReadAt(b, x.literal+i*recordSize); err != nil {
+	for i := range x.records {
+		r, err := x.record(i)
+		if err != nil {
 			return err
 		}
-		for ; len(b) > 0; b = b[recordSize:] {
-			if err := yield(decodeRecord(b).blob); err != nil {
-				return err
-			}
+		if err := yield(r.blob); err != nil {
+			return err
 		}
-		i += n
 	}
 	return ctx.Err()
-}
-
-// Open implements [cellfs.SnapshotReader].
-func (Reader) Open(ctx context.Context, f *cellfs.FS, s cellfs.Snapshot) (cellfs.Content, error) {
-	x, err := openIndex(ctx, f, s)
-	if err != nil {
-		return nil, err
-	}
-	return &view{ctx: ctx, fs: f, index: x, current: -1}, nil
-}
-
-// view reads the zip that an index describes. It keeps open only the content it
-// reads from.
-type view struct {
-	ctx   context.Context
-	fs    *cellfs.FS
-	index *index
-
-	mu      sync.Mutex // one read at a time
-	pos     int64
-	current int64 // record whose content is open; -1 for none
-	content cellfs.Content
-}
-
-func (v *view) Close() error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return errors.Join(v.release(), v.index.c.Close())
-}
-
-func (v *view) release() error {
-	v.current = -1
-	if v.content == nil {
-		return nil
-	}
-	c := v.content
-	v.content = nil
-	return c.Close()
-}
-
-func (v *view) Seek(offset int64, whence int) (int64, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	switch whence {
-	case io.SeekCurrent:
-		offset += v.pos
-	case io.SeekEnd:
-		offset += v.index.size
-	}
-	if offset < 0 {
-		return 0, errors.New("seek before the begin")
-	}
-	v.pos = offset
-	return offset, nil
-}
-
-func (v *view) Read(b []byte) (int, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	n, err := v.readAt(b, v.pos)
-	v.pos += int64(n)
-	if n > 0 && err == io.EOF {
-		err = nil
-	}
-	return n, err
-}
-
-func (v *view) ReadAt(b []byte, at int64) (int, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.readAt(b, at)
-}
-
-// readAt fills b from the zip, as io.ReaderAt.
-func (v *view) readAt(b []byte, at int64) (n int, err error) {
-	i, err := v.find(at)
-	if err != nil {
-		return 0, err
-	}
-	for n < len(b) {
-		pos := at + int64(n)
-		if pos >= v.index.size {
-			return n, io.EOF
-		}
-		if err := v.ctx.Err(); err != nil {
-			return n, err
-		}
-		m, inside, err := v.readSegment(b[n:], pos, i)
-		n += m
-		if err != nil {
-			return n, err
-		}
-		if !inside {
-			i++
-		}
-	}
-	return n, nil
-}
-
-// find returns the last record that begins at or before at; -1 if none does.
-func (v *view) find(at int64) (int64, error) {
-	var ferr error
-	i := sort.Search(int(v.index.records), func(i int) bool {
-		r, err := v.index.record(int64(i))
-		ferr = errors.Join(ferr, err)
-		return r.offset > at
-	})
-	return int64(i) - 1, ferr
-}
-
-// readSegment reads at pos, which lies in the content of record i or in the
-// literal bytes behind it, up to the end of that. inside tells that more of the
-// same record follows.
-func (v *view) readSegment(b []byte, pos, i int64) (n int, inside bool, err error) {
-	var r ref
-	if i >= 0 {
-		if r, err = v.index.record(i); err != nil {
-			return 0, false, err
-		}
-		if into := pos - r.offset; into < r.size {
-			n, err = v.readContent(b, r, i, into)
-			return n, true, err
-		}
-	}
-	literal := r.literal + pos - (r.offset + r.size)
-	end := v.index.literal
-	if i+1 < v.index.records {
-		next, err := v.index.record(i + 1)
-		if err != nil {
-			return 0, false, err
-		}
-		end = next.literal
-	}
-	b = b[:min(int64(len(b)), end-literal)]
-	n, err = v.index.c.ReadAt(b, literal)
-	if n == len(b) {
-		err = nil
-	}
-	return n, literal+int64(n) < end, err
-}
-
-func (v *view) readContent(b []byte, r ref, i, into int64) (int, error) {
-	if v.current != i {
-		if err := v.release(); err != nil {
-			return 0, err
-		}
-		c, err := v.fs.OpenBlob(v.ctx, r.blob)
-		if err != nil {
-			return 0, fmt.Errorf("snapshot content: %w", err)
-		}
-		v.content, v.current = c, i
-	}
-	b = b[:min(int64(len(b)), r.size-into)]
-	n, err := v.content.ReadAt(b, into)
-	if n == len(b) {
-		err = nil
-	} else if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
 }

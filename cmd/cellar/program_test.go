@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 
 // program is a running "cellar serve".
 type program struct {
-	t   *testing.T
+	t   testing.TB
 	cmd *exec.Cmd
 	url string // without final slash
 	log *bytes.Buffer
@@ -56,7 +56,7 @@ type program struct {
 }
 
 // serve starts the program on a free port and waits until it listens.
-func serve(t *testing.T, dir string, args ...string) *program {
+func serve(t testing.TB, dir string, args ...string) *program {
 	t.Helper()
 	file, err := binary()
 	if err != nil {
@@ -162,7 +162,7 @@ func (p *program) must(status int, method, path string, body io.Reader, header .
 }
 
 // check runs "cellar check" over a stopped server's data, which must be sound.
-func check(t *testing.T, dir string) {
+func check(t testing.TB, dir string) {
 	t.Helper()
 	file, err := binary()
 	if err != nil {
@@ -177,7 +177,7 @@ func writeFile(name, text string) error { return os.WriteFile(name, []byte(text)
 
 // tool returns the path of a client program, or skips the test where there is
 // none.
-func tool(t *testing.T, name string) string {
+func tool(t testing.TB, name string) string {
 	t.Helper()
 	file, err := exec.LookPath(name)
 	if err != nil {
