@@ -28,7 +28,7 @@ func indexReader(parts []*part, central *spool, size int64) (io.Reader, error) {
 		}
 		readers = append(readers, r)
 		literal += p.literal.n
-		records += int64(len(p.refs))
+		records += p.records.n / recordSize
 	}
 	r, err := central.reader()
 	if err != nil {
@@ -39,50 +39,51 @@ func indexReader(parts []*part, central *spool, size int64) (io.Reader, error) {
 	for _, v := range []int64{magic, records, literal, size} {
 		footer = le.AppendUint64(footer, uint64(v))
 	}
-	return io.MultiReader(append(readers, r, &recordReader{parts: parts}, bytes.NewReader(footer))...), nil
+	readers = append(readers, r)
+	var before ref // the parts before
+	for _, p := range parts {
+		r, err := p.records.reader()
+		if err != nil {
+			return nil, err
+		}
+		readers = append(readers, &recordReader{r: r, before: before})
+		before.offset += p.size
+		before.literal += p.literal.n
+	}
+	return io.MultiReader(append(readers, bytes.NewReader(footer))...), nil
 }
 
-// recordReader encodes the references of the parts as it is read.
+func appendRef(b []byte, r ref) []byte {
+	for _, v := range []int64{r.offset, r.size, r.literal, r.blob} {
+		b = le.AppendUint64(b, uint64(v))
+	}
+	return b
+}
+
+// recordReader reads the references of a part as those of the whole.
 type recordReader struct {
-	parts         []*part
-	offset, lit   int64 // begin of the first part left
-	next          int   // reference of that part
-	pending       []byte
-	pendingBuffer [recordSize]byte
+	r       io.Reader
+	before  ref // what lies before the part
+	pending []byte
+	record  [recordSize]byte
 }
 
 func (r *recordReader) Read(b []byte) (n int, err error) {
 	for n < len(b) {
-		if len(r.pending) == 0 && !r.fill() {
-			if n == 0 {
-				return 0, io.EOF
+		if len(r.pending) == 0 {
+			if _, err := io.ReadFull(r.r, r.record[:]); err != nil {
+				return n, err // io.EOF at the end
 			}
-			return n, nil
+			x := decodeRecord(r.record[:])
+			x.offset += r.before.offset
+			x.literal += r.before.literal
+			r.pending = appendRef(r.record[:0], x)
 		}
 		m := copy(b[n:], r.pending)
 		r.pending = r.pending[m:]
 		n += m
 	}
 	return n, nil
-}
-
-func (r *recordReader) fill() bool {
-	for len(r.parts) > 0 && r.next == len(r.parts[0].refs) {
-		r.offset += r.parts[0].size
-		r.lit += r.parts[0].literal.n
-		r.parts, r.next = r.parts[1:], 0
-	}
-	if len(r.parts) == 0 {
-		return false
-	}
-	x := r.parts[0].refs[r.next]
-	r.next++
-	b := r.pendingBuffer[:0]
-	for _, v := range []int64{r.offset + x.offset, x.size, r.lit + x.literal, x.blob} {
-		b = le.AppendUint64(b, uint64(v))
-	}
-	r.pending = b
-	return true
 }
 
 // Reader opens snapshots; it implements [cellfs.SnapshotReader].

@@ -88,28 +88,29 @@ type ref struct {
 type part struct {
 	literal   *spool
 	directory *spool // the entries, for the central directory
-	refs      []ref
+	records   *spool // the references, as the index has them but from the begin of the part
 	entries   int64
 	size      int64 // in the zip
 	buf       []byte
 }
 
-func newPart(dir string) (*part, error) {
-	l, err := newSpool(dir)
-	if err != nil {
-		return nil, err
+func newPart(dir string) (_ *part, err error) {
+	p := &part{}
+	for _, s := range []**spool{&p.literal, &p.directory, &p.records} {
+		if *s, err = newSpool(dir); err != nil {
+			p.close()
+			return nil, err
+		}
 	}
-	d, err := newSpool(dir)
-	if err != nil {
-		l.close()
-		return nil, err
-	}
-	return &part{literal: l, directory: d}, nil
+	return p, nil
 }
 
 func (p *part) close() {
-	p.literal.close()
-	p.directory.close()
+	for _, s := range []*spool{p.literal, p.directory, p.records} {
+		if s != nil {
+			s.close()
+		}
+	}
 }
 
 // header writes the local header of e, whose offset it sets.
@@ -134,11 +135,13 @@ func (p *part) content(e entry, blob int64) error {
 	if err := p.header(&e); err != nil {
 		return err
 	}
-	if e.size > 0 {
-		p.refs = append(p.refs, ref{offset: p.size, size: e.size, literal: p.literal.n, blob: blob})
-		p.size += e.size
+	if e.size == 0 {
+		return nil
 	}
-	return nil
+	p.buf = appendRef(p.buf[:0], ref{offset: p.size, size: e.size, literal: p.literal.n, blob: blob})
+	p.size += e.size
+	_, err := p.records.Write(p.buf)
+	return err
 }
 
 // bytes adds an entry with the given bytes.
@@ -298,11 +301,14 @@ func readRecord(r *bufio.Reader) (e entry, err error) {
 	if err != nil {
 		return e, err // io.EOF at the end
 	}
-	name := make([]byte, n)
-	if _, err := io.ReadFull(r, name); err != nil {
+	name, err := r.Peek(int(min(n, max16))) // the buffer is larger
+	if err != nil {
 		return e, err
 	}
 	e.name = string(name)
+	if _, err := r.Discard(len(name)); err != nil {
+		return e, err
+	}
 	size, err := binary.ReadUvarint(r)
 	if err != nil {
 		return e, err

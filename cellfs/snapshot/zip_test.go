@@ -84,7 +84,15 @@ func build(t *testing.T, entries []entry) (*index, []ref) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return x, p.refs
+	var refs []ref
+	for i := range x.records {
+		r, err := x.record(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refs = append(refs, r)
+	}
+	return x, refs
 }
 
 // TestZip64 looks at both sides of what the classic format can hold.
