@@ -166,18 +166,15 @@ type Blob struct {
 	Data []byte
 }
 
-// BlobID is the row of a content, in short.
-type BlobID struct{ ID, Size int64 }
-
 // BlobTx reads and writes the rows of contents.
 type BlobTx interface {
 	// AddBlob returns the id of the content, adding a row if there is none.
 	AddBlob(b *Blob) (int64, error)
 	Blob(id int64) (Blob, error)
 	BlobByHash(h Hash) (Blob, error)
-	// BlobIDs finds the contents with these hashes, without their data; what is not
-	// there is left out.
-	BlobIDs(hashes []Hash) (map[Hash]BlobID, error)
+	// BlobSizes are the sizes of the contents with these ids; what is not there is left
+	// out.
+	BlobSizes(ids []int64) (map[int64]int64, error)
 	// Blobs lists at most limit rows with ids after the given one, without
 	// their data; [Blob.Data] is empty but not nil where the row holds it.
 	Blobs(after int64, limit int) ([]Blob, error)

@@ -494,11 +494,11 @@ func (t *memTx) Blob(id int64) (cellfs.Blob, error) {
 	return b, nil
 }
 
-func (t *memTx) BlobIDs(hashes []cellfs.Hash) (map[cellfs.Hash]cellfs.BlobID, error) {
-	found := map[cellfs.Hash]cellfs.BlobID{}
-	for _, h := range hashes {
-		if b, err := t.BlobByHash(h); err == nil {
-			found[h] = cellfs.BlobID{ID: b.ID, Size: b.Size}
+func (t *memTx) BlobSizes(ids []int64) (map[int64]int64, error) {
+	found := map[int64]int64{}
+	for _, id := range ids {
+		if b, ok := t.blobs[id]; ok {
+			found[id] = b.Size
 		}
 	}
 	return found, nil

@@ -390,9 +390,12 @@ func testContents(t metaTest) {
 		t.Errorf("one content has ids %d and %d", ids[0], ids[1])
 	}
 	t.view(func(tx cellfs.Tx) error {
-		found, err := tx.BlobIDs([]cellfs.Hash{small.Hash, {1}, large.Hash, small.Hash})
-		if want := map[cellfs.Hash]cellfs.BlobID{small.Hash: {ID: ids[0], Size: 5}, large.Hash: {ID: ids[2], Size: 1 << 40}}; !reflect.DeepEqual(found, want) || err != nil {
-			t.Errorf("BlobIDs = %v, %v, want %v", found, err, want)
+		found, err := tx.BlobSizes([]int64{ids[0], 1 << 40, ids[2], ids[0]})
+		if want := map[int64]int64{ids[0]: 5, ids[2]: 1 << 40}; !reflect.DeepEqual(found, want) || err != nil {
+			t.Errorf("BlobSizes = %v, %v, want %v", found, err, want)
+		}
+		if found, err := tx.BlobSizes(nil); len(found) != 0 || err != nil {
+			t.Errorf("BlobSizes of none = %v, %v", found, err)
 		}
 		b, err := tx.Blob(ids[0])
 		if string(b.Data) != "small" || b.Ref != small.Ref || err != nil {

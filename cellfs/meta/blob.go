@@ -3,8 +3,6 @@ package meta
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"cellar/cellfs"
@@ -72,30 +70,19 @@ func (t *tx) BlobByHash(h cellfs.Hash) (cellfs.Blob, error) {
 	return t.oneBlob(blobColumns+"WHERE hash = ?", h[:])
 }
 
-// hashRows is how many contents one statement looks for.
-const hashRows = 64
-
-var selectBlobIDs = "SELECT hash, id, size FROM blob WHERE hash IN (" + strings.Repeat("?, ", hashRows-1) + "?)"
-
-func (t *tx) BlobIDs(hashes []cellfs.Hash) (map[cellfs.Hash]cellfs.BlobID, error) {
-	found := make(map[cellfs.Hash]cellfs.BlobID, len(hashes))
-	for page := range slices.Chunk(hashes, hashRows) {
-		args := make([]any, hashRows)
-		for i := range args {
-			args[i] = page[min(i, len(page)-1)][:] // the last again where there are fewer
-		}
-		err := t.c.query(t.ctx, selectBlobIDs, args, func(scan func(...any) error) error {
-			var hash []byte
-			var b cellfs.BlobID
-			err := scan(&hash, &b.ID, &b.Size)
-			found[cellfs.Hash(hash)] = b
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+func (t *tx) BlobSizes(ids []int64) (map[int64]int64, error) {
+	list, err := json.Marshal(ids)
+	if err != nil || len(ids) == 0 { // of a nil slice json_each would make a row
+		return nil, err
 	}
-	return found, nil
+	found := make(map[int64]int64, len(ids))
+	err = t.c.query(t.ctx, "SELECT id, size FROM blob WHERE id IN (SELECT value FROM json_each(?))", []any{string(list)}, func(scan func(...any) error) error {
+		var id, size any
+		err := scan(&id, &size)
+		found[number(id)] = number(size)
+		return err
+	})
+	return found, err
 }
 
 func (t *tx) blobs(query string, args ...any) (all []cellfs.Blob, err error) {

@@ -32,11 +32,25 @@ func (r *restorer) content(p *pending, l *nodeLine) error {
 		}
 		want = &h
 	}
-	if r.o.Trusted && want != nil {
-		p.want, p.source = &cellfs.Ref{Hash: *want, Size: p.Size}, f
-		return nil
+	if r.o.BlobAt != nil && want != nil {
+		return r.refer(p, f)
 	}
 	return r.take(p, f, want)
+}
+
+// refer makes the node refer to the content that the snapshot itself refers to.
+func (r *restorer) refer(p *pending, f *zip.File) error {
+	at, err := f.DataOffset()
+	if err != nil {
+		return entryError(f.Name, err)
+	}
+	if p.Blob, err = r.o.BlobAt(at); err != nil {
+		return err
+	}
+	if p.Blob == 0 {
+		return damaged(f.Name, "is no content of this store")
+	}
+	return nil
 }
 
 // take takes the content of a file out of the snapshot. want is nil if the snapshot
@@ -53,43 +67,31 @@ func (r *restorer) take(p *pending, f *zip.File, want *cellfs.Hash) error {
 	return nil
 }
 
-// lookUp finds the contents of a page that are in the store, and takes those out of
-// the snapshot that are not.
+// lookUp verifies that the contents that a page refers to are there.
 func (r *restorer) lookUp(page []*pending) error {
-	var hashes []cellfs.Hash
+	var ids []int64
 	for _, p := range page {
-		if p.want != nil {
-			hashes = append(hashes, p.want.Hash)
+		if p.Blob != 0 {
+			ids = append(ids, p.Blob)
 		}
 	}
-	if len(hashes) == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
-	var found map[cellfs.Hash]cellfs.BlobID
+	var sizes map[int64]int64
 	err := r.f.View(r.ctx, func(tx cellfs.Tx) (err error) {
-		found, err = tx.BlobIDs(hashes)
+		sizes, err = tx.BlobSizes(ids)
 		return err
 	})
-	var absent []*pending
+	if err != nil {
+		return err
+	}
 	for _, p := range page {
-		if p.want == nil || err != nil {
-			continue
-		}
-		b, ok := found[p.want.Hash]
-		switch {
-		case !ok:
-			absent = append(absent, p)
-		case b.Size != p.Size:
-			err = damaged(p.where, "content %s has %d bytes", p.want.Hash, b.Size)
-		}
-		p.Blob = b.ID
-	}
-	for _, p := range absent {
-		if err == nil {
-			err = r.take(p, p.source, &p.want.Hash)
+		if size, ok := sizes[p.Blob]; p.Blob != 0 && (!ok || size != p.Size) {
+			return damaged(p.where, "content %d of %d bytes is not in the store", p.Blob, p.Size)
 		}
 	}
-	return err
+	return nil
 }
 
 // stores counts what the cell will hold.

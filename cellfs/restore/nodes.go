@@ -1,7 +1,6 @@
 package restore
 
 import (
-	"archive/zip"
 	"cmp"
 	"encoding/xml"
 	"errors"
@@ -23,8 +22,6 @@ type pending struct {
 	up     *place         // that it lies in
 	here   *place         // that it is; nil for a file
 	staged *cellfs.Staged // a content that no row names yet
-	want   *cellfs.Ref    // a content that is looked for in the store
-	source *zip.File      // where it is else
 	where  string
 }
 

@@ -72,7 +72,14 @@ func (s *own) links(yield func(linkLine, string) error) error {
 }
 
 func (s *own) nodes(yield func(nodeLine, string) error) error {
-	return strictLines(s.files[nodesFile], func(l nodeLine, where string) error {
+	return eachLine(s.files[nodesFile], func(line []byte, where string) error {
+		l, ok := commonLine(line)
+		if !ok {
+			l = nodeLine{}
+			if err := strict(line, &l); err != nil {
+				return damaged(where, "%v", err)
+			}
+		}
 		if l.Kind == cellfs.KindFile.String() {
 			s.seen++
 			l.content = s.files[contentsDir+l.Path]

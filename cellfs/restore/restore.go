@@ -11,9 +11,9 @@ import (
 type Options struct {
 	Cell cellfs.Cell // that is to show it
 	Job  int64
-	// Trusted: the snapshot is one of this store, so that contents it names need not
-	// be read.
-	Trusted bool
+	// BlobAt is the id of the content that begins at a place of the zip, if the
+	// snapshot is one of this store: then contents are not read. nil: they are.
+	BlobAt func(offset int64) (int64, error)
 	// DocumentName is the name of the document with an __id. Required.
 	DocumentName func(id string) string
 	// Progress is called as files and documents are done. nil: not.

@@ -10,7 +10,8 @@ import (
 	"cellar/cellfs"
 )
 
-// Open implements [cellfs.SnapshotReader]. The content has a method CopyTo, too.
+// Open implements [cellfs.SnapshotReader]. The content has the methods CopyTo and
+// BlobAt, too.
 func (Reader) Open(ctx context.Context, f *cellfs.FS, s cellfs.Snapshot) (cellfs.Content, error) {
 	x, err := openIndex(ctx, f, s)
 	if err != nil {
@@ -98,6 +99,20 @@ func (v *view) readAt(b []byte, at int64) (n int, err error) {
 		n += m
 	}
 	return n, nil
+}
+
+// BlobAt is the id of the content that begins at a place of the zip; 0 if none does.
+func (v *view) BlobAt(offset int64) (int64, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if offset < 0 || offset >= v.index.size {
+		return 0, nil
+	}
+	r, _, err := v.locate(offset)
+	if err != nil || r.offset != offset {
+		return 0, err
+	}
+	return r.blob, nil
 }
 
 // segment is a run of bytes that lie together: the rest of a content, or the literal

@@ -239,8 +239,11 @@ func (o *Ops) restore(ctx context.Context, j jobs.Job, p *jobs.Progress) (*resto
 	if err != nil {
 		return nil, err
 	}
-	return a.Restore(ctx, o.fs, restore.Options{
-		Cell: cell, Job: j.ID, Trusted: j.Input == 0, Progress: p.Set,
-		DocumentName: install.DocumentName,
-	})
+	options := restore.Options{Cell: cell, Job: j.ID, Progress: p.Set, DocumentName: install.DocumentName}
+	if own, ok := content.(interface {
+		BlobAt(offset int64) (int64, error)
+	}); ok && j.Input == 0 {
+		options.BlobAt = own.BlobAt
+	}
+	return a.Restore(ctx, o.fs, options)
 }
