@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"io"
 
+	"golang.org/x/sync/errgroup"
+
 	"cellar/cellfs"
 )
 
@@ -35,7 +37,8 @@ func (r *restorer) content(p *pending, l *nodeLine) error {
 	if r.o.BlobAt != nil && want != nil {
 		return r.refer(p, f)
 	}
-	return r.take(p, f, want)
+	p.source, p.want = f, want
+	return nil
 }
 
 // refer makes the node refer to the content that the snapshot itself refers to.
@@ -53,15 +56,28 @@ func (r *restorer) refer(p *pending, f *zip.File) error {
 	return nil
 }
 
-// take takes the content of a file out of the snapshot. want is nil if the snapshot
-// does not tell the hash.
-func (r *restorer) take(p *pending, f *zip.File, want *cellfs.Hash) error {
-	staged, err := r.stage(f, p.Size)
+// stagers is how many contents are taken at once: each waits for the disk.
+const stagers = 8
+
+// take takes the contents of a page out of the snapshot.
+func (r *restorer) take(page []*pending) error {
+	var group errgroup.Group
+	group.SetLimit(stagers)
+	for _, p := range page {
+		if p.source != nil {
+			group.Go(func() error { return r.takeOne(p) })
+		}
+	}
+	return group.Wait()
+}
+
+func (r *restorer) takeOne(p *pending) error {
+	staged, err := r.stage(p.source, p.Size)
 	if err != nil {
 		return err
 	}
-	if want != nil && staged.Hash != *want {
-		return damaged(f.Name, "its SHA-256 is another than is told")
+	if p.want != nil && staged.Hash != *p.want {
+		return damaged(p.source.Name, "its SHA-256 is another than is told")
 	}
 	p.staged = &staged
 	return nil

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"archive/zip"
 	"cmp"
 	"encoding/xml"
 	"errors"
@@ -21,6 +22,8 @@ type pending struct {
 	path   string
 	up     *place         // that it lies in
 	here   *place         // that it is; nil for a file
+	source *zip.File      // a content that has yet to be taken out of the snapshot
+	want   *cellfs.Hash   // its hash; nil if the snapshot does not tell it
 	staged *cellfs.Staged // a content that no row names yet
 	where  string
 }
@@ -47,7 +50,7 @@ func (r *restorer) nodes() error {
 			return err
 		}
 		page = append(page, p)
-		if p.staged != nil {
+		if p.source != nil && p.Size <= cellfs.MaxInline { // it waits in memory
 			bytes += p.Size
 		}
 		if p.Kind == cellfs.KindOData {
@@ -263,6 +266,9 @@ func (r *restorer) flush(page []*pending) error {
 		return nil
 	}
 	if err := r.lookUp(page); err != nil {
+		return err
+	}
+	if err := r.take(page); err != nil {
 		return err
 	}
 	if err := r.landed(); err != nil {
