@@ -29,6 +29,18 @@ var stageBuffers = sync.Pool{New: func() any { return new([MaxInline + 1]byte) }
 // Stage reads r to its end and keeps what it read. If r fails, nothing is kept
 // and its error comes back.
 func (f *FS) Stage(ctx context.Context, r io.Reader) (Staged, error) {
+	return f.stage(ctx, r, f.blobs.Put)
+}
+
+// StageSoon is Stage, but the content is durable only once SyncStaged has returned.
+func (f *FS) StageSoon(ctx context.Context, r io.Reader) (Staged, error) {
+	return f.stage(ctx, r, f.blobs.PutSoon)
+}
+
+// SyncStaged makes durable what StageSoon staged before.
+func (f *FS) SyncStaged(ctx context.Context) error { return f.blobs.Sync(ctx) }
+
+func (f *FS) stage(ctx context.Context, r io.Reader, put func(context.Context, io.Reader) (Ref, error)) (Staged, error) {
 	buf := stageBuffers.Get().(*[MaxInline + 1]byte)
 	defer stageBuffers.Put(buf)
 	n := 0
@@ -42,7 +54,7 @@ func (f *FS) Stage(ctx context.Context, r io.Reader) (Staged, error) {
 			return Staged{}, err
 		}
 	}
-	ref, err := f.blobs.Put(ctx, io.MultiReader(bytes.NewReader(buf[:]), r))
+	ref, err := put(ctx, io.MultiReader(bytes.NewReader(buf[:]), r))
 	return Staged{Ref: ref}, err
 }
 

@@ -351,6 +351,11 @@ type Blobs interface {
 	// and counts as new for Delete. If r fails, nothing is kept and r's error
 	// comes back.
 	Put(ctx context.Context, r io.Reader) (Ref, error)
+	// PutSoon is Put, but durable only once Sync has returned: of many contents
+	// that is faster. What was durable before stays so.
+	PutSoon(ctx context.Context, r io.Reader) (Ref, error)
+	// Sync makes durable what PutSoon put before.
+	Sync(ctx context.Context) error
 	// Open wraps [io/fs.ErrNotExist] when the blob is absent. What was opened
 	// can be read to its end even if the blob is deleted meanwhile. A store on
 	// local files returns *os.File, so that a server can send it from the kernel.

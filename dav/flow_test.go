@@ -345,6 +345,13 @@ func (g *gated) Put(ctx context.Context, r io.Reader) (cellfs.Ref, error) {
 	return g.Blobs.Put(ctx, r)
 }
 
+func (g *gated) PutSoon(ctx context.Context, r io.Reader) (cellfs.Ref, error) {
+	if g.closed.Load() {
+		<-g.open
+	}
+	return g.Blobs.PutSoon(ctx, r)
+}
+
 func TestFailedInstallStays(t *testing.T) {
 	s := davtest.New(t)
 	bar := bartest.New("https://app.example/").

@@ -30,9 +30,11 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return 
 //
 // A Put writes a temporary file, syncs it, renames it and syncs the directory,
 // so that a name stands for complete content also after a power loss. Losing
-// tmp/ is harmless.
+// tmp/ is harmless. A PutSoon leaves both syncs to Sync, which does them for the whole
+// file system.
 type Dir struct {
 	root *os.Root
+	top  *os.File // the directory itself
 	name string
 
 	// gate is held shared while a blob gets its name and exclusively while one
@@ -51,9 +53,11 @@ func Open(dir string) (*Dir, error) {
 		return nil, err
 	}
 	d := &Dir{root: root, name: dir}
-	if err := d.prepare(); err != nil {
-		root.Close()
-		return nil, fmt.Errorf("prepare %s: %w", dir, err)
+	if d.top, err = root.Open("."); err == nil {
+		err = d.prepare()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare %s: %w", dir, err), d.Close())
 	}
 	return d, nil
 }
@@ -88,7 +92,13 @@ func (d *Dir) Free() (int64, error) {
 }
 
 // Close releases the directory.
-func (d *Dir) Close() error { return d.root.Close() }
+func (d *Dir) Close() error {
+	err := d.root.Close()
+	if d.top != nil {
+		err = errors.Join(err, d.top.Close())
+	}
+	return err
+}
 
 func blobName(h cellfs.Hash) string {
 	s := h.String()
@@ -96,38 +106,73 @@ func blobName(h cellfs.Hash) string {
 }
 
 // Put implements [cellfs.Blobs].
-func (d *Dir) Put(ctx context.Context, r io.Reader) (ref cellfs.Ref, err error) {
+func (d *Dir) Put(ctx context.Context, r io.Reader) (cellfs.Ref, error) {
+	return d.put(ctx, r, (*Dir).publish)
+}
+
+// PutSoon implements [cellfs.Blobs].
+func (d *Dir) PutSoon(ctx context.Context, r io.Reader) (cellfs.Ref, error) {
+	return d.put(ctx, r, (*Dir).publishSoon)
+}
+
+// put writes a temporary file, and has it published under its name.
+func (d *Dir) put(ctx context.Context, r io.Reader, publish func(d *Dir, f *os.File, tmp, name string) error) (ref cellfs.Ref, err error) {
 	tmp := path.Join("tmp", rand.Text())
 	f, err := d.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
 	if err != nil {
 		return ref, fmt.Errorf("stage blob: %w", err)
 	}
-	named := false
-	defer func() {
-		if err != nil && !named {
-			err = errors.Join(err, d.root.Remove(tmp))
-		}
-	}()
 	ref, err = hashInto(ctx, f, r)
-	if err == nil {
-		err = f.Sync()
+	if err != nil {
+		return cellfs.Ref{}, errors.Join(err, f.Close(), d.root.Remove(tmp))
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := publish(d, f, tmp, blobName(ref.Hash)); err != nil {
 		return cellfs.Ref{}, err
 	}
-	name := blobName(ref.Hash)
+	return ref, nil
+}
+
+// publish syncs the file, gives it its name and syncs that.
+func (d *Dir) publish(f *os.File, tmp, name string) error {
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, d.root.Remove(tmp))
+	}
 	d.gate.RLock()
 	defer d.gate.RUnlock()
-	if err = d.root.Rename(tmp, name); err != nil {
-		return cellfs.Ref{}, fmt.Errorf("name blob: %w", err)
+	if err := d.root.Rename(tmp, name); err != nil {
+		return errors.Join(fmt.Errorf("name blob: %w", err), d.root.Remove(tmp))
 	}
-	named = true
 	// From here on the blob has its name; a failing sync leaves a complete file
 	// that no row names, for the sweeper.
-	if serr := d.syncDir(path.Dir(name)); serr != nil {
-		return cellfs.Ref{}, fmt.Errorf("sync blob directory: %w", serr)
+	if err := d.syncDir(path.Dir(name)); err != nil {
+		return fmt.Errorf("sync blob directory: %w", err)
 	}
-	return ref, nil
+	return nil
+}
+
+// publishSoon gives the file its name and leaves syncing to Sync. A file that has the
+// name already is replaced only by one that is synced: it may be one that is durable,
+// and it may be what a power loss left of one that was not.
+func (d *Dir) publishSoon(f *os.File, tmp, name string) error {
+	if !canSync || d.link(tmp, name) != nil {
+		return d.publish(f, tmp, name)
+	}
+	return errors.Join(f.Close(), d.root.Remove(tmp))
+}
+
+// link gives the file a second name unless that exists.
+func (d *Dir) link(tmp, name string) error {
+	d.gate.RLock()
+	defer d.gate.RUnlock()
+	return d.root.Link(tmp, name)
+}
+
+// Sync implements [cellfs.Blobs].
+func (d *Dir) Sync(context.Context) error {
+	if err := syncFileSystem(d.top); err != nil {
+		return fmt.Errorf("sync blobs: %w", err)
+	}
+	return nil
 }
 
 // hashInto copies r to w and returns what it was. Hashing goes on beside reading

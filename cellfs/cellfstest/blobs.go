@@ -33,6 +33,31 @@ func TestBlobs(t *testing.T, open func(t *testing.T) cellfs.Blobs) {
 			wantBlob(t, b, ref, data)
 		}
 	})
+	t.Run("soon", func(t *testing.T) {
+		b := open(t)
+		var refs []cellfs.Ref
+		for _, put := range []func(context.Context, io.Reader) (cellfs.Ref, error){b.PutSoon, b.PutSoon, b.Put, b.PutSoon} {
+			for _, n := range []int{1, 70_000} { // the same contents each time
+				ref, err := put(ctx, bytes.NewReader(random(n)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				refs = append(refs, ref)
+			}
+		}
+		if err := b.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for i, n := range []int{1, 70_000, 1, 70_000, 1, 70_000, 1, 70_000} {
+			wantBlob(t, b, refs[i], random(n))
+		}
+		if n := count(t, b); n != 2 {
+			t.Errorf("%d blobs, want 2", n)
+		}
+		if _, err := b.PutSoon(ctx, iotest.ErrReader(ErrFault)); !errors.Is(err, ErrFault) {
+			t.Errorf("PutSoon = %v", err)
+		}
+	})
 	t.Run("absent", func(t *testing.T) {
 		b := open(t)
 		if _, err := b.Open(ctx, cellfs.Hash{1}); !errors.Is(err, fs.ErrNotExist) {

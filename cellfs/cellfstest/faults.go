@@ -95,7 +95,7 @@ func (m FaultyMeta) UpdateSoon(ctx context.Context, fn func(cellfs.Tx) error) er
 	return m.do(func() error { return m.Meta.UpdateSoon(ctx, fn) })
 }
 
-// FaultyBlobs fails Puts and Deletes as its Faults say.
+// FaultyBlobs fails Puts, Syncs and Deletes as its Faults say.
 type FaultyBlobs struct {
 	cellfs.Blobs
 	*Faults
@@ -108,6 +108,20 @@ func (b FaultyBlobs) Put(ctx context.Context, r io.Reader) (ref cellfs.Ref, err 
 		return err
 	})
 	return ref, err
+}
+
+// PutSoon implements [cellfs.Blobs].
+func (b FaultyBlobs) PutSoon(ctx context.Context, r io.Reader) (ref cellfs.Ref, err error) {
+	err = b.do(func() error {
+		ref, err = b.Blobs.PutSoon(ctx, r)
+		return err
+	})
+	return ref, err
+}
+
+// Sync implements [cellfs.Blobs].
+func (b FaultyBlobs) Sync(ctx context.Context) error {
+	return b.do(func() error { return b.Blobs.Sync(ctx) })
 }
 
 // Delete implements [cellfs.Blobs].

@@ -43,6 +43,12 @@ func (m *MemBlobs) Put(ctx context.Context, r io.Reader) (cellfs.Ref, error) {
 	return cellfs.Ref{Hash: h, Size: int64(len(data)), CRC32: crc32.ChecksumIEEE(data)}, nil
 }
 
+// PutSoon implements [cellfs.Blobs].
+func (m *MemBlobs) PutSoon(ctx context.Context, r io.Reader) (cellfs.Ref, error) { return m.Put(ctx, r) }
+
+// Sync implements [cellfs.Blobs].
+func (m *MemBlobs) Sync(context.Context) error { return nil }
+
 // Open implements [cellfs.Blobs].
 func (m *MemBlobs) Open(_ context.Context, h cellfs.Hash) (cellfs.Content, error) {
 	m.mu.Lock()

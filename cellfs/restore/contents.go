@@ -61,14 +61,19 @@ const stagers = 8
 
 // take takes the contents of a page out of the snapshot.
 func (r *restorer) take(page []*pending) error {
+	large := false
 	var group errgroup.Group
 	group.SetLimit(stagers)
 	for _, p := range page {
 		if p.source != nil {
 			group.Go(func() error { return r.takeOne(p) })
+			large = large || p.Size > cellfs.MaxInline
 		}
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil || !large {
+		return err
+	}
+	return r.f.SyncStaged(r.ctx) // before the rows that name them
 }
 
 func (r *restorer) takeOne(p *pending) error {
@@ -127,7 +132,7 @@ func (r *restorer) stage(f *zip.File, size int64) (s cellfs.Staged, err error) {
 	}
 	defer in.Close()
 	// One byte more than announced is enough to know that the header lies.
-	if s, err = r.f.Stage(r.ctx, io.LimitReader(in, size+1)); err != nil {
+	if s, err = r.f.StageSoon(r.ctx, io.LimitReader(in, size+1)); err != nil {
 		return s, entryError(f.Name, err)
 	}
 	if s.Size != size {

@@ -1,0 +1,21 @@
+package blob
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// canSync says that syncFileSystem does what it should.
+const canSync = true
+
+// syncFileSystem makes durable all of the file system that f is in (syncfs(2)).
+func syncFileSystem(f *os.File) error {
+	for {
+		err := unix.Syncfs(int(f.Fd()))
+		if !errors.Is(err, unix.EINTR) {
+			return os.NewSyscallError("syncfs", err)
+		}
+	}
+}
