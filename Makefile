@@ -31,7 +31,7 @@ race: ## all tests with the race detector, twice
 
 bench: ## the figures of docs/operations.md
 	go test ./dav -run '^$$' -bench . -benchtime 2s
-	go test ./cmd/cellar -run '^$$' -bench . -benchtime 2s -timeout 20m
+	go test ./cmd/cellar -run '^$$' -bench . -benchtime 3x -timeout 20m
 
 lint: ## go vet, gofmt, staticcheck
 	go vet ./...

@@ -87,7 +87,7 @@ func fill(tb testing.TB, fs *cellfs.FS, cell, box string, n int, content func(i 
 	}
 }
 
-// BenchmarkInstall installs a bar of 5,000 small files over HTTP, durably.
+// BenchmarkInstall installs a bar of 20,000 small files over HTTP, durably.
 func BenchmarkInstall(b *testing.B) {
 	const files = 20_000
 	s := davtest.New(b, davtest.Config{NoCheck: true})
@@ -131,30 +131,6 @@ func timeUnzip(b *testing.B, unzip string, bar []byte) time.Duration {
 		}
 	}
 	return time.Since(begin)
-}
-
-// BenchmarkExport takes snapshots of a cell of 100,000 files. MB is the memory
-// in use above that before, at its highest.
-func BenchmarkExport(b *testing.B) {
-	const files = 100_000
-	s := davtest.New(b, davtest.Config{NoCheck: true})
-	fill(b, s.FS, "cell1", "box", files, func(i int) string { return fmt.Sprintf("content of file %d", i) })
-	do := client(b, s)
-	runtime.GC()
-	var before, now runtime.MemStats
-	runtime.ReadMemStats(&before)
-	var peak uint64
-	b.ResetTimer()
-	for i := range b.N {
-		do("POST", "/cell1/__export", fmt.Appendf(nil, `{"Name":"s%d"}`, i))
-		do("GET", "/cell1/__export", nil, "Prefer", "wait=60")
-		b.StopTimer()
-		runtime.ReadMemStats(&now)
-		peak = max(peak, now.HeapSys-now.HeapReleased)
-		b.StartTimer()
-	}
-	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/export")
-	b.ReportMetric(float64(peak-min(peak, before.HeapAlloc))/1e6, "MB")
 }
 
 const connections = 16
@@ -367,20 +343,4 @@ func BenchmarkInstallIntoManyCells(b *testing.B) {
 	b.ReportMetric(early.Seconds()/float64(b.N*some), "s-second")
 	b.ReportMetric(late.Seconds()/float64(b.N*some), "s-200th")
 	b.ReportMetric(late.Seconds()/early.Seconds(), "200th/second")
-}
-
-// BenchmarkRestore restores a snapshot of 100,000 files, by reference.
-func BenchmarkRestore(b *testing.B) {
-	const files = 100_000
-	s := davtest.New(b, davtest.Config{NoCheck: true})
-	fill(b, s.FS, "cell1", "box", files, func(i int) string { return fmt.Sprintf("content of file %d", i) })
-	do := client(b, s)
-	do("POST", "/cell1/__export", []byte(`{"Name":"s"}`))
-	do("GET", "/cell1/__export", nil, "Prefer", "wait=60")
-	b.ResetTimer()
-	for range b.N {
-		do("POST", "/cell1/__import", []byte(`{"Name":"s"}`))
-		do("GET", "/cell1/__import", nil, "Prefer", "wait=60")
-	}
-	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/restore")
 }

@@ -101,8 +101,7 @@ func (w *writers) phaseWithExports() times {
 	var written atomic.Bool
 	var exporting sync.WaitGroup
 	exporting.Go(func() {
-		for !written.Load() {
-			w.export()
+		for !written.Load() && w.export() {
 		}
 	})
 	took := w.phase()
@@ -111,9 +110,25 @@ func (w *writers) phaseWithExports() times {
 	return took
 }
 
-func (w *writers) export() {
+// export takes a snapshot; false if that fails.
+func (w *writers) export() bool {
 	w.exports++
-	w.p.export(fmt.Sprintf("s%d", w.exports))
+	name := fmt.Sprintf("s%d", w.exports)
+	for _, r := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"POST", "/cell1/__export", `{"Name":"` + name + `"}`, http.StatusAccepted},
+		{"GET", "/cell1/__export", "", http.StatusOK}, // once it has ended
+		{"HEAD", "/cell1/__snapshot/" + name + ".zip", "", http.StatusOK},
+	} {
+		res, _, err := w.p.do(r.method, r.path, strings.NewReader(r.body), "Prefer", "wait=60")
+		if err != nil || res.StatusCode != r.status {
+			w.p.t.Errorf("%s %s = %v, %v", r.method, r.path, res, err)
+			return false
+		}
+	}
+	return true
 }
 
 func (w *writers) put(path string, body []byte) {

@@ -39,7 +39,7 @@ func (p *program) export(name string) {
 	p.must(http.StatusOK, "HEAD", "/cell1/__snapshot/"+name+".zip", nil)
 }
 
-// exports takes n snapshots, or as many as b wants, and returns how long each took.
+// exports takes snapshots as long as more is true, and returns how long each took.
 func (p *program) exports(prefix string, more func() bool) (all times) {
 	p.t.Helper()
 	for i := 0; more(); i++ {
