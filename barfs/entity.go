@@ -188,7 +188,7 @@ func fitsEdm(edm string, raw json.RawMessage) bool {
 		s, _ := v.(string)
 		m := dateTime.FindStringSubmatch(s)
 		if m == nil {
-			return s == "SYSUTCDATETIME()"
+			return s == Now
 		}
 		ms, err := strconv.ParseInt(m[1], 10, 64)
 		return err == nil && ms >= minDateTime && ms <= maxDateTime

@@ -183,6 +183,9 @@ func (r *run) document(x item, entityType string) error {
 	if err := o.check.Check(entityType, doc); err != nil {
 		return err
 	}
+	if doc, err = o.schema.WithDefaults(entityType, doc); err != nil {
+		return err
+	}
 	key := entityType + "\x00" + id
 	if o.ids[key] {
 		return &barfs.Invalid{Cause: barfs.CauseExists}

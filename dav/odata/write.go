@@ -161,8 +161,8 @@ func (a *Answer) entity(e *entry, fields map[string]json.RawMessage) members {
 
 func date(t time.Time) string { return "/Date(" + strconv.FormatInt(t.UnixMilli(), 10) + ")/" }
 
-// declared takes the properties of a type out of fields; what is missing or null
-// has its default, or is null.
+// declared takes the properties of a type out of fields; what is missing is null. What
+// has a default got it when the entity was made.
 func (a *Answer) declared(t *barfs.Type, fields map[string]json.RawMessage, created time.Time) (m members) {
 	for i := range t.Properties {
 		p := &t.Properties[i]
@@ -175,10 +175,10 @@ func (a *Answer) declared(t *barfs.Type, fields map[string]json.RawMessage, crea
 
 func (a *Answer) value(p *barfs.Property, raw json.RawMessage, created time.Time) any {
 	if raw == nil || string(raw) == "null" {
-		return byDefault(p, created)
+		return nil
 	}
 	if p.Simple() {
-		if p.Type == "Edm.DateTime" && string(raw) == `"`+now+`"` {
+		if p.Type == "Edm.DateTime" && string(raw) == `"`+barfs.Now+`"` {
 			return date(created)
 		}
 		return raw
@@ -199,27 +199,4 @@ func (a *Answer) value(p *barfs.Property, raw json.RawMessage, created time.Time
 		all = append(all, a.declared(a.schema.ComplexType(p.Type), fields, created))
 	}
 	return all
-}
-
-// now, as a value or a default, is the time when the entity was made.
-const now = "SYSUTCDATETIME()"
-
-// byDefault is the value of a property that an entity does not have.
-func byDefault(p *barfs.Property, created time.Time) any {
-	if p.Default == nil || p.IsList || !p.Simple() {
-		return nil
-	}
-	switch p.Type {
-	case "Edm.String":
-		return *p.Default
-	case "Edm.DateTime":
-		if *p.Default == now {
-			return date(created)
-		}
-		return *p.Default
-	}
-	if json.Valid([]byte(*p.Default)) {
-		return json.RawMessage(*p.Default)
-	}
-	return *p.Default
 }
