@@ -168,3 +168,33 @@ func seed(t *testing.T, f *cellfs.FS) {
 		t.Fatal(err)
 	}
 }
+
+// TestSweepBatches sweeps more contents than are looked for in the snapshots at once.
+func TestSweepBatches(t *testing.T) {
+	defer cellfs.SetUnnamedBatch(1000)()
+	ctx := context.Background()
+	m, b := openReal(t)
+	f := cellfs.New(cellfs.Config{Meta: m, Blobs: b, Snapshots: cellfstest.NoSnapshots{}})
+	if _, err := f.CreateCell(ctx, "c", "owner"); err != nil {
+		t.Fatal(err)
+	}
+	dir := cellfstest.Path(t, "/c/__/d")
+	if _, err := f.Mkcol(ctx, dir, cellfs.KindCollection, nil); err != nil {
+		t.Fatal(err)
+	}
+	const files = 2300
+	for i := range files {
+		if _, _, err := f.Put(ctx, dir.Join(fmt.Sprint(i)), strings.NewReader(fmt.Sprint("content ", i)), cellfs.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Delete(ctx, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := f.SweepPlan(ctx, -cellfs.SweepGrace); err != nil || s.Contents != files {
+		t.Errorf("the plan is %+v, %v, want %d contents", s, err, files)
+	}
+	if s, err := f.Sweep(ctx, -cellfs.SweepGrace); err != nil || s.Contents != files {
+		t.Errorf("a sweep removed %+v, %v, want %d contents", s, err, files)
+	}
+}

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// unnamedBatch is how many contents are looked for in the snapshots in one go: 17
-// bytes of memory each.
-const unnamedBatch = 1 << 20
+// unnamedBatch is how many contents are looked for in the snapshots in one go: up to 33
+// bytes of memory each. A variable for the tests.
+var unnamedBatch = 1 << 20
 
 // unnamed are contents that no row names, in the order of their ids. A snapshot can
 // still refer to them.
@@ -37,7 +37,7 @@ func (u *unnamed) free() (ids []int64) {
 // named since the cutoff. read is the kind of transaction that finds them.
 func (f *FS) eachUnnamed(ctx context.Context, read func(context.Context, func(Tx) error) error, cutoff time.Time, yield func(*unnamed) error) error {
 	for after := int64(0); ; {
-		batch, err := unnamedAfter(ctx, read, cutoff, after)
+		batch, err := f.unnamedAfter(ctx, read, cutoff, after)
 		if err != nil || len(batch.ids) == 0 {
 			return err
 		}
@@ -58,9 +58,12 @@ func (f *FS) eachUnnamed(ctx context.Context, read func(context.Context, func(Tx
 }
 
 // unnamedAfter reads a batch.
-func unnamedAfter(ctx context.Context, read func(context.Context, func(Tx) error) error, cutoff time.Time, after int64) (*unnamed, error) {
+func (f *FS) unnamedAfter(ctx context.Context, read func(context.Context, func(Tx) error) error, cutoff time.Time, after int64) (*unnamed, error) {
 	u := &unnamed{}
 	for len(u.ids) < unnamedBatch {
+		if after > 0 { // only the first page cleans the list
+			read = f.meta.View
+		}
 		var page []Blob
 		err := read(ctx, func(tx Tx) (err error) {
 			page, err = tx.Orphans(cutoff, after, sweepPage)

@@ -295,6 +295,8 @@ func TestImportRefused(t *testing.T) {
 		}),
 		"path goes up":        altered(t, good, replacing(nodes, `"path":"__/large"`, `"path":"__/../large"`)),
 		"path is absolute":    altered(t, good, replacing(nodes, `"path":"__/large"`, `"path":"/__/large"`)),
+		"slash at the begin":  altered(t, good, replacing(nodes, firstOf(nodesOf(t, good)), firstOf(nodesOf(t, good))+`{"path":"/__","kind":"box","created":1,"modified":1,"version":1}`+"\n")),
+		"slash at the end":    altered(t, good, replacing(nodes, `"path":"__/dir"`, `"path":"__/dir/"`)),
 		"name with control":   altered(t, good, replacing(nodes, `"path":"__/large"`, `"path":"__/la\u0001rge"`)),
 		"parent missing":      altered(t, good, replacing(nodes, `"path":"__/dir","kind":"collection"`, `"path":"__/dur","kind":"collection"`)),
 		"unknown kind":        altered(t, good, replacing(nodes, `"kind":"collection"`, `"kind":"device"`)),

@@ -214,6 +214,49 @@ func TestImportPersoniumETag(t *testing.T) {
 	}
 }
 
+// TestImportPersoniumDefaults: a property that was declared when entities were there
+// already is null in those, whatever its default is.
+func TestImportPersoniumDefaults(t *testing.T) {
+	s := davtest.New(t)
+	c := personiumtest.New("cell")
+	set := c.MainBox().Root().AddOData("db").AddEntityType("T")
+	set.AddProperty("n", "Edm.Int32").Default("7")
+	set.Add(map[string]any{"__id": "old", "text": "a<b>&c / d"})
+	set.AddProperty("late", "Edm.Int32").Default("100")
+	set.Add(map[string]any{"__id": "new"})
+	importZip(s, "cell1", c.Bytes()).Value("status").IsEqual("ready")
+	old := s.Request("GET", "/cell1/__/db/T('old')").Expect().JSON().Path("$.d.results").Object()
+	old.Value("n").IsEqual(7)
+	old.Value("late").IsNull()
+	s.Request("GET", "/cell1/__/db/T('new')").Expect().JSON().Path("$.d.results.late").IsEqual(100)
+	if text := s.Get("/cell1/__/db/T/old.json"); !strings.Contains(text, `"a<b>&c / d"`) {
+		t.Errorf("the document is %s", text)
+	}
+}
+
+// TestImportPersoniumDeep: complex values lie in each other as deep as Personium has
+// them, and no deeper; a null for a list of an ACL is an empty one.
+func TestImportPersoniumDeep(t *testing.T) {
+	s := davtest.New(t)
+	for depth, want := range map[int]string{3: "ready", 4: "import failed"} {
+		c := personiumtest.New("cell")
+		c.MainBox().Root().SetMeta("a", personiumtest.Raw(`{"D.ace":null}`))
+		db := c.MainBox().Root().AddOData("db")
+		value, typ := any("innermost"), "Edm.String"
+		for i := range depth {
+			complexType := db.AddComplexType("C" + number(i))
+			complexType.AddProperty("p", typ)
+			value, typ = map[string]any{"p": value}, "C"+number(i)
+		}
+		set := db.AddEntityType("T")
+		set.AddProperty("p", typ)
+		set.Add(map[string]any{"__id": "1", "p": value})
+		if state := importZip(s, "cell1", c.Bytes()).Raw(); state["status"] != want {
+			t.Errorf("%d levels: %v, want %s", depth, state, want)
+		}
+	}
+}
+
 // TestImportPersoniumRefused sends damaged ones: what lacks a part is refused at once,
 // all else ends as failed and leaves the cell as it was.
 func TestImportPersoniumRefused(t *testing.T) {
@@ -265,6 +308,8 @@ func TestImportPersoniumRefused(t *testing.T) {
 		"file in a file":      good.With("20_webdav/__/welcome.txt/x/.pmeta", dataOf(t, good, meta)).With("20_webdav/__/welcome.txt/x/content", []byte("12345678")),
 		"slip":                good.With("20_webdav/__/../../x/.pmeta", dataOf(t, good, meta)).With("20_webdav/__/../../x/content", []byte("12345678")),
 		"absolute":            good.With("20_webdav//etc/.pmeta", dataOf(t, good, meta)).With("20_webdav//etc/content", []byte("12345678")),
+		"two slashes":         good.With("20_webdav/__//.pmeta", dataOf(t, good, meta)),
+		"junk after a slash":  good.With("20_webdav//.pmeta", []byte("junk")),
 		"unknown box":         good.With("20_webdav/AAAAAAAAAAAAAAAAAAAAAA/.pmeta", dataOf(t, good, meta)),
 		"box name":            good.Replace("10_odata/10_box.pjson", `"Name":"empty"`, `"Name":"__empty"`),
 		"box of a role":       good.Replace("10_odata/20_role.pjson", `"Box":"`, `"Box":"X`),

@@ -44,7 +44,9 @@ func (m *MemBlobs) Put(ctx context.Context, r io.Reader) (cellfs.Ref, error) {
 }
 
 // PutSoon implements [cellfs.Blobs].
-func (m *MemBlobs) PutSoon(ctx context.Context, r io.Reader) (cellfs.Ref, error) { return m.Put(ctx, r) }
+func (m *MemBlobs) PutSoon(ctx context.Context, r io.Reader) (cellfs.Ref, error) {
+	return m.Put(ctx, r)
+}
 
 // Sync implements [cellfs.Blobs].
 func (m *MemBlobs) Sync(context.Context) error { return nil }

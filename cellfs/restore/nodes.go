@@ -72,6 +72,9 @@ func (r *restorer) nodes() error {
 
 // node reads a line. It returns nil for the cell and the boxes, which are there.
 func (r *restorer) node(l *nodeLine, where string) (*pending, error) {
+	if l.Path != "" && !fs.ValidPath(l.Path) {
+		return nil, damaged(where, "path %q", l.Path)
+	}
 	kind, ok := cellfs.KindOf(l.Kind)
 	if !ok || l.Size < 0 {
 		return nil, damaged(where, "kind %q, size %d", l.Kind, l.Size)

@@ -23,6 +23,9 @@ type entityLine struct {
 
 // schema makes the $metadata of an OData collection; n tells its version and times.
 func (r *restorer) schema(col *pending, text []byte, n cellfs.Node, where string) error {
+	if len(text) > maxSmall {
+		return damaged(where, "the schema has more than %d bytes", maxSmall)
+	}
 	if _, err := barfs.ParseSchema(text); err != nil {
 		return damaged(where, "%v", err)
 	}

@@ -221,26 +221,32 @@ func (s *personium) controlObject(o *object, set, keyName string) (*controlLine,
 	return l, err
 }
 
-// plain writes a document without the escapes that Personium's JSON has and none
-// needs, such as that of the slash. Numbers stay as they are written.
+// plain writes a document without the escape that Personium's JSON has and none needs,
+// that of the slash. Nothing is decoded: a line can be large.
 func plain(doc map[string]json.RawMessage) (json.RawMessage, error) {
-	text, err := json.Marshal(doc)
+	text, err := marshal(doc)
 	if err != nil {
 		return nil, err
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, err
+	to := text[:0]
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\\' { // another byte follows, since this is JSON
+			if i++; text[i] != '/' {
+				to = append(to, '\\')
+			}
+		}
+		to = append(to, text[i])
 	}
+	return to, nil
+}
+
+// marshal is [json.Marshal], but leaves text as it is.
+func marshal(v any) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	err := e.Encode(v)
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
 }
 
 func (s *personium) links(yield func(linkLine, string) error) error {

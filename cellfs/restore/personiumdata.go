@@ -9,6 +9,10 @@ import (
 	"cellar/cellfs"
 )
 
+// maxDocument is the longest document, in bytes: a line of cellar's own snapshots has
+// room for it.
+const maxDocument = 64 << 20
+
 // dataEntity is an entity that was made.
 type dataEntity struct {
 	typ *dataType
@@ -58,6 +62,9 @@ func (s *personium) userData(r *restorer) (map[string]dataEntity, error) {
 		if err != nil {
 			return damaged(where, "%v", err)
 		}
+		if len(doc) > maxDocument {
+			return damaged(where, "the document has more than %d bytes", maxDocument)
+		}
 		l := entityLine{Name: r.o.DocumentName(id), Created: micros(o.Source.Published), Modified: micros(o.Source.Updated), Version: 1, Doc: doc}
 		if _, err := r.document(&l); err != nil {
 			return damaged(where, "%v", err)
@@ -79,21 +86,22 @@ func (t *dataType) document(o *object) (json.RawMessage, error) {
 	for name, value := range o.Source.Dynamic {
 		doc[name] = value
 	}
-	if err := t.named(o.Source.Static, doc); err != nil {
+	if err := t.named(o.Source.Static, doc, 0); err != nil {
 		return nil, err
 	}
 	return plain(doc)
 }
 
-// named adds the values of a document under their names.
-func (t *dataType) named(values, doc map[string]json.RawMessage) (err error) {
+// named adds the values of a document, or of a complex value at that depth of it, under
+// their names.
+func (t *dataType) named(values, doc map[string]json.RawMessage, depth int) (err error) {
 	for stored, value := range values {
 		p := t.stored[stored]
 		switch {
 		case stored == "__id":
 			doc[stored] = value
 		case p != nil:
-			if doc[p.Name], err = t.value(p, value); err != nil {
+			if doc[p.Name], err = t.value(p, value, depth); err != nil {
 				return fmt.Errorf("%s: %w", p.Name, err)
 			}
 		case !strings.HasPrefix(stored, "_"): // those the server makes up
@@ -104,12 +112,12 @@ func (t *dataType) named(values, doc map[string]json.RawMessage) (err error) {
 }
 
 // value gives a value of a property its form.
-func (t *dataType) value(p *dataProperty, raw json.RawMessage) (json.RawMessage, error) {
+func (t *dataType) value(p *dataProperty, raw json.RawMessage, depth int) (json.RawMessage, error) {
 	if string(raw) == "null" {
 		return raw, nil
 	}
 	if !p.IsList {
-		return t.single(p, raw)
+		return t.single(p, raw, depth)
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil {
@@ -117,19 +125,19 @@ func (t *dataType) value(p *dataProperty, raw json.RawMessage) (json.RawMessage,
 	}
 	for i := range list {
 		var err error
-		if list[i], err = t.single(p, list[i]); err != nil {
+		if list[i], err = t.single(p, list[i], depth); err != nil {
 			return nil, err
 		}
 	}
-	return json.Marshal(list)
+	return marshal(list)
 }
 
-func (t *dataType) single(p *dataProperty, raw json.RawMessage) (json.RawMessage, error) {
+func (t *dataType) single(p *dataProperty, raw json.RawMessage, depth int) (json.RawMessage, error) {
 	if string(raw) == "null" {
 		return raw, nil
 	}
 	if !p.Simple() {
-		return t.complexValue(p, raw)
+		return t.complexValue(p, raw, depth+1)
 	}
 	switch p.Type {
 	case "Edm.Boolean", "Edm.Double", "Edm.Single", "Edm.Int32":
@@ -146,7 +154,14 @@ func (t *dataType) single(p *dataProperty, raw json.RawMessage) (json.RawMessage
 	return raw, nil
 }
 
-func (t *dataType) complexValue(p *dataProperty, raw json.RawMessage) (json.RawMessage, error) {
+// complexDepth is how deep complex values lie in each other at most: Personium makes no
+// deeper types (barfs has the same limit). Each level is decoded anew.
+const complexDepth = 3
+
+func (t *dataType) complexValue(p *dataProperty, raw json.RawMessage, depth int) (json.RawMessage, error) {
+	if depth > complexDepth {
+		return nil, fmt.Errorf("complex values lie in each other deeper than %d", complexDepth)
+	}
 	c := t.schema.complex[p.Type]
 	if c == nil {
 		return nil, fmt.Errorf("there is no complex type %q", p.Type)
@@ -156,10 +171,10 @@ func (t *dataType) complexValue(p *dataProperty, raw json.RawMessage) (json.RawM
 		return nil, err
 	}
 	doc := map[string]json.RawMessage{}
-	if err := c.named(values, doc); err != nil {
+	if err := c.named(values, doc, depth); err != nil {
 		return nil, err
 	}
-	return json.Marshal(doc)
+	return marshal(doc)
 }
 
 // dataLinks makes the links of user data: those where both sides can have many are

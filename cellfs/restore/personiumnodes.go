@@ -94,6 +94,9 @@ func (s *personium) folders() ([]string, error) {
 		if !ok {
 			continue
 		}
+		if strings.Contains("/"+rest, "//") {
+			return nil, damaged(name, "is no proper name")
+		}
 		folder, file := path.Split(rest)
 		folder = strings.TrimSuffix(folder, "/")
 		switch {
@@ -209,7 +212,7 @@ func personiumProps(all map[string]string) (list []cellfs.Property, err error) {
 type some[T any] []T
 
 func (s *some[T]) UnmarshalJSON(text []byte) error {
-	if text = bytes.TrimSpace(text); len(text) > 0 && text[0] == '[' {
+	if text = bytes.TrimSpace(text); text[0] == '[' || string(text) == "null" {
 		return json.Unmarshal(text, (*[]T)(s))
 	}
 	var one T

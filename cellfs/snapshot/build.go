@@ -104,8 +104,9 @@ type controlSet struct {
 }
 
 func (s *controlSet) add(v any) error {
-	line, err := json.Marshal(v)
-	s.lines = append(s.lines, string(line)+"\n")
+	var line bytes.Buffer
+	err := jsonLine(&line, v)
+	s.lines = append(s.lines, line.String())
 	return err
 }
 

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -11,8 +12,8 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 const copyBuffer = 256 << 10
 
-// CopyTo copies n bytes from where the last Read or Seek ended, and returns how many it
-// copied. Contents that are files are handed to w as such, so that the kernel can send
+// CopyTo copies n bytes from where the last Read or Seek ended, or fewer at the end of
+// the zip, and returns how many it copied. Contents that are files are handed to w as such, so that the kernel can send
 // them if w can read from a file.
 func (v *view) CopyTo(w io.Writer, n int64) (done int64, err error) {
 	v.mu.Lock()
@@ -27,10 +28,10 @@ func (v *view) CopyTo(w io.Writer, n int64) (done int64, err error) {
 			err = v.copySegment(&c, s)
 		}
 	}
-	if err == nil {
-		err = c.flush()
+	if err == io.EOF {
+		err = nil
 	}
-	return c.sent, err
+	return c.sent, errors.Join(err, c.flush()) // what was read before an error goes out, too
 }
 
 // copySegment moves v.pos past what it took of the segment.
@@ -71,6 +72,9 @@ type copier struct {
 }
 
 func (c *copier) flush() error {
+	if c.n == 0 {
+		return nil
+	}
 	n, err := c.w.Write(c.b[:c.n])
 	c.sent += int64(n)
 	c.n = 0
@@ -79,10 +83,8 @@ func (c *copier) flush() error {
 
 // file sends so many bytes of the file.
 func (c *copier) file(f *os.File, size int64) error {
-	if c.n > 0 {
-		if err := c.flush(); err != nil {
-			return err
-		}
+	if err := c.flush(); err != nil {
+		return err
 	}
 	n, err := io.CopyN(c.w, f, size)
 	c.sent += n

@@ -220,6 +220,18 @@ func TestReadAnywhere(t *testing.T) {
 			t.Fatalf("ReadAt(%d, %d) = %d bytes, %v, want %d", at, n, got, err, len(want))
 		}
 	}
+	for range 500 {
+		at, n := rnd.Int64N(res.Size+10), rnd.Int64N(res.Size)
+		if _, err := c.Seek(at, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		got, err := c.(*view).CopyTo(&b, n)
+		want := whole[min(at, res.Size):min(at+n, res.Size)]
+		if err != nil || got != int64(len(want)) || !bytes.Equal(b.Bytes(), want) {
+			t.Fatalf("CopyTo(%d) at %d = %d bytes, %v, want %d", n, at, got, err, len(want))
+		}
+	}
 	if _, err := readFooter(cellfs.BytesContent(whole)); err == nil {
 		t.Error("what is no index is read as one")
 	}
