@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cellar/cellfs"
+	"cellar/cellfs/snapshot"
 )
 
 // personiumVersion is the export_version of Personium's own snapshots.
@@ -243,9 +244,7 @@ func plain(doc map[string]json.RawMessage) (json.RawMessage, error) {
 // marshal is [json.Marshal], but leaves text as it is.
 func marshal(v any) ([]byte, error) {
 	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
+	err := snapshot.WriteLine(&out, v)
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
 }
 

@@ -105,7 +105,7 @@ type controlSet struct {
 
 func (s *controlSet) add(v any) error {
 	var line bytes.Buffer
-	err := jsonLine(&line, v)
+	err := WriteLine(&line, v)
 	s.lines = append(s.lines, line.String())
 	return err
 }
@@ -220,9 +220,10 @@ func (b *builder) collectControl() error {
 	return nil
 }
 
-func jsonLine(w *bytes.Buffer, v any) error {
+// WriteLine adds v as one line of JSON, with text as it is: it is no HTML.
+func WriteLine(w *bytes.Buffer, v any) error {
 	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false) // documents of user data stay as they are
+	e.SetEscapeHTML(false)
 	return e.Encode(v)
 }
 

@@ -197,7 +197,7 @@ func (b *builder) writeOData(n *cellfs.NodeRef, path string) error {
 	}
 	var text bytes.Buffer
 	for _, l := range links {
-		if err := jsonLine(&text, map[string]any{"from": l.From, "to": l.To}); err != nil {
+		if err := WriteLine(&text, map[string]any{"from": l.From, "to": l.To}); err != nil {
 			return err
 		}
 	}
@@ -249,7 +249,7 @@ func (b *builder) entity(n *cellfs.Node) ([]byte, error) {
 		return nil, err
 	}
 	var line bytes.Buffer
-	err = jsonLine(&line, map[string]any{
+	err = WriteLine(&line, map[string]any{
 		"name": n.Name, "created": n.Created.UnixMicro(), "modified": n.Modified.UnixMicro(), "version": n.Version,
 		"doc": json.RawMessage(doc),
 	})
