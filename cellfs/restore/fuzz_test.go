@@ -94,20 +94,7 @@ func tryRestore(t *testing.T, b []byte) {
 }
 
 // FuzzPersonium replaces one file of a snapshot of Personium's.
-func FuzzPersonium(f *testing.F) {
-	good := personiumtest.Sample().Entries()
-	for i, e := range good {
-		if !strings.HasSuffix(e.Name, "/") {
-			f.Add(i, e.Data)
-		}
-	}
-	f.Fuzz(func(t *testing.T, i int, data []byte) {
-		if i < 0 || i >= len(good) || strings.HasSuffix(good[i].Name, "/") {
-			return
-		}
-		tryRestore(t, good.With(good[i].Name, data).Bytes())
-	})
-}
+func FuzzPersonium(f *testing.F) { fuzzEntries(f, personiumtest.Sample().Entries()) }
 
 // FuzzOwn replaces one file of a snapshot of cellar's.
 func FuzzOwn(f *testing.F) {
@@ -115,17 +102,20 @@ func FuzzOwn(f *testing.F) {
 	if err := s.restore(f.Context(), personiumtest.Sample().Bytes()); err != nil {
 		f.Fatal(err)
 	}
-	good := entriesOf(f, s.export(f))
+	fuzzEntries(f, entriesOf(f, s.export(f)))
+}
+
+func fuzzEntries(f *testing.F, good personiumtest.Entries) {
+	isFile := func(i int) bool { return i >= 0 && i < len(good) && !strings.HasSuffix(good[i].Name, "/") }
 	for i, e := range good {
-		if !strings.HasSuffix(e.Name, "/") {
+		if isFile(i) {
 			f.Add(i, e.Data)
 		}
 	}
 	f.Fuzz(func(t *testing.T, i int, data []byte) {
-		if i < 0 || i >= len(good) || strings.HasSuffix(good[i].Name, "/") {
-			return
+		if isFile(i) {
+			tryRestore(t, good.With(good[i].Name, data).Bytes())
 		}
-		tryRestore(t, good.With(good[i].Name, data).Bytes())
 	})
 }
 

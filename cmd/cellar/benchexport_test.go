@@ -222,15 +222,7 @@ func BenchmarkSnapshotGet(b *testing.B) {
 // drain reads what is at the path and drops it.
 func (p *program) drain(path string) {
 	p.t.Helper()
-	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.url+path, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	r.SetBasicAuth(adminUser, adminPassword)
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	res := p.open("GET", path)
 	defer res.Body.Close()
 	// io.Discard would read 8 KiB at a time, and the client be what is measured.
 	n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, res.Body, make([]byte, 1<<20))

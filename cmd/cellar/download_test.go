@@ -52,15 +52,7 @@ func TestSnapshotDownload(t *testing.T) {
 	resumeWithCurl(p, path, want)
 
 	// A download that has begun ends, though the snapshot is deleted meanwhile.
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.SetBasicAuth(adminUser, adminPassword)
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	res := p.open("GET", path)
 	defer res.Body.Close()
 	p.must(http.StatusNoContent, "DELETE", path, nil)
 	if got, err := io.ReadAll(res.Body); err != nil || !bytes.Equal(got, want) {

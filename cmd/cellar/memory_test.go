@@ -61,17 +61,12 @@ func TestMemoryIsFlat(t *testing.T) {
 	p.must(http.StatusCreated, "MKCOL", "/cell1/box", nil)
 
 	grown := p.growth(func() {
-		r, err := http.NewRequestWithContext(t.Context(), "PUT", p.url+"/cell1/box/large", io.LimitReader(zeros{}, size))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.SetBasicAuth(adminUser, adminPassword)
-		res, err := http.DefaultClient.Do(r)
+		res, err := p.send("PUT", "/cell1/box/large", io.LimitReader(zeros{}, size))
 		if err != nil {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		if r.ContentLength != 0 || res.StatusCode != http.StatusCreated { // 0: unknown
+		if res.StatusCode != http.StatusCreated {
 			t.Fatalf("chunked PUT = %s", res.Status)
 		}
 	})
@@ -81,7 +76,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	}
 	listed := 0
 	grown = p.growth(func() {
-		res := p.list("/cell1/__/col")
+		res := p.open("PROPFIND", "/cell1/__/col", "Depth", "1", "Accept-Encoding", "identity")
 		defer res.Body.Close()
 		n, err := io.Copy(io.Discard, res.Body)
 		if err != nil || res.StatusCode != http.StatusMultiStatus {
@@ -164,22 +159,6 @@ func populate(t *testing.T, dir string, files int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func (p *program) list(path string) *http.Response {
-	p.t.Helper()
-	r, err := http.NewRequestWithContext(p.t.Context(), "PROPFIND", p.url+path, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	r.SetBasicAuth(adminUser, adminPassword)
-	r.Header.Set("Depth", "1")
-	r.Header.Set("Accept-Encoding", "identity")
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return res
 }
 
 // zeros is an endless reader.

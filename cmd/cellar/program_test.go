@@ -129,23 +129,39 @@ func (p *program) stop() {
 	}
 }
 
-// do sends a request by the admin; header holds names and values in turn.
-func (p *program) do(method, path string, body io.Reader, header ...string) (*http.Response, []byte, error) {
+// send sends a request as the admin; header holds names and values in turn. The caller
+// closes the body of the answer.
+func (p *program) send(method, path string, body io.Reader, header ...string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(context.Background(), method, p.url+path, body)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	r.SetBasicAuth(adminUser, adminPassword)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	res, err := http.DefaultClient.Do(r)
+	return http.DefaultClient.Do(r)
+}
+
+// do sends a request and reads the answer.
+func (p *program) do(method, path string, body io.Reader, header ...string) (*http.Response, []byte, error) {
+	res, err := p.send(method, path, body, header...)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	return res, text, err
+}
+
+// open is send for what must be answered.
+func (p *program) open(method, path string, header ...string) *http.Response {
+	p.t.Helper()
+	res, err := p.send(method, path, nil, header...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return res
 }
 
 // must is do with an expected status.

@@ -84,15 +84,7 @@ func (endless) Read(b []byte) (int, error) {
 // download saves what is at the path.
 func (p *program) download(path, file string) int64 {
 	p.t.Helper()
-	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.url+path, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	r.SetBasicAuth(adminUser, adminPassword)
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	res := p.open("GET", path)
 	defer res.Body.Close()
 	f, err := os.Create(file)
 	if err != nil {
