@@ -130,19 +130,22 @@ func (f *FS) SweepPlan(ctx context.Context, grace time.Duration) (s Swept, err e
 	return s, err
 }
 
-// SweepStrays removes files of the blob store that no row names and that are
-// older than the grace time: what a crash left between staging and publishing.
+// SweepStrays removes files of the blob store that no row needs and that are
+// older than the grace time: what a crash left between staging and publishing, and
+// copies of what the database holds itself.
 func (f *FS) SweepStrays(ctx context.Context, grace time.Duration) (s Swept, err error) {
 	cutoff := f.now().Add(-grace)
 	err = f.blobs.List(ctx, func(h Hash, size int64, put time.Time) error {
 		if !put.Before(cutoff) {
 			return nil
 		}
+		needed := false
 		err := f.meta.View(ctx, func(tx Tx) error {
-			_, err := tx.BlobByHash(h)
+			b, err := tx.BlobByHash(h)
+			needed = err == nil && b.Data == nil
 			return err
 		})
-		if !errors.Is(err, fs.ErrNotExist) {
+		if needed || err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		s.Strays++
