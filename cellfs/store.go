@@ -239,9 +239,16 @@ type ControlTx interface {
 	AddEntity(e *Entity) error
 	Entity(cell, box int64, set, key string) (Entity, error)
 	EntityByID(id int64) (Entity, error)
+	// SetEntity replaces the key, the document, what is hidden and the time of the
+	// update of the entity with that id. It wraps [io/fs.ErrExist] if the key is taken.
+	SetEntity(e *Entity) error
+	// DeleteEntity removes a control object together with its links.
+	DeleteEntity(id int64) error
 	// Entities lists all entities of a cell, or of one set if set is not "".
 	Entities(cell int64, set string) ([]Entity, error)
 	AddLink(l Link) error
+	// DeleteLink removes the link of the two ends, whichever of them it comes from.
+	DeleteLink(l Link) error
 	// Links lists the links of a cell's control objects (node 0) or of one
 	// OData collection.
 	Links(cell, node int64) ([]Link, error)

@@ -2,7 +2,9 @@ package cellfstest
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +44,43 @@ func (t *memTx) Entities(cell int64, set string) ([]cellfs.Entity, error) {
 	return sorted(t.entities, func(e cellfs.Entity) bool { return e.Cell == cell && (set == "" || e.Set == set) }, func(a, b cellfs.Entity) int {
 		return cmp.Or(cmp.Compare(a.Set, b.Set), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Box, b.Box))
 	}), nil
+}
+
+func (t *memTx) SetEntity(e *cellfs.Entity) error {
+	old, err := t.EntityByID(e.ID)
+	if err = cmp.Or(err, t.mayWrite()); err != nil {
+		return err
+	}
+	if same, err := t.Entity(old.Cell, old.Box, old.Set, e.Key); err == nil && same.ID != e.ID {
+		return taken("%s %q", old.Set, e.Key)
+	}
+	old.Key, old.Doc, old.Hidden, old.Updated = e.Key, e.Doc, e.Hidden, e.Updated
+	t.entities[e.ID] = old
+	return nil
+}
+
+func (t *memTx) DeleteEntity(id int64) error {
+	e, err := t.EntityByID(id)
+	if err = cmp.Or(err, t.mayWrite()); err != nil {
+		return err
+	}
+	end := cellfs.End{Set: e.Set, Key: strconv.FormatInt(id, 10)}
+	maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool {
+		return l.Node == 0 && l.Cell == e.Cell && (l.From == end || l.To == end)
+	})
+	delete(t.entities, id)
+	return nil
+}
+
+func (t *memTx) DeleteLink(l cellfs.Link) error {
+	back := l
+	back.From, back.To = l.To, l.From
+	if !t.links[l] && !t.links[back] {
+		return absent("link")
+	}
+	delete(t.links, l)
+	delete(t.links, back)
+	return t.mayWrite()
 }
 
 func (t *memTx) AddLink(l cellfs.Link) error {

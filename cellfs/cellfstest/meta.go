@@ -75,6 +75,7 @@ func TestMeta(t *testing.T, open func(t *testing.T) cellfs.Meta) {
 	run("trees", testTrees)
 	run("contents", testContents)
 	run("control", testControl)
+	run("control changes", testControlChanges)
 	run("records", testRecords)
 	run("logs", testLogs)
 	run("aside", testAside)

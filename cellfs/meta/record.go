@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +34,47 @@ func (t *tx) AddEntity(e *cellfs.Entity) error {
 		e.Cell, e.Box, e.Set, e.Key, string(e.Doc), sql.NullString{String: string(e.Hidden), Valid: e.Hidden != nil}, micros(e.Created), micros(e.Updated))
 	if err != nil {
 		return fmt.Errorf("add %s %q: %w", e.Set, e.Key, err)
+	}
+	return nil
+}
+
+func (t *tx) SetEntity(e *cellfs.Entity) error {
+	changed, err := t.write("UPDATE entity SET key = ?, doc = ?, hidden = ?, updated = ? WHERE id = ?",
+		e.Key, string(e.Doc), sql.NullString{String: string(e.Hidden), Valid: e.Hidden != nil}, micros(e.Updated), e.ID)
+	if err == nil && changed == 0 {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return fmt.Errorf("set %s %q: %w", e.Set, e.Key, err)
+	}
+	return nil
+}
+
+func (t *tx) DeleteEntity(id int64) error {
+	e, err := t.EntityByID(id)
+	if err != nil {
+		return err
+	}
+	_, err = t.write(`DELETE FROM link WHERE node = 0 AND cell = ?1 AND (from_set = ?2 AND from_key = ?3 OR to_set = ?2 AND to_key = ?3)`,
+		e.Cell, e.Set, strconv.FormatInt(id, 10))
+	if err == nil {
+		_, err = t.write("DELETE FROM entity WHERE id = ?", id)
+	}
+	return err
+}
+
+func (t *tx) DeleteLink(l cellfs.Link) error {
+	changed := int64(0)
+	for _, ends := range [][2]cellfs.End{{l.From, l.To}, {l.To, l.From}} {
+		n, err := t.write("DELETE FROM link WHERE node = ? AND cell = ? AND from_set = ? AND from_key = ? AND to_set = ? AND to_key = ?",
+			l.Node, l.Cell, ends[0].Set, ends[0].Key, ends[1].Set, ends[1].Key)
+		if err != nil {
+			return err
+		}
+		changed += n
+	}
+	if changed == 0 {
+		return fmt.Errorf("link: %w", fs.ErrNotExist)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 // rooms is the structure of the program: what each package may import of ours,
 // and of others what stays in one place (docs/design.md).
 var rooms = map[string][]string{
-	"cmd/cellar":                   {"barfs", "cellfs", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
+	"cmd/cellar":                   {"barfs", "cellfs", "cellfs/account", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
 	"dav":                          {"barfs", "barfs/install", "barfs/xmltree", "cellfs", "cellfs/snapshot", "dav/odata", "dav/ops", "jobs"},
 	"dav/odata":                    {"barfs", "barfs/install", "cellfs"},
 	"dav/ops":                      {"barfs", "barfs/install", "cellfs", "cellfs/restore", "cellfs/snapshot", "jobs"},
@@ -22,6 +22,7 @@ var rooms = map[string][]string{
 	"cellfs/meta":                  {"cellfs"},
 	"cellfs/blob":                  {"cellfs"},
 	"cellfs/snapshot":              {"barfs/xmltree", "cellfs"},
+	"cellfs/account":               {"cellfs"},
 	"cellfs/restore":               {"barfs", "barfs/xmltree", "cellfs", "cellfs/snapshot"},
 	"cellfs/restore/personiumtest": {},
 	"cellfs/cellfstest":            {"cellfs"},

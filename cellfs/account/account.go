@@ -1,0 +1,210 @@
+package account
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cellar/cellfs"
+)
+
+// Errors of names. All functions return [cellfs.ErrNoCell] for a cell that is not
+// there, and what refuses a change while the cell is being replaced.
+var (
+	ErrName     = errors.New("a name has 1 to 128 characters, the first a letter or digit")
+	ErrNone     = errors.New("there is no such account")
+	ErrExists   = errors.New("there is such an account already")
+	ErrNoRole   = errors.New("there is no such role")
+	ErrRole     = errors.New("there is such a role already")
+	ErrNoBox    = errors.New("there is no such box")
+	ErrLinked   = errors.New("the account has the role already")
+	ErrUnlinked = errors.New("the account does not have the role")
+)
+
+var (
+	accountName = regexp.MustCompile("^[a-zA-Z0-9][a-zA-Z0-9-_!$*=^`{|}~.@]{0,127}$")
+	roleName    = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-_]{0,127}$`)
+)
+
+// Role names a role of a cell.
+type Role struct {
+	Box  string // "" for one of the cell
+	Name string
+}
+
+func (r Role) String() string {
+	if r.Box == "" {
+		return r.Name
+	}
+	return r.Box + "/" + r.Name
+}
+
+// Account is one of a cell.
+type Account struct {
+	Name     string
+	Password bool // it has one
+	Roles    []Role
+}
+
+// Create makes an account that is active. It returns [ErrName], [ErrPassword] and
+// [ErrExists].
+func Create(ctx context.Context, f *cellfs.FS, cell, name, password string) error {
+	if !accountName.MatchString(name) {
+		return ErrName
+	}
+	secret, err := hash(password)
+	if err != nil {
+		return err
+	}
+	doc, err := json.Marshal(map[string]any{"Name": name, "Type": "basic", "Status": "active", "Cell": nil, "IPAddressRange": nil})
+	if err != nil {
+		return err
+	}
+	return change(ctx, f, cell, func(tx cellfs.Tx, c *cellfs.Cell) error {
+		now := f.Now()
+		err := tx.AddEntity(&cellfs.Entity{Cell: c.ID, Set: cellfs.SetAccount, Key: name, Doc: doc, Hidden: secret, Created: now, Updated: now})
+		return instead(err, fs.ErrExist, ErrExists)
+	})
+}
+
+// SetPassword gives an account another password. It returns [ErrNone] and
+// [ErrPassword].
+func SetPassword(ctx context.Context, f *cellfs.FS, cell, name, password string) error {
+	secret, err := hash(password)
+	if err != nil {
+		return err
+	}
+	return change(ctx, f, cell, func(tx cellfs.Tx, c *cellfs.Cell) error {
+		e, err := tx.Entity(c.ID, 0, cellfs.SetAccount, name)
+		if err != nil {
+			return instead(err, fs.ErrNotExist, ErrNone)
+		}
+		e.Hidden, e.Updated = secret, f.Now()
+		return tx.SetEntity(&e)
+	})
+}
+
+// Remove removes an account. It returns [ErrNone].
+func Remove(ctx context.Context, f *cellfs.FS, cell, name string) error {
+	return change(ctx, f, cell, func(tx cellfs.Tx, c *cellfs.Cell) error {
+		e, err := tx.Entity(c.ID, 0, cellfs.SetAccount, name)
+		if err != nil {
+			return instead(err, fs.ErrNotExist, ErrNone)
+		}
+		return tx.DeleteEntity(e.ID)
+	})
+}
+
+// List lists the accounts of a cell by name.
+func List(ctx context.Context, f *cellfs.FS, cell string) (all []Account, err error) {
+	err = f.View(ctx, func(tx cellfs.Tx) error {
+		c, err := tx.Cell(cell)
+		if err != nil {
+			return instead(err, fs.ErrNotExist, cellfs.ErrNoCell)
+		}
+		list, err := tx.Entities(c.ID, cellfs.SetAccount)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			a := Account{Name: list[i].Key}
+			var h hidden
+			if list[i].Hidden != nil {
+				if err := json.Unmarshal(list[i].Hidden, &h); err != nil {
+					return err
+				}
+			}
+			a.Password = h.Credential != ""
+			if a.Roles, err = rolesOf(tx, &list[i]); err != nil {
+				return err
+			}
+			all = append(all, a)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// Check says whether the account has that password. For one that is not there it takes
+// as long as for one that is.
+func Check(ctx context.Context, f *cellfs.FS, cell, name, password string) (bool, error) {
+	var e cellfs.Entity
+	err := f.View(ctx, func(tx cellfs.Tx) error {
+		c, err := tx.Cell(cell)
+		if err == nil {
+			e, err = tx.Entity(c.ID, 0, cellfs.SetAccount, name)
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		_, _ = verify(nobody, password)
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return verify(e.Hidden, password)
+}
+
+// nobody is the hash of a password that nobody has.
+var nobody = func() json.RawMessage {
+	zeros := strings.Repeat("A", saltBytes*4/3) // of base64
+	text, _ := json.Marshal(hidden{Algorithm: "scrypt", Credential: "$" + strconv.FormatInt(scryptLogN<<16|scryptR<<8|scryptP, 16) + "$" + zeros[:84] + "$" + zeros[:43] + "="})
+	return text
+}()
+
+// change runs fn in a transaction that changes the cell.
+func change(ctx context.Context, f *cellfs.FS, cell string, fn func(cellfs.Tx, *cellfs.Cell) error) error {
+	return f.Update(ctx, func(tx cellfs.Tx) error {
+		c, err := tx.Cell(cell)
+		if err != nil {
+			return instead(err, fs.ErrNotExist, cellfs.ErrNoCell)
+		}
+		// An import that runs would undo it.
+		if _, err := tx.Touch(c.ID, 0); err != nil {
+			return err
+		}
+		return fn(tx, &c)
+	})
+}
+
+// instead is the error that says more than a sentinel of the store.
+func instead(err, sentinel, better error) error {
+	if errors.Is(err, sentinel) {
+		return better
+	}
+	return err
+}
+
+func rolesOf(tx cellfs.Tx, e *cellfs.Entity) (all []Role, err error) {
+	ends, err := tx.LinksOf(e.Cell, 0, cellfs.End{Set: e.Set, Key: strconv.FormatInt(e.ID, 10)}, cellfs.SetRole)
+	if err != nil {
+		return nil, err
+	}
+	for _, end := range ends {
+		id, err := strconv.ParseInt(end.Key, 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		role, err := tx.EntityByID(id)
+		if err != nil {
+			return nil, err
+		}
+		r := Role{Name: role.Key}
+		if role.Box != 0 {
+			box, err := tx.Node(role.Box)
+			if err != nil {
+				return nil, err
+			}
+			r.Box = box.Name
+		}
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b Role) int { return strings.Compare(a.String(), b.String()) })
+	return all, nil
+}

@@ -1,0 +1,7 @@
+// Package account keeps the accounts and roles of cells: who may log in, with which
+// password, and as what (spec/auth-and-acl.md §4, §10).
+//
+// An account is a control object. Its document is what clients see; the hash of its
+// password is hidden. Hashes have the form that Personium has, so that imported
+// accounts log in with the passwords they had.
+package account

@@ -1,0 +1,121 @@
+package account
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/bits"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/scrypt"
+)
+
+// ErrPassword: a password is not of the form that Personium asks for
+// (spec/auth-and-acl.md §10): 6 to 32 letters, digits and some signs.
+var ErrPassword = errors.New("a password has 6 to 32 characters of A-Z a-z 0-9 - _ ! $ * = ^ ` { | } ~ . @")
+
+var passwordForm = regexp.MustCompile("^[a-zA-Z0-9-_!$*=^`{|}~.@]{6,32}$")
+
+// The cost of a hash that is made: 16 MiB of memory, and some 50 ms of a processor.
+// Hashes that come with an import tell theirs, within these bounds.
+const (
+	scryptLogN = 14
+	scryptR    = 8
+	scryptP    = 1
+
+	maxScryptLogN = 16 // 64 MiB with r = 8
+	maxScryptR    = 8
+	maxScryptP    = 4
+)
+
+const (
+	saltBytes = 64
+	keyBytes  = 32
+)
+
+// hidden is what is hidden of an account.
+type hidden struct {
+	Credential string  `json:"HashedCredential,omitempty"`
+	Algorithm  string  `json:"HashAlgorithm,omitempty"`
+	Attributes *string `json:"HashAttributes,omitempty"` // JSON in a string
+}
+
+// hash makes what is hidden of an account with that password.
+func hash(password string) (json.RawMessage, error) {
+	if !passwordForm.MatchString(password) {
+		return nil, ErrPassword
+	}
+	salt := make([]byte, saltBytes)
+	_, _ = rand.Read(salt) // never fails
+	key, err := scrypt.Key([]byte(password), salt, 1<<scryptLogN, scryptR, scryptP, keyBytes)
+	if err != nil {
+		return nil, err
+	}
+	b64 := base64.StdEncoding.EncodeToString
+	attributes := fmt.Sprintf(`{"keyLength":%d}`, keyBytes)
+	return json.Marshal(hidden{
+		Credential: fmt.Sprintf("$%x$%s$%s", scryptLogN<<16|scryptR<<8|scryptP, b64(salt), b64(key)),
+		Algorithm:  "scrypt", Attributes: &attributes,
+	})
+}
+
+// verify says whether the password is the one that was hashed. An account without a
+// hash, and one whose hash cannot be checked, has no password that is right; err tells
+// of the latter.
+func verify(kept json.RawMessage, password string) (bool, error) {
+	if !passwordForm.MatchString(password) {
+		return false, nil // scrypt takes a password with zeros behind it for the same
+	}
+	var h hidden
+	if len(kept) > 0 {
+		if err := json.Unmarshal(kept, &h); err != nil {
+			return false, err
+		}
+	}
+	if h.Credential == "" {
+		return false, nil
+	}
+	if h.Algorithm != "scrypt" {
+		return false, fmt.Errorf("a hash of the kind %q cannot be checked: set a new password", h.Algorithm)
+	}
+	s, err := parseScrypt(h.Credential)
+	if err != nil {
+		return false, err
+	}
+	key, err := scrypt.Key([]byte(password), s.salt, 1<<s.logN, s.r, s.p, len(s.key))
+	return err == nil && subtle.ConstantTimeCompare(key, s.key) == 1, err
+}
+
+type scryptHash struct {
+	logN, r, p int
+	salt, key  []byte
+}
+
+// parseScrypt reads ${log2 N, r and p in hexadecimal}${salt}${key}. What would cost
+// too much is refused: it may come from elsewhere.
+func parseScrypt(text string) (h scryptHash, err error) {
+	parts := strings.Split(text, "$")
+	if len(parts) != 4 || parts[0] != "" {
+		return h, errors.New("the hash has another form")
+	}
+	n, err := strconv.ParseUint(parts[1], 16, 32)
+	if err != nil || bits.Len64(n) > 24 {
+		return h, errors.New("the cost of the hash has another form")
+	}
+	h.logN, h.r, h.p = int(n>>16), int(n>>8&0xff), int(n&0xff)
+	if h.logN < 1 || h.logN > maxScryptLogN || h.r < 1 || h.r > maxScryptR || h.p < 1 || h.p > maxScryptP {
+		return h, fmt.Errorf("the cost of the hash, %s, is out of bounds", parts[1])
+	}
+	if h.salt, err = base64.StdEncoding.DecodeString(parts[2]); err == nil {
+		h.key, err = base64.StdEncoding.DecodeString(parts[3])
+	}
+	if err == nil && (len(h.key) < 16 || len(h.key) > 64) {
+		err = errors.New("the hash has another length")
+	}
+	return h, err
+}

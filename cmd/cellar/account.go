@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"cellar/cellfs"
+	"cellar/cellfs/account"
+)
+
+func accountCommand(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "account", Usage: "manage the accounts of a cell, with the server stopped",
+		Subcommands: []*cli.Command{
+			{
+				Name: "add", Usage: "make an account", ArgsUsage: "CELL NAME", Flags: passwordFlags(),
+				Action: withPassword(stdout, stderr, "made", account.Create),
+			},
+			{
+				Name: "passwd", Usage: "set the password of an account", ArgsUsage: "CELL NAME", Flags: passwordFlags(),
+				Action: withPassword(stdout, stderr, "has a new password", account.SetPassword),
+			},
+			{
+				Name: "remove", Usage: "remove an account", ArgsUsage: "CELL NAME", Flags: []cli.Flag{dataFlag()},
+				Action: onCell(2, "a cell and a name", func(c *cli.Context, u *unit, args []string) error {
+					if err := account.Remove(c.Context, u.fs, args[0], args[1]); err != nil {
+						return err
+					}
+					fmt.Fprintf(stdout, "account %s of cell %s removed\n", args[1], args[0])
+					return nil
+				}),
+			},
+			{
+				Name: "list", Usage: "list the accounts of a cell and their roles, one a line", ArgsUsage: "CELL", Flags: []cli.Flag{dataFlag()},
+				Action: onCell(1, "a cell", func(c *cli.Context, u *unit, args []string) error { return listAccounts(c, u, stdout, args[0]) }),
+			},
+			roleOf(stdout, "grant", "give an account a role", "has", account.Grant),
+			roleOf(stdout, "revoke", "take a role from an account", "has no longer", account.Revoke),
+		},
+	}
+}
+
+func roleOf(stdout io.Writer, name, usage, done string, do func(context.Context, *cellfs.FS, string, string, account.Role) error) *cli.Command {
+	return &cli.Command{
+		Name: name, Usage: usage, ArgsUsage: "CELL NAME ROLE", Flags: []cli.Flag{dataFlag()},
+		Description: "ROLE is the name of a role of the cell, or BOX/NAME.",
+		Action: onCell(3, "a cell, a name and a role", func(c *cli.Context, u *unit, args []string) error {
+			r := parseRole(args[2])
+			if err := do(c.Context, u.fs, args[0], args[1], r); err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "account %s of cell %s %s role %s\n", args[1], args[0], done, r)
+			return nil
+		}),
+	}
+}
+
+func roleCommand(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "role", Usage: "manage the roles of a cell, with the server stopped",
+		Description: "ROLE is the name of a role of the cell, or BOX/NAME for one that belongs to a box.",
+		Subcommands: []*cli.Command{
+			oneRole(stdout, "add", "make a role", "made", account.AddRole),
+			oneRole(stdout, "remove", "remove a role, also from all who have it", "removed", account.RemoveRole),
+			{
+				Name: "list", Usage: "list the roles of a cell, one a line", ArgsUsage: "CELL", Flags: []cli.Flag{dataFlag()},
+				Action: onCell(1, "a cell", func(c *cli.Context, u *unit, args []string) error {
+					roles, err := account.Roles(c.Context, u.fs, args[0])
+					for _, r := range roles {
+						fmt.Fprintln(stdout, r)
+					}
+					return err
+				}),
+			},
+		},
+	}
+}
+
+func oneRole(stdout io.Writer, name, usage, done string, do func(context.Context, *cellfs.FS, string, account.Role) error) *cli.Command {
+	return &cli.Command{
+		Name: name, Usage: usage, ArgsUsage: "CELL ROLE", Flags: []cli.Flag{dataFlag()},
+		Action: onCell(2, "a cell and a role", func(c *cli.Context, u *unit, args []string) error {
+			r := parseRole(args[1])
+			if err := do(c.Context, u.fs, args[0], r); err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "role %s of cell %s %s\n", r, args[0], done)
+			return nil
+		}),
+	}
+}
+
+// parseRole reads ROLE or BOX/ROLE.
+func parseRole(s string) account.Role {
+	if box, name, ok := strings.Cut(s, "/"); ok {
+		return account.Role{Box: box, Name: name}
+	}
+	return account.Role{Name: s}
+}
+
+// onCell is an action with n arguments, the first of which is a cell.
+func onCell(n int, what string, do func(c *cli.Context, u *unit, args []string) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if c.NArg() != n {
+			return usagef("%s takes %s", c.Command.FullName(), what)
+		}
+		return withUnit(c, func(u *unit) error {
+			args := c.Args().Slice()
+			if err := do(c, u, args); err != nil {
+				return cellError(args[0], err)
+			}
+			return nil
+		})
+	}
+}
+
+func listAccounts(c *cli.Context, u *unit, stdout io.Writer, cell string) error {
+	all, err := account.List(c.Context, u.fs, cell)
+	for _, a := range all {
+		line := a.Name
+		for _, r := range a.Roles {
+			line += " " + r.String()
+		}
+		if !a.Password {
+			line += " (no password)"
+		}
+		fmt.Fprintln(stdout, line)
+	}
+	return err
+}
+
+func passwordFlags() []cli.Flag {
+	return []cli.Flag{dataFlag(), &cli.StringFlag{
+		Name: "password-file", Usage: "`FILE` whose first line is the password; - is the standard input. Without it a terminal is asked",
+	}}
+}
+
+// withPassword is an action for an account that needs a password.
+func withPassword(stdout, stderr io.Writer, done string, do func(ctx context.Context, f *cellfs.FS, cell, name, password string) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if c.NArg() != 2 {
+			return usagef("%s takes a cell and a name", c.Command.FullName())
+		}
+		password, err := readPassword(c.String("password-file"), stderr)
+		if err != nil {
+			return err
+		}
+		return onCell(2, "", func(c *cli.Context, u *unit, args []string) error {
+			if err := do(c.Context, u.fs, args[0], args[1], password); err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "account %s of cell %s %s\n", args[1], args[0], done)
+			return nil
+		})(c)
+	}
+}
+
+// readPassword takes the password from a file or, asked twice, from the terminal.
+func readPassword(file string, stderr io.Writer) (string, error) {
+	if file != "" {
+		return firstLine(file)
+	}
+	terminal := int(os.Stdin.Fd())
+	if !term.IsTerminal(terminal) {
+		return "", usagef("no terminal to ask for the password: use --password-file")
+	}
+	var answers [2]string
+	for i, question := range []string{"password: ", "once more: "} {
+		fmt.Fprint(stderr, question)
+		answer, err := term.ReadPassword(terminal)
+		fmt.Fprintln(stderr)
+		if err != nil {
+			return "", err
+		}
+		answers[i] = string(answer)
+	}
+	if answers[0] != answers[1] {
+		return "", errors.New("the two passwords differ")
+	}
+	return answers[0], nil
+}
+
+func firstLine(file string) (string, error) {
+	in := os.Stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		in = f
+	}
+	line, err := bufio.NewReader(io.LimitReader(in, 4096)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimRight(line, "\r\n"), nil
+}
