@@ -17,15 +17,11 @@ import (
 // larger one goes to [Blobs].
 const MaxInline = 64 << 10 // bytes
 
-// MaxInlineSoon is the largest content that [FS.StageSoon] keeps in the database: where
-// files need no sync of their own, larger ones are faster in them.
-const MaxInlineSoon = 16 << 10 // bytes
-
 // Staged is a content that is durable but that no row names yet. It is kept at
 // least as long as the sweeper's grace time.
 type Staged struct {
 	Ref
-	data []byte // the content if it is to be in the database
+	data []byte // the content if it is at most MaxInline
 }
 
 var stageBuffers = sync.Pool{New: func() any { return new([MaxInline + 1]byte) }}
@@ -33,33 +29,32 @@ var stageBuffers = sync.Pool{New: func() any { return new([MaxInline + 1]byte) }
 // Stage reads r to its end and keeps what it read. If r fails, nothing is kept
 // and its error comes back.
 func (f *FS) Stage(ctx context.Context, r io.Reader) (Staged, error) {
-	return f.stage(ctx, r, MaxInline, f.blobs.Put)
+	return f.stage(ctx, r, f.blobs.Put)
 }
 
 // StageSoon is Stage, but the content is durable only once SyncStaged has returned.
 func (f *FS) StageSoon(ctx context.Context, r io.Reader) (Staged, error) {
-	return f.stage(ctx, r, MaxInlineSoon, f.blobs.PutSoon)
+	return f.stage(ctx, r, f.blobs.PutSoon)
 }
 
 // SyncStaged makes durable what StageSoon staged before.
 func (f *FS) SyncStaged(ctx context.Context) error { return f.blobs.Sync(ctx) }
 
-func (f *FS) stage(ctx context.Context, r io.Reader, inline int, put func(context.Context, io.Reader) (Ref, error)) (Staged, error) {
-	whole := stageBuffers.Get().(*[MaxInline + 1]byte)
-	defer stageBuffers.Put(whole)
-	buf := whole[:inline+1]
+func (f *FS) stage(ctx context.Context, r io.Reader, put func(context.Context, io.Reader) (Ref, error)) (Staged, error) {
+	buf := stageBuffers.Get().(*[MaxInline + 1]byte)
+	defer stageBuffers.Put(buf)
 	n := 0
 	for n < len(buf) {
 		m, err := r.Read(buf[n:])
 		n += m
-		if err == io.EOF && n <= inline {
+		if err == io.EOF && n <= MaxInline {
 			return StageBytes(bytes.Clone(buf[:n])), nil
 		}
 		if err != nil && err != io.EOF {
 			return Staged{}, err
 		}
 	}
-	ref, err := put(ctx, io.MultiReader(bytes.NewReader(buf), r))
+	ref, err := put(ctx, io.MultiReader(bytes.NewReader(buf[:]), r))
 	return Staged{Ref: ref}, err
 }
 

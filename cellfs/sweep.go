@@ -130,22 +130,19 @@ func (f *FS) SweepPlan(ctx context.Context, grace time.Duration) (s Swept, err e
 	return s, err
 }
 
-// SweepStrays removes files of the blob store that no row needs and that are
-// older than the grace time: what a crash left between staging and publishing, and
-// copies of what the database holds itself.
+// SweepStrays removes files of the blob store that no row names and that are
+// older than the grace time: what a crash left between staging and publishing.
 func (f *FS) SweepStrays(ctx context.Context, grace time.Duration) (s Swept, err error) {
 	cutoff := f.now().Add(-grace)
 	err = f.blobs.List(ctx, func(h Hash, size int64, put time.Time) error {
 		if !put.Before(cutoff) {
 			return nil
 		}
-		needed := false
 		err := f.meta.View(ctx, func(tx Tx) error {
-			b, err := tx.BlobByHash(h)
-			needed = err == nil && b.Data == nil
+			_, err := tx.BlobByHash(h)
 			return err
 		})
-		if needed || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		s.Strays++

@@ -553,31 +553,4 @@ func testSweep(t fsTest) {
 	if s, err := t.fs.SweepStrays(ctx, -time.Hour); err != nil || s.Strays != 1 {
 		t.Errorf("SweepStrays = %+v, %v", s, err)
 	}
-	testStagedSoon(t)
-}
-
-// testStagedSoon: of many contents more are files than of one. A file of what the
-// database holds already is a stray one.
-func testStagedSoon(t fsTest) {
-	ctx := context.Background()
-	inline := large[:cellfs.MaxInlineSoon+1]
-	t.put("/c/b/inline", inline)
-	for _, content := range []string{inline, large[:cellfs.MaxInlineSoon], large[1 : cellfs.MaxInlineSoon+2]} {
-		s, err := t.fs.StageSoon(ctx, strings.NewReader(content))
-		if err = errors.Join(err, t.fs.SyncStaged(ctx)); err != nil || s.Size != int64(len(content)) {
-			t.Fatalf("StageSoon = %+v, %v", s, err)
-		}
-		c, err := t.fs.OpenStaged(ctx, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := io.ReadAll(c); err != nil || string(got) != content {
-			t.Errorf("staged %d bytes, read %d, %v", len(content), len(got), err)
-		}
-		c.Close()
-	}
-	if s, err := t.fs.SweepStrays(ctx, -time.Hour); err != nil || s.Strays != 2 { // the second is in memory
-		t.Errorf("SweepStrays = %+v, %v", s, err)
-	}
-	t.want("/c/b/inline", inline)
 }

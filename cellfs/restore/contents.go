@@ -67,7 +67,7 @@ func (r *restorer) take(page []*pending) error {
 	for _, p := range page {
 		if p.source != nil {
 			group.Go(func() error { return r.takeOne(p) })
-			large = large || p.Size > cellfs.MaxInlineSoon
+			large = large || p.Size > cellfs.MaxInline
 		}
 	}
 	if err := group.Wait(); err != nil || !large {

@@ -50,7 +50,7 @@ func (r *restorer) nodes() error {
 			return err
 		}
 		page = append(page, p)
-		if p.source != nil && p.Size <= cellfs.MaxInlineSoon { // it waits in memory
+		if p.source != nil && p.Size <= cellfs.MaxInline { // it waits in memory
 			bytes += p.Size
 		}
 		if p.Kind == cellfs.KindOData {
