@@ -19,7 +19,7 @@ test: skips ## all tests, with the race detector where there is a C compiler
 # go test shows no skips of tests that pass, so what is left out is said here.
 skips:
 	@$(if $(RACE),:,echo "SKIPPED: no C compiler: testing without the race detector")
-	@for c in cadaver rclone unzip litmus fusermount3 mount.davfs gio dbus-run-session; do command -v $$c >/dev/null || echo "SKIPPED: $$c is not installed: what drives it is left out"; done
+	@for c in curl cadaver rclone unzip bsdtar 7z python3 jar litmus fusermount3 mount.davfs gio dbus-run-session; do command -v $$c >/dev/null || echo "SKIPPED: $$c is not installed: what drives it is left out"; done
 	@test -e /usr/share/gvfs/mounts/dav.mount || echo "SKIPPED: gvfs has no WebDAV backend: gio is left out"
 	@test "$$(id -u)" = 0 || echo "SKIPPED: not root: no davfs2, no full disk"
 	@test -w /proc/self/clear_refs || echo "SKIPPED: no /proc/self/clear_refs: memory is not watched"

@@ -43,7 +43,8 @@ func (f *FS) Space(ctx context.Context) (s Space, err error) {
 	for i := range s.Cells {
 		cells[s.Cells[i].ID] = &s.Cells[i]
 	}
-	err = f.eachUnnamed(ctx, f.meta.View, f.now().Add(time.Minute), func(all *unnamed) error {
+	everything := f.now().Add(time.Minute) // also what became free just now
+	err = f.eachUnnamed(ctx, f.meta.View, everything, func(all *unnamed) error {
 		for i, held := range all.held {
 			if held {
 				s.Held.add(all.sizes[i])

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -244,9 +245,9 @@ func TestImportPersoniumDeep(t *testing.T) {
 		db := c.MainBox().Root().AddOData("db")
 		value, typ := any("innermost"), "Edm.String"
 		for i := range depth {
-			complexType := db.AddComplexType("C" + number(i))
+			complexType := db.AddComplexType("C" + strconv.Itoa(i))
 			complexType.AddProperty("p", typ)
-			value, typ = map[string]any{"p": value}, "C"+number(i)
+			value, typ = map[string]any{"p": value}, "C"+strconv.Itoa(i)
 		}
 		set := db.AddEntityType("T")
 		set.AddProperty("p", typ)
@@ -257,14 +258,27 @@ func TestImportPersoniumDeep(t *testing.T) {
 	}
 }
 
+// TestImportPersoniumDocument: a document can be as long as a line of cellar's own
+// snapshots has room for, and no longer.
+func TestImportPersoniumDocument(t *testing.T) {
+	s := davtest.New(t)
+	for more, want := range []string{"ready", "import failed"} {
+		c := personiumtest.New("cell")
+		set := c.MainBox().Root().AddOData("db").AddEntityType("T")
+		set.Add(map[string]any{"__id": "1", "text": strings.Repeat("x", 64<<20-len(`{"__id":"1","text":""}`)+more)})
+		if state := importZip(s, "cell1", c.Bytes()).Raw(); state["status"] != want {
+			t.Errorf("%d bytes more than fit: %v, want %s", more, state, want)
+		}
+	}
+}
+
 // TestImportPersoniumRefused sends damaged ones: what lacks a part is refused at once,
 // all else ends as failed and leaves the cell as it was.
 func TestImportPersoniumRefused(t *testing.T) {
 	s := davtest.New(t)
 	s.Put("/cell1/__/kept", "kept")
 	before := export(s, "cell1", "before")
-	from := personiumtest.Sample()
-	good := from.Entries()
+	good := personiumtest.Sample().Entries()
 	var lists []string
 	for _, e := range good {
 		if strings.HasPrefix(e.Name, "10_odata/") && e.Name != "10_odata/" {
@@ -289,7 +303,6 @@ func TestImportPersoniumRefused(t *testing.T) {
 		}
 	}
 	const meta = "20_webdav/__/welcome.txt/.pmeta"
-	app := from.Entries()
 	for name, entries := range map[string]personiumtest.Entries{
 		"no .pmeta":           good.Without(meta),
 		".pmeta no JSON":      good.Replace(meta, "{", "["),
@@ -324,8 +337,8 @@ func TestImportPersoniumRefused(t *testing.T) {
 		"type of a document":  good.Replace("10_odata/70_userdata.pjson", `"t":"`, `"t":"X`),
 		"link of a document":  good.Replace("10_odata/70_userdata.pjson", `"ll":["`, `"ll":["X`),
 		"document without id": good.Replace("10_odata/70_userdata.pjson", `"__id":"book1"`, `"__ID":"book1"`),
-		"a bomb":              app.With("20_webdav/__/welcome.txt/content", make([]byte, 50<<20)),
-		"long line":           app.With("10_odata/21_rule.pjson", append([]byte(`{"_type":"`), bytes.Repeat([]byte("x"), 66<<20)...)),
+		"a bomb":              good.With("20_webdav/__/welcome.txt/content", make([]byte, 50<<20)),
+		"long line":           good.With("10_odata/21_rule.pjson", append([]byte(`{"_type":"`), bytes.Repeat([]byte("x"), 66<<20)...)),
 	} {
 		failing[name] = entries
 	}
@@ -359,12 +372,12 @@ func TestImportPersoniumLarge(t *testing.T) {
 	c := personiumtest.New("cell")
 	root := c.MainBox().Root()
 	for i := range 1500 {
-		root.AddCollection(number(i)).AddFile("f", "text/plain", []byte(number(i)))
+		root.AddCollection(strconv.Itoa(i)).AddFile("f", "text/plain", []byte(strconv.Itoa(i)))
 	}
 	root.AddFile("large", "text/plain", bytes.Repeat([]byte("x"), cellfs.MaxInline+1))
 	set, other := root.AddOData("db").AddEntityType("T"), root.AddOData("db2").AddEntityType("T")
 	for i := range 2500 {
-		set.Add(map[string]any{"__id": number(i), "n": number(i)})
+		set.Add(map[string]any{"__id": strconv.Itoa(i), "n": strconv.Itoa(i)})
 	}
 	other.Add(map[string]any{"__id": "1", "n": "other"})
 	importZip(s, "cell1", c.Bytes()).Value("status").IsEqual("ready")
@@ -376,5 +389,3 @@ func TestImportPersoniumLarge(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
-
-func number(i int) string { b, _ := json.Marshal(i); return string(b) }

@@ -102,29 +102,19 @@ func Remove(ctx context.Context, f *cellfs.FS, cell, name string) error {
 
 // List lists the accounts of a cell by name.
 func List(ctx context.Context, f *cellfs.FS, cell string) (all []Account, err error) {
-	err = f.View(ctx, func(tx cellfs.Tx) error {
-		c, err := tx.Cell(cell)
-		if err != nil {
-			return instead(err, fs.ErrNotExist, cellfs.ErrNoCell)
-		}
-		list, err := tx.Entities(c.ID, cellfs.SetAccount)
-		if err != nil {
-			return err
-		}
-		for i := range list {
-			a := Account{Name: list[i].Key}
-			var h hidden
-			if list[i].Hidden != nil {
-				if err := json.Unmarshal(list[i].Hidden, &h); err != nil {
-					return err
-				}
-			}
-			a.Password = h.Credential != ""
-			if a.Roles, err = rolesOf(tx, &list[i]); err != nil {
+	err = eachOf(ctx, f, cell, cellfs.SetAccount, func(tx cellfs.Tx, e *cellfs.Entity) (err error) {
+		a := Account{Name: e.Key}
+		var h hidden
+		if e.Hidden != nil {
+			if err := json.Unmarshal(e.Hidden, &h); err != nil {
 				return err
 			}
-			all = append(all, a)
 		}
+		a.Password = h.Credential != ""
+		if a.Roles, err = rolesOf(tx, e); err != nil {
+			return err
+		}
+		all = append(all, a)
 		return nil
 	})
 	return all, err
@@ -173,6 +163,26 @@ func change(ctx context.Context, f *cellfs.FS, cell string, fn func(cellfs.Tx, *
 	})
 }
 
+// eachOf calls yield for the control objects of one set, in the order of their keys.
+func eachOf(ctx context.Context, f *cellfs.FS, cell, set string, yield func(cellfs.Tx, *cellfs.Entity) error) error {
+	return f.View(ctx, func(tx cellfs.Tx) error {
+		c, err := tx.Cell(cell)
+		if err != nil {
+			return instead(err, fs.ErrNotExist, cellfs.ErrNoCell)
+		}
+		list, err := tx.Entities(c.ID, set)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			if err := yield(tx, &list[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // instead is the error that says more than a sentinel of the store.
 func instead(err, sentinel, better error) error {
 	if errors.Is(err, sentinel) {
@@ -195,13 +205,9 @@ func rolesOf(tx cellfs.Tx, e *cellfs.Entity) (all []Role, err error) {
 		if err != nil {
 			return nil, err
 		}
-		r := Role{Name: role.Key}
-		if role.Box != 0 {
-			box, err := tx.Node(role.Box)
-			if err != nil {
-				return nil, err
-			}
-			r.Box = box.Name
+		r, err := named(tx, &role)
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, r)
 	}

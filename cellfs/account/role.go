@@ -44,29 +44,23 @@ func RemoveRole(ctx context.Context, f *cellfs.FS, cell string, r Role) error {
 
 // Roles lists the roles of a cell.
 func Roles(ctx context.Context, f *cellfs.FS, cell string) (all []Role, err error) {
-	err = f.View(ctx, func(tx cellfs.Tx) error {
-		c, err := tx.Cell(cell)
-		if err != nil {
-			return instead(err, fs.ErrNotExist, cellfs.ErrNoCell)
-		}
-		list, err := tx.Entities(c.ID, cellfs.SetRole)
-		if err != nil {
-			return err
-		}
-		for _, e := range list {
-			r := Role{Name: e.Key}
-			if e.Box != 0 {
-				box, err := tx.Node(e.Box)
-				if err != nil {
-					return err
-				}
-				r.Box = box.Name
-			}
-			all = append(all, r)
-		}
-		return nil
+	err = eachOf(ctx, f, cell, cellfs.SetRole, func(tx cellfs.Tx, e *cellfs.Entity) error {
+		r, err := named(tx, e)
+		all = append(all, r)
+		return err
 	})
 	return all, err
+}
+
+// named is the name of a role that is a control object.
+func named(tx cellfs.Tx, e *cellfs.Entity) (Role, error) {
+	r := Role{Name: e.Key}
+	if e.Box == 0 {
+		return r, nil
+	}
+	box, err := tx.Node(e.Box)
+	r.Box = box.Name
+	return r, err
 }
 
 // Grant gives an account a role. It returns [ErrNone], [ErrNoBox], [ErrNoRole] and

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"cellar/barfs"
 	"cellar/cellfs"
@@ -88,7 +87,7 @@ func (p *documentPage) entity(set entitySet, l *entityLine, where string) error 
 	p.size += len(l.Doc)
 	return p.add(&pending{up: set.here, path: set.path + "/" + l.Name, where: where, staged: &s, Node: cellfs.Node{
 		Cell: r.o.Cell.ID, Name: l.Name, Kind: cellfs.KindFile, ContentType: "application/json", Size: s.Size, Version: l.Version,
-		Created: fromMicros(l.Created), Modified: time.UnixMicro(l.Modified).UTC(),
+		Created: fromMicros(l.Created), Modified: fromMicros(l.Modified),
 	}})
 }
 

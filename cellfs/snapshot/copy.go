@@ -13,15 +13,14 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 const copyBuffer = 256 << 10
 
 // CopyTo copies n bytes from where the last Read or Seek ended, or fewer at the end of
-// the zip, and returns how many it copied. Contents that are files are handed to w as such, so that the kernel can send
-// them if w can read from a file.
-func (v *view) CopyTo(w io.Writer, n int64) (done int64, err error) {
+// the zip, and returns how many it copied. Contents that are files are handed to w as
+// such, so that the kernel can send them if w can read from a file.
+func (v *view) CopyTo(w io.Writer, n int64) (sent int64, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	c := copier{w: w, b: copyBuffers.Get().(*[copyBuffer]byte)}
 	defer copyBuffers.Put(c.b)
-	begin := v.pos
-	for end := begin + n; v.pos < end && err == nil; {
+	for end := v.pos + n; v.pos < end && err == nil; {
 		var s segment
 		if s, err = v.segment(v.pos); err == nil {
 			s.size = min(s.size, end-v.pos)

@@ -39,7 +39,7 @@ func TestSnapshotDownload(t *testing.T) {
 	var writers sync.WaitGroup
 	writers.Go(func() { rewrite(p, stop) })
 	readAtOnce(p, path, want)
-	resumeWithCurl(p, path, want)
+	t.Run("curl", func(t *testing.T) { resumeWithCurl(t, p, path, want) })
 	severalRanges(p, path, want)
 	close(stop)
 	writers.Wait()
@@ -49,7 +49,7 @@ func TestSnapshotDownload(t *testing.T) {
 	sweepAndCount(t, dir)
 	p = serve(t, dir)
 	readAtOnce(p, path, want)
-	resumeWithCurl(p, path, want)
+	t.Run("curl after all is gone", func(t *testing.T) { resumeWithCurl(t, p, path, want) })
 
 	// A download that has begun ends, though the snapshot is deleted meanwhile.
 	res := p.open("GET", path)
@@ -108,24 +108,20 @@ func readAtOnce(p *program, path string, want []byte) {
 }
 
 // resumeWithCurl breaks a download off and has curl fetch the rest.
-func resumeWithCurl(p *program, path string, want []byte) {
-	p.t.Helper()
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		p.t.Log("SKIPPED: curl is not installed")
-		return
-	}
+func resumeWithCurl(t *testing.T, p *program, path string, want []byte) {
+	t.Helper()
+	curl := tool(t, "curl")
 	for _, have := range []int{1, len(want) / 3, len(want) - 1} {
-		file := filepath.Join(p.t.TempDir(), "s.zip")
+		file := filepath.Join(t.TempDir(), "s.zip")
 		if err := os.WriteFile(file, want[:have], 0o600); err != nil {
-			p.t.Fatal(err)
+			t.Fatal(err)
 		}
 		cmd := exec.Command(curl, "-sS", "--fail", "-C", "-", "-o", file, "-u", adminUser+":"+adminPassword, p.url+path)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			p.t.Errorf("curl -C - after %d bytes: %v\n%s", have, err, out)
+			t.Errorf("curl -C - after %d bytes: %v\n%s", have, err, out)
 		}
 		if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, want) {
-			p.t.Errorf("after %d bytes curl has %d, want %d, %v", have, len(got), len(want), err)
+			t.Errorf("after %d bytes curl has %d, want %d, %v", have, len(got), len(want), err)
 		}
 	}
 }
