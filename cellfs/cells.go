@@ -96,7 +96,7 @@ func (f *FS) DeleteCell(ctx context.Context, name string, check Check) error {
 		if err != nil {
 			return err
 		}
-		if err := check.run(tx, &root); err != nil {
+		if err := check.run(tx, Place{Depth: 1, Name: c.Name, Node: &root}); err != nil {
 			return err
 		}
 		if err := tx.AddOrphans(held, f.now()); err != nil {

@@ -121,6 +121,9 @@ func (f *FS) OpenAt(ctx context.Context, p Path) (Node, Content, error) {
 			f.cache.put(key, e)
 		}
 	}
+	if e.none == nil && e.node.IsCollection() {
+		return e.node, nil, f.guardedBelow(e.found)
+	}
 	if e.none == nil && e.node.Kind != KindFile {
 		c, err := f.Open(ctx, e.node)
 		return e.node, c, err

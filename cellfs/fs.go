@@ -3,8 +3,6 @@ package cellfs
 import (
 	"cmp"
 	"context"
-	"errors"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -47,6 +45,7 @@ type FS struct {
 
 	holds holds
 	cache cache
+	known known
 }
 
 // New returns the tree kept in the given stores. The caller closes the stores
@@ -106,6 +105,7 @@ func (f *FS) tracking(fn func(Tx) error, update func(func(Tx) error) error) erro
 		return fn(&t)
 	})
 	f.cache.ended(t.cells)
+	f.known.ended(t.control)
 	return err
 }
 
@@ -122,107 +122,6 @@ func (f *FS) Log() *slog.Logger { return f.log }
 func (f *FS) Lookup(tx Tx, p Path) (Node, error) {
 	at, err := f.lookup(tx, p)
 	return at.node, err
-}
-
-// found is what a look-up met on its way.
-type found struct {
-	node  Node // zero but for its cell if there is nothing
-	box   Node // the box that the node lies below; zero if it lies in none
-	odata bool // the node lies below an OData collection
-}
-
-func (f *FS) lookup(tx Tx, p Path) (at found, err error) {
-	if p.Len() == 0 {
-		return found{node: Node{Kind: KindUnit}}, nil
-	}
-	c, err := tx.Cell(p.Cell())
-	if err != nil {
-		return at, orMissing(err, ErrNoCell)
-	}
-	if p.Len() == 1 || isSpecial(p.Box()) {
-		if at.node, err = tx.Node(c.Root); err != nil {
-			return found{}, err
-		}
-		at.node.Name = c.Name
-		if p.Len() > 1 {
-			at.node, err = f.lookupSpecial(tx, at.node, p.Segments())
-		}
-		return at, err
-	}
-	at.node.ID = c.Root
-	nothing := found{node: Node{Cell: c.ID}}
-	for i, name := range p.Segments() {
-		if i == 1 {
-			at.box = at.node
-			if err := f.Guarded(&at.box); err != nil {
-				return found{}, err
-			}
-		}
-		at.odata = at.odata || at.node.Kind == KindOData
-		if at.node, err = tx.Child(at.node.ID, name); err != nil {
-			nothing.box = at.box
-			if i == 0 {
-				return nothing, orMissing(err, ErrNoBox)
-			}
-			return nothing, orMissing(err, fs.ErrNotExist)
-		}
-	}
-	return at, nil
-}
-
-// orMissing replaces an absence by the more telling one.
-func orMissing(err, say error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return say
-	}
-	return err
-}
-
-// place is where an operation works: a name below a parent, and what is there.
-type place struct {
-	parent Node
-	name   string
-	node   *Node // nil if there is nothing
-}
-
-// locate finds the place p names, for an operation that changes it. Besides the
-// errors of Lookup it returns [ErrNoParent] if the collection above is missing,
-// [ErrReadOnly] at the unit, at cells, inside OData collections and in the
-// special collections.
-func (f *FS) locate(tx Tx, p Path) (place, error) {
-	if p.Len() < 2 || isSpecial(p.Box()) {
-		return place{}, ErrReadOnly
-	}
-	at, err := f.lookup(tx, p.Parent())
-	switch {
-	case errors.Is(err, ErrNoCell), errors.Is(err, ErrNoBox):
-		return place{}, err
-	case errors.Is(err, fs.ErrNotExist):
-		return place{}, ErrNoParent
-	case err != nil:
-		return place{}, err
-	}
-	parent := at.node
-	if !parent.IsCollection() {
-		return place{}, ErrNoParent
-	}
-	if p.Len() == 3 {
-		if err := f.Guarded(&parent); err != nil {
-			return place{}, err
-		}
-	}
-	if at.odata || parent.Kind == KindOData {
-		// Its documents follow a schema that file operations do not know.
-		return place{}, ErrReadOnly
-	}
-	l := place{parent: parent, name: p.Name()}
-	n, err := tx.Child(parent.ID, p.Name())
-	if err == nil {
-		l.node = &n
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return place{}, err
-	}
-	return l, nil
 }
 
 // Node returns the node at p; errors as [FS.Lookup].

@@ -16,7 +16,7 @@ var ErrManyMembers = errors.New("collection has too many members for one listing
 // Listing is a resource, and what a listing of it shows, at one point in time.
 // It is shared: the caller must not change it.
 type Listing struct {
-	Node    Node
+	Place          // of the resource; its node is not nil
 	Members []Node // in the order of their keys; nil unless asked for
 	// Locks are those that may protect the resource or a member. They may have
 	// expired since.
@@ -39,7 +39,7 @@ func (f *FS) List(ctx context.Context, p Path, members bool) (*Listing, error) {
 		if err = e.find(at, err); err != nil || e.none != nil {
 			return err
 		}
-		e.list, err = f.list(tx, p, e.node, members)
+		e.list, err = f.list(tx, p, at, members)
 		return err
 	})
 	if err != nil {
@@ -58,8 +58,9 @@ func (f *FS) List(ctx context.Context, p Path, members bool) (*Listing, error) {
 	return e.list, nil
 }
 
-func (f *FS) list(tx Tx, p Path, n Node, members bool) (*Listing, error) {
-	l := &Listing{Node: n}
+func (f *FS) list(tx Tx, p Path, at found, members bool) (*Listing, error) {
+	n := at.node
+	l := &Listing{Place: at.place(p, &n)}
 	var err error
 	if l.Locks, err = tx.LocksAbove(p, f.now()); err != nil || !members {
 		return l, err

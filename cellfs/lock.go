@@ -132,10 +132,11 @@ func (f *FS) covering(tx Tx, token string, p Path) (*Lock, error) {
 // the last second of them.
 func (f *FS) Lock(ctx context.Context, l *Lock, contentType string, check Check) (created bool, err error) {
 	err = f.updateSoon(ctx, func(tx Tx) error {
-		n, err := f.Lookup(tx, l.Root)
+		at, err := f.lookup(tx, l.Root)
 		if err != nil {
 			return err
 		}
+		n := at.node
 		if n.Kind < KindBox || n.Kind > KindFile {
 			return ErrReadOnly
 		}
@@ -145,7 +146,7 @@ func (f *FS) Lock(ctx context.Context, l *Lock, contentType string, check Check)
 			}
 		}
 		l.Collection = n.IsCollection()
-		if err := check.run(tx, &n); err != nil {
+		if err := check.run(tx, at.place(l.Root, &n)); err != nil {
 			return err
 		}
 		return f.addLock(tx, l)

@@ -142,6 +142,7 @@ type Cell struct {
 	Quota   int64 // bytes that the files of its boxes may take; 0: no limit
 	Used    int64 // bytes that they take, each file counted whole
 	Keep    int64 // finished snapshots that are kept; 0: all
+	ACL     *ACL  // of its root; nil for none
 	LogFrom int64 // id of the last event that is not in the current log; 0 for none
 	Log     LogSize
 	Created time.Time

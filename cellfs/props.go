@@ -20,11 +20,38 @@ func (f *FS) Patch(ctx context.Context, p Path, patches []PropPatch, check Check
 
 // PatchTime is [FS.Patch] that also sets the modification time to show, unless
 // mtime is zero.
-func (f *FS) PatchTime(ctx context.Context, p Path, patches []PropPatch, mtime time.Time, check Check) (n Node, err error) {
+func (f *FS) PatchTime(ctx context.Context, p Path, patches []PropPatch, mtime time.Time, check Check) (Node, error) {
+	return f.alter(ctx, p, check, func(_ Tx, n *Node) error {
+		before := propBytes(n.Props)
+		n.Props = ApplyPatches(n.Props, patches)
+		if after := propBytes(n.Props); after > MaxProps && after > before {
+			return ErrProps
+		}
+		if !mtime.IsZero() {
+			n.MTime = mtime
+		}
+		return nil
+	})
+}
+
+// SetACL gives the resource at p the ACL that make returns, in place of its own; nil
+// leaves it without.
+func (f *FS) SetACL(ctx context.Context, p Path, check Check, make func(tx Tx, n *Node) (*ACL, error)) (Node, error) {
+	return f.alter(ctx, p, check, func(tx Tx, n *Node) (err error) {
+		n.ACL, err = make(tx, n)
+		return err
+	})
+}
+
+// alter changes what a resource has besides its name and content, and returns the
+// resource as it is afterwards.
+func (f *FS) alter(ctx context.Context, p Path, check Check, change func(tx Tx, n *Node) error) (n Node, err error) {
 	err = f.Update(ctx, func(tx Tx) error {
-		if n, err = f.Lookup(tx, p); err != nil {
+		at, err := f.lookup(tx, p)
+		if err != nil {
 			return err
 		}
+		n = at.node
 		if n.Kind >= KindUnit {
 			return ErrReadOnly
 		}
@@ -33,27 +60,22 @@ func (f *FS) PatchTime(ctx context.Context, p Path, patches []PropPatch, mtime t
 				return err
 			}
 		}
-		if err := check.run(tx, &n); err != nil {
+		if err := check.run(tx, at.place(p, &n)); err != nil {
 			return err
 		}
 		if _, err := tx.Touch(n.Cell, 0); err != nil {
 			return err
 		}
 		old := n
-		if n.Kind == KindCell { // Lookup shows the cell's name; the row has its own
+		if n.Kind == KindCell { // the look-up shows the cell's name; the row has its own
 			stored, err := tx.Node(n.ID)
 			if err != nil {
 				return err
 			}
 			old.Name = stored.Name
 		}
-		before := propBytes(n.Props)
-		n.Props = ApplyPatches(n.Props, patches)
-		if after := propBytes(n.Props); after > MaxProps && after > before {
-			return ErrProps
-		}
-		if !mtime.IsZero() {
-			n.MTime = mtime
+		if err := change(tx, &n); err != nil {
+			return err
 		}
 		changed := n
 		changed.Name = old.Name

@@ -146,7 +146,7 @@ func (f *FS) KeepSnapshots(ctx context.Context, cell int64) error {
 // DeleteSnapshot removes a file of a cell's snapshot area. What only it held
 // goes when the sweeper's grace time is over, so that a download that runs now
 // can end. check, if not nil, sees the file before.
-func (f *FS) DeleteSnapshot(ctx context.Context, cell, name string, check func(*Node) error) error {
+func (f *FS) DeleteSnapshot(ctx context.Context, cell, name string, check Check) error {
 	now := f.now()
 	var s Snapshot
 	err := f.meta.View(ctx, func(tx Tx) error {
@@ -168,10 +168,17 @@ func (f *FS) DeleteSnapshot(ctx context.Context, cell, name string, check func(*
 		if again, err := tx.Snapshot(s.Cell, name); err != nil || again.ID != s.ID {
 			return errors.Join(fs.ErrNotExist, err)
 		}
-		if n := snapshotNode(s); check != nil {
-			if err := check(&n); err != nil {
-				return err
-			}
+		n := snapshotNode(s)
+		root, err := tx.CellByID(s.Cell)
+		if err != nil {
+			return err
+		}
+		at := Place{Depth: 3, Name: name, Node: &n}
+		if root.ACL != nil {
+			at.Above = []Level{{1, root.ACL}}
+		}
+		if err := check.run(tx, at); err != nil {
+			return err
 		}
 		if err := tx.AddOrphans(held, now); err != nil {
 			return err

@@ -106,6 +106,8 @@ type NodeTx interface {
 	Children(parent int64, after string, limit int) ([]Node, error)
 	// ChildRefs is Children together with what each content is.
 	ChildRefs(parent int64, after string, limit int) ([]NodeRef, error)
+	// ACLsBelow lists the ACLs of what lies below root.
+	ACLsBelow(root int64) ([]*ACL, error)
 	// Count returns the nodes of the subtree, its root included, and the bytes
 	// of its files.
 	Count(root int64) (nodes, bytes int64, err error)
@@ -123,8 +125,7 @@ type NodeTx interface {
 	// the cell, do not go along.
 	SetCellOf(root, cell int64) error
 	// CopyTree copies what lies below src to below dst, a collection that was
-	// just added. Copies get version and time as given; ACLs stay behind if the
-	// cell is another.
+	// just added. Copies get version and time as given; ACLs stay behind.
 	CopyTree(src int64, dst *Node, version int64, now time.Time) error
 	// DeleteTree removes the node and all below it; contents become orphans.
 	// With a box go its control objects and its jobs.

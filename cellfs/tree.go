@@ -8,15 +8,14 @@ import (
 )
 
 // Check is a request's precondition. It runs inside the transaction that does
-// the work; target is nil when nothing is there. Its error refuses the whole
-// operation and comes back as it is.
-type Check func(tx Tx, target *Node) error
+// the work. Its error refuses the whole operation and comes back as it is.
+type Check func(tx Tx, at Place) error
 
-func (c Check) run(tx Tx, n *Node) error {
+func (c Check) run(tx Tx, at Place) error {
 	if c == nil {
 		return nil
 	}
-	return c(tx, n)
+	return c(tx, at)
 }
 
 // PutOptions qualify [FS.Put].
@@ -54,14 +53,14 @@ func (f *FS) PutAllowed(ctx context.Context, p Path, check Check) (room int64, e
 		if err != nil {
 			return err
 		}
-		c, err := tx.CellByID(l.parent.Cell)
+		c, err := tx.CellByID(l.Parent.Cell)
 		if err != nil {
 			return err
 		}
 		if room = math.MaxInt64; c.Quota > 0 {
 			room = max(0, c.Quota-c.Used)
-			if l.node != nil {
-				room = max(0, c.Quota-c.Used+l.node.Size, l.node.Size) // what does not grow is allowed
+			if l.Node != nil {
+				room = max(0, c.Quota-c.Used+l.Node.Size, l.Node.Size) // what does not grow is allowed
 			}
 		}
 		return nil
@@ -70,18 +69,18 @@ func (f *FS) PutAllowed(ctx context.Context, p Path, check Check) (room int64, e
 }
 
 // putPlace finds where a Put works and checks that it may.
-func (f *FS) putPlace(tx Tx, p Path, check Check) (place, error) {
+func (f *FS) putPlace(tx Tx, p Path, check Check) (Place, error) {
 	if p.Len() < 3 {
-		return place{}, ErrIsCollection
+		return Place{}, ErrIsCollection
 	}
 	l, err := f.locate(tx, p)
 	if err != nil {
-		return place{}, err
+		return Place{}, err
 	}
-	if l.node != nil && l.node.IsCollection() {
-		return place{}, ErrIsCollection
+	if l.Node != nil && l.Node.IsCollection() {
+		return Place{}, ErrIsCollection
 	}
-	return l, check.run(tx, l.node)
+	return l, check.run(tx, l)
 }
 
 func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) {
@@ -89,14 +88,14 @@ func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) 
 	if err != nil {
 		return Node{}, false, err
 	}
-	gen, err := tx.Touch(l.parent.Cell, 0)
+	gen, err := tx.Touch(l.Parent.Cell, 0)
 	if err != nil {
 		return Node{}, false, err
 	}
 	now := f.now()
-	n := Node{Cell: l.parent.Cell, Parent: l.parent.ID, Name: l.name, Kind: KindFile, Created: now}
-	if l.node != nil {
-		n = *l.node
+	n := Node{Cell: l.Parent.Cell, Parent: l.Parent.ID, Name: l.Name, Kind: KindFile, Created: now}
+	if l.Node != nil {
+		n = *l.Node
 	}
 	n.Version, n.Modified, n.Size, n.MTime = gen, now, s.Size, o.MTime
 	if o.ContentType != "" || n.ContentType == "" {
@@ -105,11 +104,11 @@ func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) 
 	if n.Blob, err = s.Add(tx); err != nil {
 		return Node{}, false, err
 	}
-	if l.node == nil {
+	if l.Node == nil {
 		err = tx.AddNode(&n) // fills in the id
 		return n, true, err
 	}
-	return n, false, tx.SetNode(l.node, &n, now)
+	return n, false, tx.SetNode(l.Node, &n, now)
 }
 
 func orDefault(contentType string) string {
@@ -141,10 +140,10 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 	if err != nil {
 		return Node{}, err
 	}
-	if err := check.run(tx, l.node); err != nil {
+	if err := check.run(tx, l); err != nil {
 		return Node{}, err
 	}
-	if l.node != nil {
+	if l.Node != nil {
 		return Node{}, errExist(p)
 	}
 	if p.Len() == 2 {
@@ -153,12 +152,12 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 		}
 		from.Kind = KindBox
 	}
-	gen, err := tx.Touch(l.parent.Cell, 0)
+	gen, err := tx.Touch(l.Parent.Cell, 0)
 	if err != nil {
 		return Node{}, err
 	}
 	now := f.now()
-	from.Cell, from.Parent, from.Name = l.parent.Cell, l.parent.ID, l.name
+	from.Cell, from.Parent, from.Name = l.Parent.Cell, l.Parent.ID, l.Name
 	from.Version, from.Created, from.Modified = gen, now, now
 	err = tx.AddNode(&from) // fills in the id
 	return from, err
@@ -176,30 +175,30 @@ func (f *FS) DeleteTx(tx Tx, p Path, check Check) error {
 	if err != nil {
 		return asMissing(err)
 	}
-	if l.node == nil {
+	if l.Node == nil {
 		if p.Len() == 2 {
 			return ErrNoBox
 		}
 		return notThere(p)
 	}
 	if p.Len() == 2 {
-		if l.node.Name == MainBox {
+		if l.Node.Name == MainBox {
 			return ErrReadOnly
 		}
-		if err := f.Guarded(l.node); err != nil {
+		if err := f.Guarded(l.Node); err != nil {
 			return err
 		}
 	}
-	if err := check.run(tx, l.node); err != nil {
+	if err := check.run(tx, l); err != nil {
 		return err
 	}
-	if _, err := tx.Touch(l.node.Cell, 0); err != nil {
+	if _, err := tx.Touch(l.Node.Cell, 0); err != nil {
 		return err
 	}
 	if err := tx.DeleteLocks(p); err != nil { // RFC 4918, 9.6
 		return err
 	}
-	return tx.DeleteTree(l.node, f.now())
+	return tx.DeleteTree(l.Node, f.now())
 }
 
 // TransferOptions qualify [FS.Copy] and [FS.Move].
@@ -219,7 +218,7 @@ type TransferOptions struct {
 // Copy makes dst a copy of src and tells whether dst is new. What was at dst
 // goes. It returns [ErrSame] and [ErrOverlap] where source and destination are
 // not apart, [ErrNoParent] for a destination without one. Boxes are copied as
-// plain collections; dst is never a box.
+// plain collections; dst is never a box. Copies have no ACLs of their own.
 func (f *FS) Copy(ctx context.Context, src, dst Path, o TransferOptions) (created bool, err error) {
 	err = f.Update(ctx, func(tx Tx) error {
 		created, err = f.copy(tx, src, dst, o)
@@ -229,10 +228,11 @@ func (f *FS) Copy(ctx context.Context, src, dst Path, o TransferOptions) (create
 }
 
 func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
-	from, err := f.Lookup(tx, src)
+	at, err := f.lookup(tx, src)
 	if err != nil {
 		return false, err
 	}
+	from := at.node
 	if from.Kind == KindUnit || from.Kind == KindCell || from.Kind >= KindUnit {
 		return false, ErrReadOnly
 	}
@@ -245,23 +245,21 @@ func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 		return false, ErrSame
 	}
 	overlap := dst.Contains(src) || src.Contains(dst) && from.IsCollection() && !o.Shallow
-	to, err := f.destination(tx, from, dst, overlap, o)
+	to, err := f.destination(tx, at.place(src, &from), dst, overlap, o)
 	if err != nil {
 		return false, err
 	}
-	gen, err := tx.Touch(to.parent.Cell, 0)
+	gen, err := tx.Touch(to.Parent.Cell, 0)
 	if err != nil {
 		return false, err
 	}
 	now := f.now()
 	n := from
-	n.Cell, n.Parent, n.Name, n.Version, n.Schema = to.parent.Cell, to.parent.ID, to.name, gen, ""
+	n.Cell, n.Parent, n.Name, n.Version, n.Schema = to.Parent.Cell, to.Parent.ID, to.Name, gen, ""
+	n.ACL = nil // RFC 3744, 7.3: that of a resource that is new
 	n.Created, n.Modified, n.MTime = now, now, o.MTime
 	if n.Kind == KindBox {
 		n.Kind = KindCollection
-	}
-	if n.Cell != from.Cell {
-		n.ACL = nil // its roles are those of the other cell
 	}
 	if err := f.clear(tx, to, now); err != nil {
 		return false, err
@@ -272,45 +270,46 @@ func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	if from.IsCollection() && !o.Shallow {
 		err = tx.CopyTree(from.ID, &n, gen, now)
 	}
-	return to.node == nil, err
+	return to.Node == nil, err
 }
 
 // destination checks everything about the destination of COPY and MOVE before
 // anything is touched.
-func (f *FS) destination(tx Tx, from Node, dst Path, overlap bool, o TransferOptions) (place, error) {
+func (f *FS) destination(tx Tx, src Place, dst Path, overlap bool, o TransferOptions) (Place, error) {
 	if overlap {
-		return place{}, ErrOverlap
+		return Place{}, ErrOverlap
 	}
 	if dst.Len() < 3 {
-		return place{}, ErrReadOnly
+		return Place{}, ErrReadOnly
 	}
 	to, err := f.locate(tx, dst)
 	if err != nil {
-		return place{}, err
+		return Place{}, err
 	}
+	from := src.Node
 	if from.IsCollection() && !o.Shallow {
 		height, err := tx.Height(from.ID)
 		if err != nil {
-			return place{}, err
+			return Place{}, err
 		}
 		if dst.Len()+height > maxSegments {
-			return place{}, ErrTooDeep
+			return Place{}, ErrTooDeep
 		}
 	}
-	if to.node != nil && to.node.ID != from.ID && o.KeepExisting {
-		return place{}, ErrDestinationExists
+	if to.Node != nil && to.Node.ID != from.ID && o.KeepExisting {
+		return Place{}, ErrDestinationExists
 	}
-	if err := o.Source.run(tx, &from); err != nil {
-		return place{}, err
+	if err := o.Source.run(tx, src); err != nil {
+		return Place{}, err
 	}
-	return to, o.Destination.run(tx, to.node)
+	return to, o.Destination.run(tx, to)
 }
 
-func (f *FS) clear(tx Tx, to place, now time.Time) error {
-	if to.node == nil {
+func (f *FS) clear(tx Tx, to Place, now time.Time) error {
+	if to.Node == nil {
 		return nil
 	}
-	return tx.DeleteTree(to.node, now)
+	return tx.DeleteTree(to.Node, now)
 }
 
 // Move renames src to dst and tells whether dst is new; errors as [FS.Copy].
@@ -335,35 +334,35 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	if err != nil {
 		return false, asMissing(err)
 	}
-	if at.node == nil {
+	if at.Node == nil {
 		return false, notThere(src)
 	}
-	from := *at.node
+	from := *at.Node
 	if src.String() == dst.String() {
 		return false, ErrSame
 	}
 	within, around := src.Contains(dst), dst.Contains(src)
 	// Both hold for two spellings of one name: a rename in place.
-	to, err := f.destination(tx, from, dst, within != around, o)
+	to, err := f.destination(tx, at, dst, within != around, o)
 	if err != nil {
 		return false, err
 	}
 	gen, err := tx.Touch(from.Cell, 0)
-	if err == nil && to.parent.Cell != from.Cell {
+	if err == nil && to.Parent.Cell != from.Cell {
 		// The versions that come along must not come again in their new cell.
-		_, err = tx.Touch(to.parent.Cell, gen)
+		_, err = tx.Touch(to.Parent.Cell, gen)
 	}
 	if err != nil {
 		return false, err
 	}
 	n := from
-	n.Cell, n.Parent, n.Name = to.parent.Cell, to.parent.ID, to.name
+	n.Cell, n.Parent, n.Name = to.Parent.Cell, to.Parent.ID, to.Name
 	if !o.MTime.IsZero() {
 		n.MTime = o.MTime
 	}
-	created := to.node == nil
-	if !created && to.node.ID != from.ID {
-		if err := tx.DeleteTree(to.node, f.now()); err != nil {
+	created := to.Node == nil
+	if !created && to.Node.ID != from.ID {
+		if err := tx.DeleteTree(to.Node, f.now()); err != nil {
 			return false, err
 		}
 	}

@@ -123,7 +123,7 @@ func (f *FS) openUpload(ctx context.Context, p Path, flag int) (webdav.File, err
 		if err != nil {
 			return err
 		}
-		n = l.node
+		n = l.Node
 		switch {
 		case n == nil && flag&os.O_CREATE == 0:
 			return fs.ErrNotExist

@@ -7,21 +7,82 @@ import (
 	"strings"
 
 	"cellar/cellfs"
+	"cellar/cellfs/access"
 )
 
-// showsACL tells whether allprop shows the ACL: on boxes and cells always, below
-// only where there is one. RFC 3744 leaves it out of allprop; Personium's
-// clients look for it there.
-func showsACL(n *cellfs.Node) bool {
-	return n.ACL != nil || n.Kind == cellfs.KindBox || n.Kind == cellfs.KindCell
+// standing is what counts for a resource in a listing: the ACLs on the way to it, its
+// own last, and what they grant to the caller.
+type standing struct {
+	levels   []cellfs.Level
+	schema   string // of the box
+	set      access.Set
+	excluded bool // the caller's application is not the one asked for
 }
 
-// acl writes the resource's own ACL (spec/auth-and-acl.md §8).
-func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
-	if n.Kind >= cellfs.KindUnit {
-		return false, nil
+// everything is where the admin stands.
+const everything = ^access.Set(0)
+
+// stand judges the ACLs.
+func (q *request) stand(levels []cellfs.Level, schema string) standing {
+	s := standing{levels: levels, schema: schema, set: everything}
+	if !q.caller.Admin {
+		s.set = access.Granted(levels, q.caller.Roles)
+		s.excluded = q.schemaAllows(access.Required(levels), schema) != nil
+	}
+	return s
+}
+
+// below is where the caller stands at a member.
+func (s standing) below(q *request, p cellfs.Path, n *cellfs.Node) standing {
+	if n.Kind == cellfs.KindBox {
+		s.schema = n.Schema
 	}
 	if n.ACL == nil {
+		return s
+	}
+	return q.stand(append(s.levels[:len(s.levels):len(s.levels)], cellfs.Level{Depth: p.Len(), ACL: n.ACL}), s.schema)
+}
+
+// shows says whether the caller may see the resource at all.
+func (s standing) shows(q *request, n *cellfs.Node) bool {
+	switch {
+	case q.caller.Admin:
+		return true
+	case n.Kind == cellfs.KindUnit:
+		return false
+	case n.Kind == cellfs.KindCell:
+		return s.set&access.Propfind != 0
+	case n.Kind >= cellfs.KindUnit:
+		// What it needs was asked where the listing begins; only the areas of a cell are
+		// shown by others.
+		needed := map[string]access.Set{cellfs.SnapshotArea: access.Root, cellfs.LogArea: access.LogRead}[n.Name]
+		return s.set&needed == needed
+	}
+	return s.set&access.ReadProperties != 0 && !s.excluded
+}
+
+// showsACL tells whether allprop shows the ACL: of cells, boxes and of the resource
+// asked for always, of members only where there is one of their own. RFC 3744 leaves it
+// out of allprop; Personium's clients look for it there.
+func (l *listing) showsACL(p cellfs.Path, n *cellfs.Node) bool {
+	return n.ACL != nil || n.Kind == cellfs.KindBox || n.Kind == cellfs.KindCell || p.Len() == l.q.target.path.Len()
+}
+
+// mayReadACL tells whether the caller may see the ACL of a resource.
+func (s standing) mayReadACL(n *cellfs.Node) bool {
+	if n.Kind == cellfs.KindCell {
+		return s.set&access.ACLRead != 0
+	}
+	return s.set&access.ReadACL != 0
+}
+
+// acl writes the ACL that counts for the resource: its own aces, then those of what lies
+// above, the nearest first, marked as inherited (spec/auth-and-acl.md §8).
+func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.Kind >= cellfs.KindUnit || !l.at.mayReadACL(n) {
+		return false, nil
+	}
+	if len(l.at.levels) == 0 {
 		l.buf = append(l.buf, `<D:acl/>`...)
 		return true, nil
 	}
@@ -32,24 +93,46 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	if p.Len() > 1 {
 		box = p.Box()
 	}
-	l.buf = append(l.buf, `<D:acl xml:base="`...)
 	cellURL := l.q.target.cellURL
 	if cellURL == "" { // a listing of the unit
 		cellURL = l.q.target.unitURL + url.PathEscape(p.Cell()) + "/"
 	}
+	l.buf = append(l.buf, `<D:acl xml:base="`...)
 	l.buf = appendText(l.buf, cellURL+"__role/"+box+"/")
-	if n.ACL.RequireSchemaAuthz != "" {
+	if n.ACL != nil && n.ACL.RequireSchemaAuthz != "" {
 		l.buf = append(l.buf, `" p:requireSchemaAuthz="`+n.ACL.RequireSchemaAuthz...)
 	}
 	l.buf = append(l.buf, `">`...)
-	for _, e := range n.ACL.ACEs {
-		l.ace(e, box)
+	for i := len(l.at.levels) - 1; i >= 0; i-- {
+		level := l.at.levels[i]
+		inherited := ""
+		if level.Depth < p.Len() {
+			inherited = string(appendText(nil, l.levelURL(cellURL, p, level.Depth)))
+		}
+		for _, e := range level.ACL.ACEs {
+			l.ace(e, box, inherited)
+		}
 	}
 	l.buf = append(l.buf, `</D:acl>`...)
 	return true, nil
 }
 
-func (l *listing) ace(e cellfs.ACE, box string) {
+// levelURL is the URL of what lies above p at that depth.
+func (l *listing) levelURL(cellURL string, p cellfs.Path, depth int) string {
+	for p.Len() > depth {
+		p = p.Parent()
+	}
+	u := []byte(cellURL)
+	for i, s := range p.Segments() {
+		if i > 0 {
+			u = append(u, '/')
+		}
+		u = appendEscaped(u, s)
+	}
+	return string(u)
+}
+
+func (l *listing) ace(e cellfs.ACE, box, inherited string) {
 	principal := `<D:all/>`
 	if e.Role != 0 {
 		name, ok := l.roles[e.Role]
@@ -64,11 +147,51 @@ func (l *listing) ace(e cellfs.ACE, box string) {
 	}
 	l.buf = append(l.buf, `<D:ace><D:principal>`+principal+`</D:principal><D:grant>`...)
 	for _, v := range e.Privileges {
-		l.buf = append(l.buf, `<D:privilege>`...)
-		l.buf = appendEmpty(l.buf, xml.Name{Space: v.Space, Local: v.Local})
-		l.buf = append(l.buf, `</D:privilege>`...)
+		l.privilege(v)
 	}
-	l.buf = append(l.buf, `</D:grant></D:ace>`...)
+	l.buf = append(l.buf, `</D:grant>`...)
+	if inherited != "" {
+		l.buf = append(l.buf, `<D:inherited><D:href>`+inherited+`</D:href></D:inherited>`...)
+	}
+	l.buf = append(l.buf, `</D:ace>`...)
+}
+
+func (l *listing) privilege(v cellfs.Privilege) {
+	l.buf = append(l.buf, `<D:privilege>`...)
+	l.buf = appendEmpty(l.buf, xml.Name{Space: v.Space, Local: v.Local})
+	l.buf = append(l.buf, `</D:privilege>`...)
+}
+
+// privilegeSet writes what the caller may do (RFC 3744, 5.4).
+func (l *listing) privilegeSet(_ cellfs.Path, n *cellfs.Node) (bool, error) {
+	if n.Kind >= cellfs.KindUnit {
+		return false, nil
+	}
+	set := l.at.set
+	if n.Kind != cellfs.KindCell {
+		set &^= access.OfCell
+	}
+	if l.at.excluded {
+		set = 0
+	}
+	l.buf = append(l.buf, `<D:current-user-privilege-set>`...)
+	for _, name := range set.Names() {
+		l.privilege(name)
+	}
+	l.buf = append(l.buf, `</D:current-user-privilege-set>`...)
+	return true, nil
+}
+
+// principal writes who the caller is (RFC 5397).
+func (l *listing) principal(cellfs.Path, *cellfs.Node) (bool, error) {
+	l.buf = append(l.buf, `<D:current-user-principal>`...)
+	if subject := l.q.subject(); subject != "" {
+		l.buf = append(appendText(append(l.buf, `<D:href>`...), subject), `</D:href>`...)
+	} else {
+		l.buf = append(l.buf, `<D:unauthenticated/>`...)
+	}
+	l.buf = append(l.buf, `</D:current-user-principal>`...)
+	return true, nil
 }
 
 func (l *listing) loadRoles(tx cellfs.Tx, cell int64) error {

@@ -10,6 +10,7 @@ import (
 	"cellar/barfs/install"
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
+	"cellar/cellfs/access"
 	"cellar/dav/ops"
 	"cellar/jobs"
 )
@@ -158,8 +159,7 @@ func (q *request) mkcolBox() error {
 // logRefusal writes the line of an install that was refused with err, for whatever
 // reason (bars/NOTES.md §1.1).
 func (q *request) logRefusal(err error) error {
-	install := q.Method == "MKCOL" && q.target.kind == targetBox &&
-		(q.ContentLength != 0 || strings.EqualFold(strings.TrimSpace(q.Header.Get("Content-Type")), "application/zip"))
+	install := q.Method == "MKCOL" && q.target.kind == targetBox && q.installs()
 	e, known := q.answer(err)
 	if !install || !known || q.Context().Err() != nil {
 		return err
@@ -168,10 +168,7 @@ func (q *request) logRefusal(err error) error {
 	if cerr != nil {
 		return err // there is no log to write to
 	}
-	caller := ops.Caller{RequestKey: q.key}
-	if q.caller.admin {
-		caller.Subject = q.subject()
-	}
+	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
 	if lerr := q.h.ops.RefusedInstall(q.Context(), cell.ID, q.target.path.Box(), caller, statusOf(e.code)); lerr != nil {
 		return lerr
 	}
@@ -194,7 +191,7 @@ func (q *request) notZip(contentType string) error {
 }
 
 func (q *request) emptyBox() error {
-	_, err := q.h.fs.Mkcol(q.Context(), q.target.path, cellfs.KindBox, q.check(q.target.path, false))
+	_, err := q.h.fs.Mkcol(q.Context(), q.target.path, cellfs.KindBox, q.checkWith(q.target.path, needsAbove(access.Box), false))
 	switch {
 	case err == nil:
 		return q.created(true)
@@ -203,7 +200,3 @@ func (q *request) emptyBox() error {
 	}
 	return err
 }
-
-// subject is the caller as the event log names it: the unit admin has no URL of
-// its own.
-func (q *request) subject() string { return q.target.unitURL + "#" + q.h.cfg.AdminUser }

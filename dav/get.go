@@ -176,8 +176,11 @@ func (q *request) deleteLog() error {
 // deleteSnapshot answers DELETE on a file of the snapshot area.
 func (q *request) deleteSnapshot() error {
 	p := q.target.path
-	err := q.h.fs.DeleteSnapshot(q.Context(), p.Cell(), p.Name(), func(n *cellfs.Node) error {
-		return q.preconditions(n)
+	err := q.h.fs.DeleteSnapshot(q.Context(), p.Cell(), p.Name(), func(_ cellfs.Tx, at cellfs.Place) error {
+		if err := q.judge(&at, q.rules); err != nil {
+			return err
+		}
+		return q.preconditions(at.Node)
 	})
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cellar/cellfs"
+	"cellar/dav/auth"
 	"cellar/dav/ops"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	AdminPassword string
 	// InsecureBasic accepts passwords also over plain HTTP from other machines.
 	InsecureBasic bool
+	HashAtOnce    int    // passwords that are checked at the same time; 0: half the processors
 	PropfindLimit int    // 0: [DefaultPropfindLimit]
 	TempDir       string // for long listings; "": that of the system
 	// StallTime is how long a client may take nothing of a bar or of a list of
@@ -49,7 +51,7 @@ type Handler struct {
 	fs       *cellfs.FS
 	ops      *ops.Ops
 	unitHost string // without port
-	auth     *authenticator
+	auth     *auth.Auth
 	log      *slog.Logger
 }
 
@@ -75,7 +77,8 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 		h.unitHost = strings.ToLower(c.UnitURL.Hostname())
 	}
 	var err error
-	if h.auth, err = newAuthenticator(ctx, c); err != nil {
+	h.auth, err = auth.New(ctx, auth.Config{FS: c.FS, User: c.AdminUser, Password: c.AdminPassword, Now: c.Now, Log: c.Log, HashAtOnce: c.HashAtOnce})
+	if err != nil {
 		return nil, err
 	}
 	return h, nil
@@ -88,7 +91,8 @@ type request struct {
 	w      *response
 	key    string // X-Personium-RequestKey
 	target target
-	caller caller
+	caller auth.Caller
+	rules  []rule // of the method
 }
 
 // ServeHTTP implements [http.Handler].
@@ -116,12 +120,14 @@ func (q *request) serve() error {
 	if q.target, err = q.h.route(q.Request); err != nil {
 		return err
 	}
-	if q.target.kind == targetToken {
-		return q.token()
+	route := methods[q.target.kind][q.Method]
+	q.rules = route.rules
+	if q.target.kind != targetToken { // which looks at no credentials but its own
+		if err := q.identify(); err != nil {
+			return err
+		}
 	}
-	q.caller = q.h.auth.caller(q.Request)
-	route := q.target.kind.handler(q.Method)
-	if q.caller.admin && route.serve != nil && q.target.kind == targetResource && !q.h.ops.AnyImport() {
+	if q.caller.Admin && route.serve != nil && q.target.kind == targetResource && !q.h.ops.AnyImport() {
 		return q.first(route.serve(q))
 	}
 	if err = q.admit(route); err == nil {
@@ -150,7 +156,7 @@ func (q *request) admit(route route) error {
 	mainBox := q.Method == "MKCOL" && q.target.kind == targetBox && q.target.path.Box() == cellfs.MainBox
 	switch q.Method {
 	case "GET", "HEAD", "PROPFIND": // their handlers look first and find the same
-		if q.caller.admin && route.serve != nil {
+		if q.caller.Admin && route.serve != nil {
 			return nil
 		}
 	}
@@ -163,10 +169,16 @@ func (q *request) admit(route route) error {
 	if err := q.noOther(route); err != nil {
 		return err
 	}
-	if !q.caller.admin {
-		return q.unauthorized()
+	return q.admitted(q.guarded(), route.rules)
+}
+
+// guarded is the path whose ACLs decide: what is no node of the tree is the cell's.
+func (q *request) guarded() cellfs.Path {
+	switch q.target.kind {
+	case targetToken, targetMyPassword, targetExport, targetImport:
+		return q.target.path.CellRoot()
 	}
-	return nil
+	return q.target.path
 }
 
 // exists looks for the cell or box that must exist whoever asks.
@@ -175,7 +187,7 @@ func (q *request) exists() error {
 	if !ok {
 		return nil
 	}
-	_, err := q.h.fs.Node(q.Context(), p)
+	_, err := q.h.fs.Find(q.Context(), p)
 	return err
 }
 
@@ -184,7 +196,7 @@ func (q *request) prerequisite() (p cellfs.Path, ok bool) {
 	p = q.target.path
 	making := q.Method == "MKCOL"
 	switch {
-	case q.target.kind == targetUnit, q.target.kind == targetCell && making:
+	case p.Len() == 0, q.target.kind == targetCell && making:
 		return p, false
 	case q.target.kind.below(), q.target.kind == targetBox && !making:
 		return p.BoxRoot(), true

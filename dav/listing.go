@@ -22,6 +22,8 @@ type listing struct {
 	roles   map[int64]string // URL of a role below {cell}__role/, by id
 	loaded  map[int64]bool   // cells whose roles are known
 	locks   []cellfs.Lock    // that may protect what is listed
+	at      standing         // of the resource that is written now
+	hidden  []xml.Name       // properties of it that the caller may not see
 }
 
 // read makes the answer, from the cache where it can be there.
@@ -39,14 +41,21 @@ func (l *listing) read(d depth) error {
 func (l *listing) run(tx cellfs.Tx, d depth) error {
 	l.tx = tx
 	p := l.q.target.path
-	var n cellfs.Node
-	var err error
 	if k := l.q.target.kind; k == targetExport || k == targetImport {
-		if n, err = l.q.h.fs.Lookup(tx, p.Parent()); err != nil {
+		n, err := l.q.h.fs.Lookup(tx, p.Parent())
+		if err != nil {
 			return err
 		}
-		n.Kind, n.Name, d = cellfs.KindLog, p.Name(), 0
-	} else if n, err = l.q.h.fs.Lookup(tx, p); err != nil {
+		n.Kind, n.Name, n.ACL = cellfs.KindLog, p.Name(), nil
+		return l.tree(p, &n, 0, standing{})
+	}
+	at, err := l.q.h.fs.FindTx(tx, p)
+	if err != nil {
+		return err
+	}
+	n := *at.Node
+	s, err := l.standing(&at)
+	if err != nil {
 		return err
 	}
 	if err := l.loadLocks(p, d); err != nil {
@@ -55,7 +64,17 @@ func (l *listing) run(tx cellfs.Tx, d depth) error {
 	if d == infinity && n.Kind == cellfs.KindVirtual && n.Name == cellfs.SnapshotArea {
 		l.limited = false // flat, always served
 	}
-	return l.tree(p, &n, d)
+	return l.tree(p, &n, d, s)
+}
+
+// standing is where the caller stands at what is listed: the privilege is asked once more
+// at the point in time of the listing.
+func (l *listing) standing(at *cellfs.Place) (standing, error) {
+	s := l.q.stand(at.Levels(), at.Schema)
+	if !s.shows(l.q, at.Node) {
+		return s, l.q.denied()
+	}
+	return s, nil
 }
 
 // begin makes room for so many responses and writes the head of the answer.
@@ -79,12 +98,16 @@ func (l *listing) flat(members bool) error {
 		}
 	}
 	l.begin(len(list.Members))
-	if err := l.tree(p, &list.Node, 0); err != nil {
+	s, err := l.standing(&list.Place)
+	if err != nil {
+		return err
+	}
+	if err := l.tree(p, list.Node, 0, s); err != nil {
 		return err
 	}
 	for i := range list.Members {
 		m := &list.Members[i]
-		if err := l.tree(p.Join(m.Name), m, 0); err != nil {
+		if err := l.member(p.Join(m.Name), m, 0, s); err != nil {
 			return err
 		}
 	}
@@ -113,10 +136,21 @@ func (l *listing) loadLocks(p cellfs.Path, d depth) error {
 	return err
 }
 
-func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth) error {
+// member lists what is in a collection where the caller stands so, unless the caller may
+// not see it.
+func (l *listing) member(p cellfs.Path, n *cellfs.Node, d depth, above standing) error {
+	s := above.below(l.q, p, n)
+	if !s.shows(l.q, n) {
+		return nil
+	}
+	return l.tree(p, n, d, s)
+}
+
+func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s standing) error {
 	if l.left--; l.limited && l.left < 0 {
 		return errInfinite
 	}
+	l.at = s
 	if err := l.response(p, n); err != nil {
 		return err
 	}
@@ -131,7 +165,7 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth) error {
 		below = 0
 	}
 	err := l.q.h.fs.Members(l.tx, *n, func(m *cellfs.Node) error {
-		return l.tree(p.Join(m.Name), m, below)
+		return l.member(p.Join(m.Name), m, below, s)
 	})
 	if errors.Is(err, cellfs.ErrInstalling) && p.Len() > l.q.target.path.Len() {
 		return nil // a box in the making is shown without members, its status says why
@@ -156,7 +190,7 @@ func (l *listing) response(p cellfs.Path, n *cellfs.Node) error {
 	l.buf = append(l.buf, `<D:response><D:href>`...)
 	l.buf = l.q.target.href(l.buf, p, n.IsCollection())
 	l.buf = append(l.buf, `</D:href><D:propstat><D:prop>`...)
-	l.rest = l.rest[:0]
+	l.rest, l.hidden = l.rest[:0], l.hidden[:0]
 	var err error
 	switch {
 	case l.asked.namesOnly:
@@ -179,6 +213,13 @@ func (l *listing) response(p cellfs.Path, n *cellfs.Node) error {
 		}
 		l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>`...)
 	}
+	if len(l.hidden) > 0 {
+		l.buf = append(l.buf, `<D:propstat><D:prop>`...)
+		for _, name := range l.hidden {
+			l.buf = appendEmpty(l.buf, name)
+		}
+		l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 403 Forbidden</D:status></D:propstat>`...)
+	}
 	l.buf = append(l.buf, `</D:response>`...)
 	return nil
 }
@@ -191,7 +232,7 @@ func (l *listing) allProps(p cellfs.Path, n *cellfs.Node) error {
 	for i := range liveProps {
 		x := &liveProps[i]
 		// A displayname that was set is a dead property and replaces the name.
-		if x.asked || len(n.Props) > 0 && hasProp(n, x.name) || x.name.Local == "acl" && !showsACL(n) {
+		if x.asked || len(n.Props) > 0 && hasProp(n, x.name) || x.name == aclProp && !l.showsACL(p, n) {
 			continue
 		}
 		if _, err := x.append(l, p, n); err != nil {
@@ -220,7 +261,7 @@ func (l *listing) named(p cellfs.Path, n *cellfs.Node, names []xml.Name, extra b
 			if x.name != name {
 				continue
 			}
-			if extra && !x.asked && !(name.Local == "acl" && !showsACL(n)) {
+			if extra && !x.asked && !(name == aclProp && !l.showsACL(p, n)) {
 				has = true
 				break
 			}
@@ -229,7 +270,11 @@ func (l *listing) named(p cellfs.Path, n *cellfs.Node, names []xml.Name, extra b
 				return err
 			}
 		}
-		if !has {
+		switch {
+		case has:
+		case name == aclProp && n.Kind < cellfs.KindUnit: // RFC 3744, 5.5
+			l.hidden = append(l.hidden, name)
+		default:
 			l.rest = append(l.rest, name)
 		}
 	}

@@ -24,13 +24,17 @@ var liveProps = []struct {
 	{name: dav("resourcetype"), append: (*listing).resourceType},
 	{name: dav("supportedlock"), append: (*listing).supportedLock},
 	{name: dav("lockdiscovery"), append: (*listing).lockDiscovery},
-	{name: dav("acl"), append: (*listing).acl},
+	{name: aclProp, append: (*listing).acl},
 	{name: personium("status"), append: (*listing).boxStatus},
 	{name: personium("progress"), append: (*listing).boxProgress},
 	{name: personium("cellstatus"), append: (*listing).cellStatus},
 	{name: dav("quota-used-bytes"), append: (*listing).quotaUsed, asked: true},
 	{name: dav("quota-available-bytes"), append: (*listing).quotaAvailable, asked: true},
+	{name: dav("current-user-privilege-set"), append: (*listing).privilegeSet, asked: true},
+	{name: dav("current-user-principal"), append: (*listing).principal, asked: true},
 }
+
+var aclProp = dav("acl")
 
 func dav(local string) xml.Name { return xml.Name{Space: davSpace, Local: local} }
 

@@ -22,7 +22,7 @@ const (
 
 // change is what the request is about to do at p, as the locks see it.
 func (q *request) change(p cellfs.Path, deep, member bool) cellfs.Change {
-	return cellfs.Change{Path: p, Deep: deep, Member: member, Tokens: q.tokens(), Principal: q.caller.principal}
+	return cellfs.Change{Path: p, Deep: deep, Member: member, Tokens: q.tokens(), Principal: q.caller.Principal}
 }
 
 // lock answers LOCK.
@@ -39,16 +39,19 @@ func (q *request) lock() error {
 	if err != nil {
 		return err
 	}
-	l.Root, l.Token, l.Principal, l.Timeout = q.target.path, newLockToken(), q.caller.principal, timeout
+	l.Root, l.Token, l.Principal, l.Timeout = q.target.path, newLockToken(), q.caller.Principal, timeout
 	switch d := q.Header.Get("Depth"); {
 	case d == "", strings.EqualFold(d, "infinity"):
 		l.Infinite = true
 	case d != "0":
 		return errDepth(d)
 	}
-	created, err := q.h.fs.Lock(q.Context(), l, cellfs.TypeByName(l.Root.Name()), func(tx cellfs.Tx, n *cellfs.Node) error {
-		if n != nil {
-			return q.checkIf(tx, l.Root, n)
+	created, err := q.h.fs.Lock(q.Context(), l, cellfs.TypeByName(l.Root.Name()), func(tx cellfs.Tx, at cellfs.Place) error {
+		if err := q.mayChange(tx, &at, q.rules, false); err != nil {
+			return err
+		}
+		if at.Node != nil {
+			return q.checkIf(tx, l.Root, at.Node)
 		}
 		if q.target.slash {
 			return errMethod // a collection's URL, as for PUT
@@ -113,7 +116,7 @@ func (q *request) refreshLock(timeout time.Duration) error {
 	if q.Header.Get("If") == "" {
 		return codef("PR400-DV-0010", "Header %s is required.", "If")
 	}
-	l, err := q.h.fs.Refresh(q.Context(), q.target.path, q.tokens(), q.caller.principal, timeout)
+	l, err := q.h.fs.Refresh(q.Context(), q.target.path, q.tokens(), q.caller.Principal, timeout)
 	if isNotExist(err) {
 		return &coded{code: errETag.code, message: "Lock token does not match.", element: "lock-token-matches-request-uri"}
 	}
@@ -138,7 +141,7 @@ func (q *request) unlock() error {
 			return err
 		}
 	}
-	err := q.h.fs.Unlock(q.Context(), q.target.path, token, q.caller.principal, q.caller.admin)
+	err := q.h.fs.Unlock(q.Context(), q.target.path, token, q.caller.Principal, q.caller.Admin)
 	switch {
 	case isNotExist(err):
 		return &coded{code: "PR409-DV-0004", message: "Lock token does not match the request URL.", element: "lock-token-matches-request-uri"}
@@ -181,7 +184,7 @@ func (q *request) appendLock(b []byte, l *cellfs.Lock) []byte {
 	b = append(b, `<D:timeout>Second-`...)
 	b = strconv.AppendInt(b, int64((left+time.Second/2)/time.Second), 10)
 	b = append(b, `</D:timeout>`...)
-	if l.Principal == q.caller.principal {
+	if l.Principal == q.caller.Principal {
 		b = append(b, `<D:locktoken><D:href>`+l.Token+`</D:href></D:locktoken>`...)
 	}
 	b = append(b, `<D:lockroot><D:href>`...)

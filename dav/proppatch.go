@@ -13,7 +13,7 @@ import (
 // protected are the live properties that a client cannot set (RFC 4918, 15).
 var protected = []string{
 	"creationdate", "getcontentlength", "getcontenttype", "getetag", "resourcetype", "supportedlock",
-	"lockdiscovery", "acl", "quota-used-bytes", "quota-available-bytes",
+	"lockdiscovery", "acl", "quota-used-bytes", "quota-available-bytes", "current-user-privilege-set", "current-user-principal",
 }
 
 func isProtected(name xml.Name) bool {
@@ -40,11 +40,14 @@ func (q *request) proppatch() error {
 	if refused {
 		n, err = q.h.fs.Node(q.Context(), q.target.path)
 	} else {
-		n, err = q.h.fs.PatchTime(q.Context(), q.target.path, dead, mtime, func(tx cellfs.Tx, n *cellfs.Node) error {
-			if err := q.preconditions(n); err != nil {
+		n, err = q.h.fs.PatchTime(q.Context(), q.target.path, dead, mtime, func(tx cellfs.Tx, at cellfs.Place) error {
+			if err := q.mayChange(tx, &at, q.rules, false); err != nil {
 				return err
 			}
-			if err := q.checkIf(tx, q.target.path, n); err != nil {
+			if err := q.preconditions(at.Node); err != nil {
+				return err
+			}
+			if err := q.checkIf(tx, q.target.path, at.Node); err != nil {
 				return err
 			}
 			change := q.change(q.target.path, false, false)

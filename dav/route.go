@@ -15,11 +15,12 @@ import (
 type kind int
 
 const (
-	targetUnit kind = iota
-	targetToken
+	targetUnit  kind = iota
+	targetToken      // of a cell or of the unit
 	targetCell
 	targetExport
 	targetImport
+	targetMyPassword
 	targetSnapshots // __snapshot
 	targetSnapshot  // a file in it
 	targetLogs      // __log and its collections
@@ -61,8 +62,12 @@ func (h *Handler) route(r *http.Request) (t target, err error) {
 		}
 		segs = append(segs, name)
 	}
+	t.kind = kindOf(segs)
+	if t.kind == targetToken && len(segs) == 1 {
+		segs = nil // the unit's
+	}
 	h.baseURLs(&t, r, host, segs)
-	if t.kind = kindOf(segs); t.kind == targetUnknown {
+	if t.kind == targetUnknown {
 		return t, errNotMapped
 	}
 	if t.path, err = cellfs.NewPath(segs...); err != nil && t.kind == targetResource {
@@ -149,95 +154,16 @@ func kindOf(segs []string) kind {
 		return targetExport
 	case second == "__import" && len(segs) == 2:
 		return targetImport
+	case second == "__token" && len(segs) == 2:
+		return targetToken
+	case second == "__mypassword" && len(segs) == 2:
+		return targetMyPassword
 	case strings.HasPrefix(second, "__") && second != cellfs.MainBox:
 		return targetUnknown
 	case len(segs) == 2:
 		return targetBox
 	}
 	return targetResource
-}
-
-// route is what serves one method of one kind of target.
-type route struct {
-	serve func(*request) error
-	// exclusive: refused while the cell is exported (DECISIONS 11).
-	exclusive bool
-}
-
-// methods lists what every kind of target can do. OPTIONS is everywhere.
-var methods map[kind]map[string]route
-
-func init() {
-	get := func(f func(*request) error) map[string]route {
-		return map[string]route{"GET": {serve: f}, "HEAD": {serve: f}}
-	}
-	with := func(base map[string]route, more map[string]route) map[string]route {
-		for m, r := range more {
-			base[m] = r
-		}
-		return base
-	}
-	propfind, proppatch := route{serve: (*request).propfind}, route{serve: (*request).proppatch}
-	methods = map[kind]map[string]route{
-		targetUnit: with(get((*request).getUnit), map[string]route{"PROPFIND": propfind}),
-		targetCell: with(get((*request).getCell), map[string]route{
-			"MKCOL": {serve: (*request).mkcolCell}, "DELETE": {serve: (*request).deleteCell},
-			"PROPFIND": propfind, "PROPPATCH": proppatch,
-		}),
-		targetExport: with(get((*request).getExport), map[string]route{
-			"POST": {serve: (*request).postExport, exclusive: true}, "PROPFIND": propfind,
-		}),
-		targetImport: with(get((*request).getImport), map[string]route{
-			"POST": {serve: (*request).postImport, exclusive: true}, "PROPFIND": propfind,
-		}),
-		targetEntity:    get((*request).getEntity),
-		targetSnapshots: {"PROPFIND": propfind},
-		targetSnapshot: with(get((*request).get), map[string]route{
-			"DELETE": {serve: (*request).deleteSnapshot}, "PROPFIND": propfind, "COPY": {serve: (*request).copySpecial},
-		}),
-		targetLogs: {"PROPFIND": propfind},
-		targetLog: with(get((*request).getLog), map[string]route{
-			"PROPFIND": propfind, "DELETE": {serve: (*request).deleteLog}, "COPY": {serve: (*request).copySpecial},
-		}),
-		targetBox: with(get((*request).getBox), map[string]route{
-			"MKCOL": {serve: (*request).mkcolBox}, "DELETE": {serve: (*request).delete}, "COPY": {serve: (*request).copyMove},
-			"MOVE": {serve: (*request).copyMove}, "PROPFIND": propfind, "PROPPATCH": proppatch,
-			"LOCK": {serve: (*request).lock}, "UNLOCK": {serve: (*request).unlock},
-		}),
-		targetResource: with(get((*request).get), map[string]route{
-			"PUT": {serve: (*request).put}, "DELETE": {serve: (*request).delete}, "MKCOL": {serve: (*request).mkcol},
-			"COPY": {serve: (*request).copyMove}, "MOVE": {serve: (*request).copyMove}, "PROPFIND": propfind,
-			"PROPPATCH": proppatch, "LOCK": {serve: (*request).lock}, "UNLOCK": {serve: (*request).unlock},
-		}),
-	}
-}
-
-func (k kind) below() bool { return k == targetResource || k == targetEntity }
-
-func (k kind) handler(method string) route {
-	if method == http.MethodOptions {
-		return route{serve: (*request).options}
-	}
-	return methods[k][method]
-}
-
-// allow is the Allow header of a kind of target.
-func (k kind) allow() string {
-	all := []string{"OPTIONS"}
-	for m := range methods[k] {
-		all = append(all, m)
-	}
-	slices.Sort(all[1:])
-	return strings.Join(all, ", ")
-}
-
-// options answers OPTIONS with credentials: what the resource can do.
-func (q *request) options() error {
-	davHeaders(q.w.Header())
-	q.w.Header().Set("Allow", q.target.kind.allow())
-	q.w.Header().Set("Content-Length", "0")
-	q.w.WriteHeader(http.StatusOK)
-	return nil
 }
 
 // href is the path of a resource in a 207 body: absolute, percent-encoded,

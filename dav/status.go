@@ -14,6 +14,7 @@ import (
 
 	"cellar/barfs"
 	"cellar/cellfs"
+	"cellar/dav/auth"
 	"cellar/dav/odata"
 	"cellar/dav/ops"
 )
@@ -118,7 +119,10 @@ func (q *request) answer(err error) (e *coded, ok bool) {
 	var bar *barfs.Error
 	var large *http.MaxBytesError
 	var data *odata.Error
+	var fault *auth.Fault
 	switch {
+	case errors.As(err, &fault):
+		return codef(fault.Code, "%s", fault.Message), true
 	case errors.As(err, &data):
 		return codef(data.Code, "%s", data.Message), true
 	case errors.As(err, &e):
@@ -168,6 +172,7 @@ func (q *request) fail(err error) {
 		h.Set("Allow", q.target.kind.allow())
 	case http.StatusUnauthorized:
 		davHeaders(h)
+		q.challenge()
 	}
 	body, contentType := q.errorBody(e)
 	h.Set("Content-Type", contentType)

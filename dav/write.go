@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,13 +15,28 @@ import (
 
 // check is the precondition of a change at p: the conditional headers, the If
 // header and the locks. deep: what lies below changes too.
-func (q *request) check(p cellfs.Path, deep bool) cellfs.Check {
-	return func(tx cellfs.Tx, n *cellfs.Node) error {
-		if err := q.preconditions(n); err != nil {
+func (q *request) check(p cellfs.Path, deep bool) cellfs.Check { return q.checkWith(p, q.rules, deep) }
+
+// checkWith is check with other rules than those of the method.
+func (q *request) checkWith(p cellfs.Path, rules []rule, deep bool) cellfs.Check {
+	return func(tx cellfs.Tx, at cellfs.Place) error {
+		if err := q.mayChange(tx, &at, rules, deep); err != nil {
 			return err
 		}
-		return q.checkLocks(tx, p, n, deep)
+		if err := q.preconditions(at.Node); err != nil {
+			return err
+		}
+		return q.checkLocks(tx, p, at.Node, deep)
 	}
+}
+
+// mayChange asks once more, inside the transaction, whether the caller may: ACLs and the
+// tree may have changed since the request came in.
+func (q *request) mayChange(tx cellfs.Tx, at *cellfs.Place, rules []rule, deep bool) error {
+	if err := q.judge(at, rules); err != nil || !deep {
+		return err
+	}
+	return q.schemaAllowsBelow(tx, at)
 }
 
 // put answers PUT.
@@ -97,11 +111,11 @@ func (q *request) created(created bool) error {
 // delete answers DELETE on a box and on what is below (DECISIONS 5).
 func (q *request) delete() error {
 	check := q.check(q.target.path, true)
-	err := q.h.fs.Delete(q.Context(), q.target.path, func(tx cellfs.Tx, n *cellfs.Node) error {
-		if d := q.Header.Get("Depth"); d != "" && !strings.EqualFold(d, "infinity") && n.IsCollection() {
+	err := q.h.fs.Delete(q.Context(), q.target.path, func(tx cellfs.Tx, at cellfs.Place) error {
+		if d := q.Header.Get("Depth"); d != "" && !strings.EqualFold(d, "infinity") && at.Node.IsCollection() {
 			return errDepth(d) // RFC 4918, 9.6.1
 		}
-		return check(tx, n)
+		return check(tx, at)
 	})
 	if err != nil {
 		return err
@@ -124,11 +138,11 @@ func (q *request) deleteCell() error {
 		return err
 	}
 	check := q.check(q.target.path, true)
-	err = q.h.fs.DeleteCell(q.Context(), cell.Name, func(tx cellfs.Tx, n *cellfs.Node) error {
-		if q.h.ops.Busy(n.Cell) {
+	err = q.h.fs.DeleteCell(q.Context(), cell.Name, func(tx cellfs.Tx, at cellfs.Place) error {
+		if q.h.ops.Busy(at.Node.Cell) {
 			return codef("PR409-MC-0001", "Cell to be processed is being accessed by other requests.")
 		}
-		return check(tx, n)
+		return check(tx, at)
 	})
 	if err != nil {
 		return err
@@ -179,17 +193,28 @@ func (q *request) copyMove() error {
 	if o.MTime, err = q.mtime(); err != nil {
 		return err
 	}
+	if err := q.admitted(dst, destination); err != nil {
+		return err
+	}
 	src := q.target.path
-	o.Source = func(tx cellfs.Tx, n *cellfs.Node) error {
-		if err := q.preconditions(n); err != nil {
+	o.Source = func(tx cellfs.Tx, at cellfs.Place) error {
+		if err := q.mayChange(tx, &at, q.rules, !o.Shallow); err != nil {
 			return err
 		}
-		if err := q.checkIf(tx, src, n); err != nil || !move {
+		if err := q.preconditions(at.Node); err != nil {
+			return err
+		}
+		if err := q.checkIf(tx, src, at.Node); err != nil || !move {
 			return err
 		}
 		return q.h.fs.CheckLocks(tx, q.change(src, true, true))
 	}
-	o.Destination = func(tx cellfs.Tx, n *cellfs.Node) error { return q.h.fs.CheckLocks(tx, q.change(dst, true, n == nil)) }
+	o.Destination = func(tx cellfs.Tx, at cellfs.Place) error {
+		if err := q.mayChange(tx, &at, destination, true); err != nil {
+			return err
+		}
+		return q.h.fs.CheckLocks(tx, q.change(dst, true, at.Node == nil))
+	}
 	var created bool
 	if move {
 		created, err = q.h.fs.Move(q.Context(), src, dst, o)
@@ -245,7 +270,14 @@ func (q *request) copySpecial() error {
 		return err
 	}
 	defer from.Close()
-	check := func(tx cellfs.Tx, there *cellfs.Node) error {
+	if err := q.admitted(dst, destination); err != nil {
+		return err
+	}
+	check := func(tx cellfs.Tx, at cellfs.Place) error {
+		if err := q.judge(&at, destination); err != nil {
+			return err
+		}
+		there := at.Node
 		if there != nil && keep {
 			return cellfs.ErrDestinationExists
 		}
@@ -325,11 +357,8 @@ func (q *request) sameUnit(u *url.URL) bool {
 	}
 	here := url.URL{Host: q.Host}
 	n := strings.ToLower(u.Hostname())
-	known := n == strings.ToLower(here.Hostname()) || n == q.h.unitHost
+	known := q.isHost(n)
 	if cell, ok := strings.CutSuffix(n, "."+q.h.unitHost); ok && !strings.Contains(cell, ".") {
-		known = true
-	}
-	if local, ok := q.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok && n == local.IP.String() {
 		known = true
 	}
 	ports := []string{plainPort(here.Port())}

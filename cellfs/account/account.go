@@ -75,6 +75,16 @@ func Create(ctx context.Context, f *cellfs.FS, cell, name, password string) erro
 // SetPassword gives an account another password. It returns [ErrNone] and
 // [ErrPassword].
 func SetPassword(ctx context.Context, f *cellfs.FS, cell, name, password string) error {
+	return setPassword(ctx, f, cell, name, password, false)
+}
+
+// SetOwn is [SetPassword] by who has the account: if its password had to be changed,
+// that is done.
+func SetOwn(ctx context.Context, f *cellfs.FS, cell, name, password string) error {
+	return setPassword(ctx, f, cell, name, password, true)
+}
+
+func setPassword(ctx context.Context, f *cellfs.FS, cell, name, password string, own bool) error {
 	secret, err := hash(password)
 	if err != nil {
 		return err
@@ -84,9 +94,27 @@ func SetPassword(ctx context.Context, f *cellfs.FS, cell, name, password string)
 		if err != nil {
 			return instead(err, fs.ErrNotExist, ErrNone)
 		}
+		if own {
+			if e.Doc, err = activated(e.Doc); err != nil {
+				return err
+			}
+		}
 		e.Hidden, e.Updated = secret, f.Now()
 		return tx.SetEntity(&e)
 	})
+}
+
+// activated is the document of an account that had to change its password, and has.
+func activated(doc json.RawMessage) (json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(doc, &fields); err != nil {
+		return nil, err
+	}
+	if string(fields["Status"]) != `"`+string(MustChange)+`"` {
+		return doc, nil
+	}
+	fields["Status"] = json.RawMessage(`"` + Active + `"`)
+	return json.Marshal(fields)
 }
 
 // Remove removes an account. It returns [ErrNone].
@@ -119,34 +147,6 @@ func List(ctx context.Context, f *cellfs.FS, cell string) (all []Account, err er
 	})
 	return all, err
 }
-
-// Check says whether the account has that password. For one that is not there it takes
-// as long as for one that is.
-func Check(ctx context.Context, f *cellfs.FS, cell, name, password string) (bool, error) {
-	var e cellfs.Entity
-	err := f.View(ctx, func(tx cellfs.Tx) error {
-		c, err := tx.Cell(cell)
-		if err == nil {
-			e, err = tx.Entity(c.ID, 0, cellfs.SetAccount, name)
-		}
-		return err
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		_, _ = verify(nobody, password)
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return verify(e.Hidden, password)
-}
-
-// nobody is the hash of a password that nobody has.
-var nobody = func() json.RawMessage {
-	zeros := strings.Repeat("A", saltBytes*4/3) // of base64
-	text, _ := json.Marshal(hidden{Algorithm: "scrypt", Credential: "$" + strconv.FormatInt(scryptLogN<<16|scryptR<<8|scryptP, 16) + "$" + zeros[:84] + "$" + zeros[:43] + "="})
-	return text
-}()
 
 // change runs fn in a transaction that changes the cell.
 func change(ctx context.Context, f *cellfs.FS, cell string, fn func(cellfs.Tx, *cellfs.Cell) error) error {

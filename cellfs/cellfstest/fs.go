@@ -188,7 +188,8 @@ func testFiles(t fsTest) {
 	}
 	stale := errors.New("stale")
 	_, _, err := t.fs.Put(ctx, t.path("/c/b/small"), strings.NewReader("new"), cellfs.PutOptions{
-		Check: func(_ cellfs.Tx, n *cellfs.Node) error {
+		Check: func(_ cellfs.Tx, at cellfs.Place) error {
+			n := at.Node
 			if n == nil || n.Size != 6 {
 				t.Errorf("the check sees %+v", n)
 			}

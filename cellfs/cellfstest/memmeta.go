@@ -182,6 +182,7 @@ func (t *memTx) counted(c cellfs.Cell) cellfs.Cell {
 		}
 	}
 	_, c.Used, _ = t.Count(c.Root)
+	c.ACL = t.nodes[c.Root].ACL
 	return c
 }
 
@@ -387,6 +388,15 @@ func (t *memTx) SetNode(old, n *cellfs.Node, now time.Time) error {
 	return nil
 }
 
+func (t *memTx) ACLsBelow(root int64) (all []*cellfs.ACL, err error) {
+	for _, id := range t.tree(root)[1:] {
+		if a := t.nodes[id].ACL; a != nil {
+			all = append(all, a)
+		}
+	}
+	return all, nil
+}
+
 func (t *memTx) SetCellOf(root, cell int64) error {
 	for _, id := range t.tree(root) {
 		n := t.nodes[id]
@@ -414,9 +424,7 @@ func (t *memTx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Ti
 		if !ok {
 			continue // below dst itself
 		}
-		if n.Cell != dst.Cell {
-			n.ACL = nil
-		}
+		n.ACL = nil
 		n.Parent, n.Cell, n.Version, n.Created, n.Modified, n.MTime, n.Schema = up, dst.Cell, version, now, now, time.Time{}, ""
 		if err := t.AddNode(&n); err != nil {
 			return err

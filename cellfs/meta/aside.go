@@ -149,7 +149,13 @@ func (t *tx) ShowAside(root int64, schemas map[int64]string, atLeast int64, now 
 			return fmt.Errorf("show tree %d: %w", root, t.whichKey(err))
 		}
 	}
-	return t.count(c.ID, func(c *cellfs.Cell) { c.Root, c.Used, c.Gen = root, a.Bytes, max(c.Gen+1, atLeast) })
+	shown, err := t.Node(root)
+	if err != nil {
+		return err
+	}
+	return t.count(c.ID, func(c *cellfs.Cell) {
+		c.Root, c.ACL, c.Used, c.Gen = root, shown.ACL, a.Bytes, max(c.Gen+1, atLeast)
+	})
 }
 
 func (t *tx) PruneAside(root int64, limit int, now time.Time) (done bool, err error) {

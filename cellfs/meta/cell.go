@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"time"
@@ -8,12 +9,16 @@ import (
 	"cellar/cellfs"
 )
 
-const cellColumns = "SELECT id, name, owner, root, gen, quota, used, keep, logfrom, logbytes, logurls, created FROM cell "
+const cellColumns = "SELECT id, name, owner, root, gen, quota, used, keep, logfrom, logbytes, logurls, created, (SELECT acl FROM node WHERE node.id = cell.root) FROM cell "
 
 func scanCell(scan func(...any) error) (c cellfs.Cell, err error) {
 	var created int64
-	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Used, &c.Keep, &c.LogFrom, &c.Log.Bytes, &c.Log.URLs, &created)
+	var acl any
+	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Used, &c.Keep, &c.LogFrom, &c.Log.Bytes, &c.Log.URLs, &created, &acl)
 	c.Created = fromMicros(created)
+	if text, ok := acl.(string); ok && err == nil {
+		err = json.Unmarshal([]byte(text), &c.ACL)
+	}
 	return c, err
 }
 

@@ -131,6 +131,19 @@ func (t *tx) Count(root int64) (nodes, bytes int64, err error) {
 	return nodes, bytes, err
 }
 
+func (t *tx) ACLsBelow(root int64) (all []*cellfs.ACL, err error) {
+	err = t.c.query(t.ctx, subtree+"SELECT acl FROM node WHERE parent IN (SELECT id FROM tree) AND acl IS NOT NULL", []any{root}, func(scan func(...any) error) error {
+		var text string
+		a := new(cellfs.ACL)
+		all = append(all, a)
+		if err := scan(&text); err != nil {
+			return err
+		}
+		return json.Unmarshal([]byte(text), a)
+	})
+	return all, err
+}
+
 func (t *tx) Height(root int64) (height int, err error) {
 	err = t.row(`WITH RECURSIVE tree (id, depth) AS (
 			SELECT ?, 0 UNION ALL
@@ -215,6 +228,11 @@ func (t *tx) SetNode(old, n *cellfs.Node, now time.Time) error {
 	if changed != 1 {
 		return fmt.Errorf("set node %d: %w", old.ID, fs.ErrNotExist)
 	}
+	if n.Kind == cellfs.KindCell {
+		if err := t.count(n.Cell, func(c *cellfs.Cell) { c.ACL = n.ACL }); err != nil {
+			return err
+		}
+	}
 	if err := t.use(old.Cell, n.Size-old.Size); err != nil {
 		return err
 	}
@@ -264,9 +282,9 @@ func (t *tx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Time)
 	n, err := t.write(subtree+`, numbered AS MATERIALIZED (
 			SELECT id, parent, ? - 1 + row_number() OVER () AS nid FROM node WHERE parent IN (SELECT id FROM tree) AND id <> ?)
 		INSERT INTO node (parent, key, id, cell, name, kind, ctype, blob, size, version, created, modified, schema, props, acl)
-		SELECT coalesce(up.nid, ?), o.key, m.nid, ?, o.name, o.kind, o.ctype, o.blob, o.size, ?, ?, ?, NULL, o.props, CASE WHEN o.cell = ? THEN o.acl END
+		SELECT coalesce(up.nid, ?), o.key, m.nid, ?, o.name, o.kind, o.ctype, o.blob, o.size, ?, ?, ?, NULL, o.props, NULL
 		FROM numbered m JOIN node o ON o.id = m.id LEFT JOIN numbered up ON up.id = m.parent`,
-		src, base, dst.ID, dst.ID, dst.Cell, version, micros(now), micros(now), dst.Cell)
+		src, base, dst.ID, dst.ID, dst.Cell, version, micros(now), micros(now))
 	if err != nil {
 		return fmt.Errorf("copy tree %d: %w", src, err)
 	}

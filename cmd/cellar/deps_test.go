@@ -14,7 +14,8 @@ import (
 // and of others what stays in one place (docs/design.md).
 var rooms = map[string][]string{
 	"cmd/cellar":                   {"barfs", "cellfs", "cellfs/account", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
-	"dav":                          {"barfs", "barfs/install", "barfs/xmltree", "cellfs", "cellfs/snapshot", "dav/odata", "dav/ops", "jobs"},
+	"dav":                          {"barfs", "barfs/install", "barfs/xmltree", "cellfs", "cellfs/access", "cellfs/account", "cellfs/snapshot", "dav/auth", "dav/odata", "dav/ops", "jobs"},
+	"dav/auth":                     {"cellfs", "cellfs/access", "cellfs/account"},
 	"dav/odata":                    {"barfs", "barfs/install", "cellfs"},
 	"dav/ops":                      {"barfs", "barfs/install", "cellfs", "cellfs/restore", "cellfs/snapshot", "jobs"},
 	"dav/davtest":                  {"barfs", "cellfs", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
@@ -22,6 +23,7 @@ var rooms = map[string][]string{
 	"cellfs/meta":                  {"cellfs"},
 	"cellfs/blob":                  {"cellfs"},
 	"cellfs/snapshot":              {"barfs/xmltree", "cellfs"},
+	"cellfs/access":                {"cellfs"},
 	"cellfs/account":               {"cellfs"},
 	"cellfs/restore":               {"barfs", "barfs/xmltree", "cellfs", "cellfs/snapshot"},
 	"cellfs/restore/personiumtest": {},
@@ -44,7 +46,7 @@ var homes = map[string]struct {
 	"github.com/pressly/goose/v3":   {[]string{"cellfs/meta"}, "migrations are a detail of the store"},
 	"github.com/hashicorp/go-memdb": {[]string{"jobs"}, "no memdb type leaves package jobs"},
 	"github.com/urfave/cli/v2":      {[]string{"cmd/cellar"}, "only the command reads flags"},
-	"github.com/golang-jwt/jwt/v5":  {[]string{"dav"}, "tokens are opaque to everything but the edge"},
+	"github.com/golang-jwt/jwt/v5":  {[]string{"dav/auth"}, "tokens are opaque to everything but the edge"},
 	"net/http":                      {[]string{"dav", "dav/davtest", "cmd/cellar", "cellfs"}, "HTTP ends at package dav; cellfs needs a status for x/net/webdav's DeadPropsHolder"},
 	"golang.org/x/net/webdav":       {[]string{"cellfs"}, "its types are implemented in one place"},
 	"testing":                       {[]string{"dav/davtest", "cellfs/cellfstest"}, "test code stays out of the program"},

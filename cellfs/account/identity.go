@@ -1,0 +1,122 @@
+package account
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"cellar/cellfs"
+)
+
+// Status of an account (Personium's Status).
+type Status string
+
+const (
+	Active      Status = "active"
+	MustChange  Status = "passwordChangeRequired" // may do nothing but set a new password
+	Deactivated Status = "deactivated"            // cannot log in
+)
+
+// Identity is an account as it logs in.
+type Identity struct {
+	Name   string
+	Status Status
+	Roles  []int64 // ids of the roles that the account has now
+	// Secret changes with the password. It must not leave the program.
+	Secret   []byte
+	networks []netip.Prefix // from which it may log in; nil: from everywhere
+	broken   bool           // the list of networks could not be read
+}
+
+// Find returns the account of a cell, from memory if nothing about the cell's accounts
+// and roles has changed since. It returns [ErrNone] and [cellfs.ErrNoCell].
+func Find(ctx context.Context, f *cellfs.FS, cell, name string) (*Identity, error) {
+	if !accountName.MatchString(name) {
+		return nil, ErrNone
+	}
+	return cellfs.Remember(ctx, f, cell, "account "+name, func(tx cellfs.Tx, c cellfs.Cell) (*Identity, error) {
+		e, err := tx.Entity(c.ID, 0, cellfs.SetAccount, name)
+		if err != nil {
+			return nil, instead(err, fs.ErrNotExist, ErrNone)
+		}
+		return identity(tx, &e)
+	})
+}
+
+func identity(tx cellfs.Tx, e *cellfs.Entity) (*Identity, error) {
+	var doc struct {
+		Status         Status
+		IPAddressRange *string
+	}
+	if err := json.Unmarshal(e.Doc, &doc); err != nil {
+		return nil, err
+	}
+	id := &Identity{Name: e.Key, Status: doc.Status, Secret: e.Hidden}
+	if id.Status == "" {
+		id.Status = Active
+	}
+	if doc.IPAddressRange != nil && *doc.IPAddressRange != "" {
+		var err error
+		if id.networks, err = ParseNetworks(*doc.IPAddressRange); err != nil {
+			id.broken = true
+		}
+	}
+	ends, err := tx.LinksOf(e.Cell, 0, cellfs.End{Set: e.Set, Key: strconv.FormatInt(e.ID, 10)}, cellfs.SetRole)
+	for _, end := range ends {
+		role, perr := strconv.ParseInt(end.Key, 10, 64)
+		id.Roles, err = append(id.Roles, role), errors.Join(err, perr)
+	}
+	return id, err
+}
+
+// ParseNetworks reads a list of IP addresses and networks, separated by commas.
+func ParseNetworks(text string) (all []netip.Prefix, err error) {
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		p, err := netip.ParsePrefix(part)
+		if err != nil {
+			addr, aerr := netip.ParseAddr(part)
+			if aerr != nil {
+				return nil, err
+			}
+			p = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
+}
+
+// From says whether the account may log in from the address.
+func (id *Identity) From(addr netip.Addr) bool {
+	if id.broken {
+		return false
+	}
+	if id.networks == nil {
+		return true
+	}
+	for _, n := range id.networks {
+		if n.Contains(addr.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Verify says whether the password is the account's. It takes some 70 ms of a processor
+// and 16 MiB; err tells of an account whose password cannot be checked at all.
+func (id *Identity) Verify(password string) (bool, error) { return verify(id.Secret, password) }
+
+// Nobody is an account with a password that nobody has: who logs in under a name that
+// is not there waits as long as for one that is.
+func Nobody() *Identity { return &Identity{Status: Active, Secret: nobody} }
+
+// nobody is the hash of a password that nobody has.
+var nobody = func() json.RawMessage {
+	zeros := strings.Repeat("A", saltBytes*4/3) // of base64
+	text, _ := json.Marshal(hidden{Algorithm: "scrypt", Credential: "$" + strconv.FormatInt(scryptLogN<<16|scryptR<<8|scryptP, 16) + "$" + zeros[:84] + "$" + zeros[:43] + "="})
+	return text
+}()

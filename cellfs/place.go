@@ -1,0 +1,194 @@
+package cellfs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+)
+
+// Level is an ACL on the way from a cell to a resource.
+type Level struct {
+	Depth int // of the resource that has it, in segments of its path: 1 a cell, 2 a box
+	ACL   *ACL
+}
+
+// Place is what an operation meets at a path.
+type Place struct {
+	Depth  int // segments of the path
+	Parent Node
+	Name   string
+	Node   *Node // what is there; nil if there is nothing
+	// Above are the ACLs of what lies above, the cell's first. If the parent is missing
+	// they are those of what is there of the path.
+	Above  []Level
+	Schema string // of the box that the place is or lies in
+}
+
+// Levels are the ACLs that count for what is at the place: those above and its own.
+func (p *Place) Levels() []Level {
+	if p.Node == nil || p.Node.ACL == nil {
+		return p.Above
+	}
+	return append(p.Above[:len(p.Above):len(p.Above)], Level{p.Depth, p.Node.ACL})
+}
+
+// found is what a look-up met on its way.
+type found struct {
+	node   Node // zero but for its cell if there is nothing
+	parent Node
+	box    Node    // the box that the node lies below; zero if it lies in none
+	above  []Level // ACLs of what lies above the node, or of what there is of its path
+	odata  bool    // the node lies below an OData collection
+}
+
+// place is what was found at p, for operations that change it. n is nil if nothing was.
+func (at *found) place(p Path, n *Node) Place {
+	schema := at.box.Schema
+	if n != nil && n.Kind == KindBox {
+		schema = n.Schema
+	}
+	return Place{Depth: p.Len(), Parent: at.parent, Name: p.Name(), Node: n, Above: at.above, Schema: schema}
+}
+
+// descend makes the node what the next one is looked for in; depth is its own.
+func (at *found) descend(depth int) {
+	at.parent = at.node
+	if at.node.ACL != nil {
+		at.above = append(at.above, Level{depth, at.node.ACL})
+	}
+}
+
+// lookup finds the node at p; errors as [FS.Lookup]. What is found above it is
+// returned also with an error.
+func (f *FS) lookup(tx Tx, p Path) (at found, err error) {
+	if p.Len() == 0 {
+		return found{node: Node{Kind: KindUnit}}, nil
+	}
+	c, err := tx.Cell(p.Cell())
+	if err != nil {
+		return at, orMissing(err, ErrNoCell)
+	}
+	if p.Len() == 1 || isSpecial(p.Box()) {
+		root, err := tx.Node(c.Root)
+		if err != nil {
+			return found{}, err
+		}
+		root.Name = c.Name
+		at.node = root
+		if p.Len() > 1 {
+			at.descend(1)
+			if at.node, err = f.lookupSpecial(tx, root, p.Segments()); err != nil {
+				at.node = Node{}
+			}
+		}
+		return at, err
+	}
+	at.node = Node{ID: c.Root, Cell: c.ID, Kind: KindCell, ACL: c.ACL}
+	for i, name := range p.Segments() {
+		at.descend(i + 1)
+		if i == 1 {
+			at.box = at.node
+			if err := f.Guarded(&at.box); err != nil {
+				at.node = Node{}
+				return at, err
+			}
+		}
+		at.odata = at.odata || at.node.Kind == KindOData
+		if at.node, err = tx.Child(at.node.ID, name); err != nil {
+			at.node = Node{Cell: c.ID}
+			if i == 0 {
+				return at, orMissing(err, ErrNoBox)
+			}
+			return at, orMissing(err, fs.ErrNotExist)
+		}
+	}
+	return at, nil
+}
+
+// orMissing replaces an absence by the more telling one.
+func orMissing(err, say error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return say
+	}
+	return err
+}
+
+// locate finds the place p names, for an operation that changes it. Besides the
+// errors of Lookup it returns [ErrNoParent] if the collection above is missing,
+// [ErrReadOnly] at the unit, at cells, inside OData collections and in the
+// special collections.
+func (f *FS) locate(tx Tx, p Path) (Place, error) {
+	if p.Len() < 2 || isSpecial(p.Box()) {
+		return Place{}, ErrReadOnly
+	}
+	at, err := f.lookup(tx, p.Parent())
+	switch {
+	case errors.Is(err, ErrNoCell), errors.Is(err, ErrNoBox):
+		return Place{}, err
+	case errors.Is(err, fs.ErrNotExist):
+		return Place{}, ErrNoParent
+	case err != nil:
+		return Place{}, err
+	}
+	if !at.node.IsCollection() {
+		return Place{}, ErrNoParent
+	}
+	if p.Len() == 3 {
+		if err := f.Guarded(&at.node); err != nil {
+			return Place{}, err
+		}
+		at.box = at.node
+	}
+	if at.odata || at.node.Kind == KindOData {
+		// Its documents follow a schema that file operations do not know.
+		return Place{}, ErrReadOnly
+	}
+	at.descend(p.Len() - 1)
+	n, err := tx.Child(at.parent.ID, p.Name())
+	switch {
+	case err == nil:
+		return at.place(p, &n), nil
+	case errors.Is(err, fs.ErrNotExist):
+		return at.place(p, nil), nil
+	}
+	return Place{}, err
+}
+
+// Find tells what is at p and which ACLs count there; the latter also with an error,
+// as far as the path exists. Errors are those of [FS.Lookup].
+func (f *FS) Find(ctx context.Context, p Path) (Place, error) {
+	e, ok := f.cache.get(p.Key())
+	if !ok {
+		var err error
+		if e, err = f.findFile(ctx, p); err != nil {
+			return e.place(p, nil), err
+		}
+		if e.none != nil || e.node.Kind >= KindCell && e.node.Kind <= KindFile {
+			f.cache.put(p.Key(), e)
+		}
+	}
+	if err := f.guardedBelow(e.found); err != nil {
+		return e.place(p, nil), err
+	}
+	if e.none != nil {
+		return e.place(p, nil), e.none
+	}
+	return e.place(p, &e.node), nil
+}
+
+// FindTx is [FS.Find] in a transaction; without an error the place has a node.
+func (f *FS) FindTx(tx Tx, p Path) (Place, error) {
+	at, err := f.lookup(tx, p)
+	if err != nil {
+		return at.place(p, nil), err
+	}
+	return at.place(p, &at.node), nil
+}
+
+// guardedBelow is the guard's error for something below a box.
+func (f *FS) guardedBelow(at found) error {
+	if at.box.ID == 0 {
+		return nil
+	}
+	return f.Guarded(&at.box)
+}

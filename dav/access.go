@@ -1,0 +1,212 @@
+package dav
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+
+	"cellar/cellfs"
+	"cellar/cellfs/access"
+)
+
+// who a rule lets in.
+type who int
+
+const (
+	nobody  who = iota // the rule was forgotten: only the admin gets in
+	anyone             // also who is nobody
+	admin              // only the unit admin
+	granted            // who has the privileges
+	itself             // an account, for what is its own
+)
+
+// where the privileges of a rule are looked for.
+type where int
+
+const (
+	here  where = iota // the resource that the URL names; what is above, if there is none
+	above              // the collection that holds it
+)
+
+// rule is a row of the access table (spec/auth-and-acl.md §5 and §6): who may use a
+// method of a kind of resource. Of several rules all that apply must hold.
+type rule struct {
+	who   who
+	where where
+	all   access.Set // that are needed, each of them
+	any   access.Set // or one of these
+	when  applies    // nil: always
+}
+
+// applies says when a rule applies.
+type applies *struct {
+	text  string // as the documentation has it
+	holds func(q *request, at *cellfs.Place) bool
+}
+
+func when(text string, holds func(*request, *cellfs.Place) bool) applies {
+	return &struct {
+		text  string
+		holds func(*request, *cellfs.Place) bool
+	}{text, holds}
+}
+
+var (
+	isNew    = when("nothing is there", func(_ *request, at *cellfs.Place) bool { return at.Node == nil })
+	isThere  = when("something is there", func(_ *request, at *cellfs.Place) bool { return at.Node != nil })
+	asBar    = when("Accept asks for a bar", func(q *request, _ *cellfs.Place) bool { return q.wantsBar() })
+	withBar  = when("with a body", func(q *request, _ *cellfs.Place) bool { return q.installs() })
+	withNone = when("without a body", func(q *request, _ *cellfs.Place) bool { return !q.installs() })
+)
+
+// installs says that a MKCOL on a box brings a bar, or what should be one.
+func (q *request) installs() bool {
+	return q.ContentLength != 0 || strings.EqualFold(strings.TrimSpace(q.Header.Get("Content-Type")), "application/zip")
+}
+
+func needs(all access.Set) []rule      { return []rule{{who: granted, all: all}} }
+func needsAbove(all access.Set) []rule { return []rule{{who: granted, where: above, all: all}} }
+func needsAny(any access.Set) []rule   { return []rule{{who: granted, any: any}} }
+
+// Rules of their own.
+var (
+	open      = []rule{{who: anyone}}
+	adminOnly = []rule{{who: admin}}
+	writing   = []rule{
+		{who: granted, where: above, all: access.Bind, when: isNew},
+		{who: granted, all: access.WriteContent, when: isThere},
+	}
+	// destination is for what COPY and MOVE make. Both are needed where something is
+	// replaced.
+	destination = []rule{
+		{who: granted, where: above, all: access.Bind},
+		{who: granted, where: above, all: access.Unbind, when: isThere},
+	}
+)
+
+// errNeedsAdmin: spec/cell-and-box-management.md §3.
+var errNeedsAdmin = codef("PR403-AU-0001", "Unit user access required.")
+
+// admitted refuses a caller who may not do what the rules are for. It is asked before the
+// work, so that who has no business here learns of nothing else, and what the path
+// lacks is told by the work. The transaction of a change asks again.
+func (q *request) admitted(p cellfs.Path, rules []rule) error {
+	if q.caller.Admin {
+		return nil
+	}
+	at, err := q.h.fs.Find(q.Context(), p)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, cellfs.ErrInstalling) && !errors.Is(err, cellfs.ErrTooDeep) {
+		return err
+	}
+	return q.judge(&at, rules)
+}
+
+// judge applies the rules to what is at a place.
+func (q *request) judge(at *cellfs.Place, rules []rule) error {
+	if q.caller.Admin {
+		return nil
+	}
+	for i := range rules {
+		r := &rules[i]
+		if r.when != nil && !r.when.holds(q, at) {
+			continue
+		}
+		if err := q.apply(r, at); err != nil {
+			return err
+		}
+	}
+	if len(rules) == 0 {
+		return q.denied()
+	}
+	return nil
+}
+
+func (q *request) apply(r *rule, at *cellfs.Place) error {
+	switch r.who {
+	case anyone:
+		return nil
+	case itself:
+		if q.caller.MayChange() == "" {
+			return q.unauthorized()
+		}
+		return nil
+	case admin:
+		if q.caller.Known() {
+			return errNeedsAdmin
+		}
+		return q.unauthorized()
+	case granted:
+		levels := at.Above
+		if r.where == here {
+			levels = at.Levels()
+		}
+		return q.has(levels, at.Schema, r.all, r.any)
+	}
+	return q.denied()
+}
+
+// has returns an error unless the caller has, by the ACLs, each privilege of all and one
+// of any; schema is that of the box.
+func (q *request) has(levels []cellfs.Level, schema string, all, any access.Set) error {
+	ofCell := (all|any)&access.OfCell != 0
+	if !ofCell {
+		if err := q.schemaAllows(access.Required(levels), schema); err != nil {
+			return err
+		}
+	}
+	set := access.Granted(levels, q.caller.Roles)
+	if all&^set != 0 || any != 0 && any&set == 0 {
+		return q.denied()
+	}
+	// A token's scope bounds only the privileges of the cell, and only who has one
+	// (spec/auth-and-acl.md §3).
+	if ofCell && q.caller.Known() && (all&^q.caller.Scope != 0 || any != 0 && any&q.caller.Scope == 0) {
+		return codef("PR403-AU-0007", "Insufficient scope is granted for the access token. [%s] Privilege is required.", all|any)
+	}
+	return nil
+}
+
+// schemaAllows refuses callers that come through no application, or through the wrong
+// one, where an ACL asks for one (spec/auth-and-acl.md §7).
+func (q *request) schemaAllows(required access.Authz, schema string) error {
+	switch {
+	case required == access.AuthzNone || q.caller.Admin:
+		return nil
+	case !q.caller.Known():
+		return q.unauthorized()
+	case q.caller.Schema == "":
+		return codef("PR403-AU-0004", "Schema authentication is required to access this resource.")
+	case q.caller.Schema != schema:
+		return codef("PR403-AU-0005", "This resource can not be accessed with the schema that has been authenticated.")
+	case q.caller.Authz < required:
+		return codef("PR403-AU-0006", "Insufficient schema authorization level.")
+	}
+	return nil
+}
+
+// schemaAllowsBelow is schemaAllows for all that lies below a collection: ACLs only
+// grant, so that this is all that can be stricter there.
+func (q *request) schemaAllowsBelow(tx cellfs.Tx, at *cellfs.Place) error {
+	if q.caller.Admin || at.Node == nil || !at.Node.IsCollection() {
+		return nil
+	}
+	acls, err := tx.ACLsBelow(at.Node.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range acls {
+		required, _ := access.ParseAuthz(a.RequireSchemaAuthz)
+		if err := q.schemaAllows(required, at.Schema); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// denied is the answer to who lacks a privilege: 401 to who is nobody, 403 to others.
+func (q *request) denied() error {
+	if !q.caller.Known() {
+		return q.unauthorized()
+	}
+	return codef("PR403-AU-0002", "Necessary privilege is lacking.")
+}

@@ -1,0 +1,206 @@
+// Package auth finds out who a caller is: by a password, by a token, or by a cookie
+// (spec/auth-and-acl.md §1 to §3, spec/http-conventions.md §5). It issues the tokens,
+// and it makes guessing passwords slow for those who guess without making anybody else
+// wait. It knows nothing of HTTP.
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"cellar/cellfs"
+	"cellar/cellfs/access"
+	"cellar/cellfs/account"
+)
+
+// Fault is why credentials are not good, with its code of spec/errors.md §1.
+type Fault struct{ Code, Message string }
+
+func (f *Fault) Error() string { return f.Code + ": " + f.Message }
+
+// The faults of credentials (spec/http-conventions.md §5).
+var (
+	ErrNone       = &Fault{"PR401-AU-0001", "Authorization required."}
+	ErrExpired    = &Fault{"PR401-AU-0002", "Access token expired."}
+	ErrScheme     = &Fault{"PR401-AU-0003", "Invalid authentication scheme."}
+	ErrBasic      = &Fault{"PR401-AU-0004", "Basic auth format error."}
+	ErrToken      = &Fault{"PR401-AU-0006", "Token parse error."}
+	ErrRefresh    = &Fault{"PR401-AU-0007", "Can not access with refresh token."}
+	ErrCookie     = &Fault{"PR401-AU-0009", "Authentication failed."}
+	ErrInterval   = &Fault{"PR401-AU-0010", "Authentication failed."}
+	ErrPassword   = &Fault{"PR401-AU-0011", "Authentication failed."}
+	ErrMustChange = &Fault{"PR401-AU-0012", "Can not access with password change access token."}
+)
+
+// ErrBusy: too many passwords wait to be checked. The caller should come again.
+var ErrBusy = &Fault{"PR503-SV-0001", "Too many concurrent requests."}
+
+// Caller is who asks. The zero Caller is anonymous.
+type Caller struct {
+	Admin bool
+	Cell  string // of the account; "" for the admin
+	Name  string
+	// Principal tells callers apart who are not the same, for locks.
+	Principal string
+	Roles     []int64
+	// Scope is what cell privileges the credentials are good for.
+	Scope  access.Set
+	Schema string // URL of the application that was authenticated; "" for none
+	Authz  access.Authz
+	// Fault is why the credentials given are not good; nil if none were given.
+	Fault *Fault
+	// Deleted says that the account is not there any more: refused whatever is asked.
+	Deleted bool
+	secret  []byte
+	change  bool // may only change the password
+}
+
+// Known says that the caller is somebody.
+func (c *Caller) Known() bool { return c.Admin || c.Name != "" }
+
+// Config is what an [Auth] is made of.
+type Config struct {
+	FS         *cellfs.FS
+	User       string // name of the unit admin (DECISIONS 22)
+	Password   string
+	Now        func() time.Time
+	Log        *slog.Logger
+	HashAtOnce int // passwords that are checked at the same time; 0: half the processors
+}
+
+// Auth recognises callers. It is safe for concurrent use.
+type Auth struct {
+	fs           *cellfs.FS
+	admin        *account.Identity
+	user, secret [32]byte // SHA-256 of name and password, so that comparing takes the same time for all
+	now          func() time.Time
+	log          *slog.Logger
+
+	keys     keys
+	verified verified
+	throttle throttle
+	gate     gate
+}
+
+// New returns an Auth whose keys are those of the unit.
+func New(ctx context.Context, c Config) (*Auth, error) {
+	a := &Auth{
+		fs: c.FS, now: c.Now, log: c.Log,
+		user: sha256.Sum256([]byte(c.User)), secret: sha256.Sum256([]byte(c.Password)),
+		admin:    &account.Identity{Name: c.User, Status: account.Active},
+		verified: newVerified(), throttle: newThrottle(), gate: newGate(c.HashAtOnce),
+	}
+	a.admin.Secret = a.secret[:]
+	if err := a.keys.load(ctx, c.FS, c.Now()); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Password recognises a caller by name and password. cell is "" at the unit, where only
+// the admin is known; addr is where the caller comes from. A caller who is not
+// recognised has a fault.
+func (a *Auth) Password(ctx context.Context, cell, name, password string, addr netip.Addr) (Caller, error) {
+	id, isAdmin := a.admin, a.isAdmin(name, password)
+	if !isAdmin {
+		var err error
+		if id, err = a.find(ctx, cell, name); err != nil {
+			return Caller{}, err
+		}
+	}
+	fault, err := a.verify(ctx, attempt{cell, name[:min(len(name), maxName)], password, addr}, id, isAdmin)
+	if err != nil || fault != nil {
+		return Caller{Fault: fault}, err
+	}
+	if isAdmin {
+		return a.adminCaller(), nil
+	}
+	return a.caller(cell, id), nil
+}
+
+func (a *Auth) adminCaller() Caller {
+	return Caller{Admin: true, Name: a.admin.Name, Principal: a.admin.Name, secret: a.admin.Secret, Scope: access.Parse(cellfs.Privilege{Space: "urn:x-personium:xmlns", Local: "root"})}
+}
+
+func (a *Auth) caller(cell string, id *account.Identity) Caller {
+	c := Caller{
+		Cell: cell, Name: id.Name, Principal: cell + "#" + id.Name, Roles: id.Roles, Scope: access.ParseScope(defaultScope),
+		secret: id.Secret, change: id.Status == account.MustChange,
+	}
+	if c.change {
+		c.Fault, c.Name, c.Roles = ErrMustChange, "", nil
+	}
+	return c
+}
+
+func (a *Auth) isAdmin(name, password string) bool {
+	n, p := sha256.Sum256([]byte(name)), sha256.Sum256([]byte(password))
+	return subtle.ConstantTimeCompare(n[:], a.user[:])&subtle.ConstantTimeCompare(p[:], a.secret[:]) == 1
+}
+
+// find is the account, or one that nobody can log in to.
+func (a *Auth) find(ctx context.Context, cell, name string) (*account.Identity, error) {
+	if cell == "" {
+		return account.Nobody(), nil
+	}
+	id, err := account.Find(ctx, a.fs, cell, name)
+	if errors.Is(err, account.ErrNone) || errors.Is(err, cellfs.ErrNoCell) {
+		return account.Nobody(), nil
+	}
+	return id, err
+}
+
+// maxName is how much of a name is kept of a failed attempt: no account has a longer one.
+const maxName = 128
+
+// attempt is one try to log in.
+type attempt struct {
+	cell, name, password string
+	addr                 netip.Addr
+}
+
+// verify checks the password of an attempt, unless it was found right before or others
+// from there were wrong just now.
+func (a *Auth) verify(ctx context.Context, t attempt, id *account.Identity, isAdmin bool) (*Fault, error) {
+	key := a.verified.key(t, id.Secret)
+	now := a.now()
+	if a.verified.has(key, now) && id.From(t.addr) && id.Status != account.Deactivated {
+		return nil, nil
+	}
+	if !a.throttle.allows(t, now) {
+		return ErrInterval, nil
+	}
+	right := isAdmin
+	if !isAdmin {
+		leave, err := a.gate.enter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+		now = a.now() // others may have gone before
+		if a.verified.has(key, now) && id.From(t.addr) && id.Status != account.Deactivated {
+			return nil, nil
+		}
+		if !a.throttle.allows(t, now) {
+			return ErrInterval, nil
+		}
+		if right, err = id.Verify(t.password); err != nil {
+			a.log.Error("a password cannot be checked", "cell", t.cell, "account", t.name, "err", err)
+			right = false
+		}
+		right = right && id.From(t.addr) && id.Status != account.Deactivated
+	}
+	if !right {
+		a.throttle.failed(t, a.now())
+		a.log.Warn("login failed", "cell", t.cell, "account", t.name, "address", t.addr)
+		return ErrPassword, nil
+	}
+	a.throttle.succeeded(t)
+	a.verified.add(key, now)
+	return nil, nil
+}

@@ -1,0 +1,209 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+)
+
+const (
+	// verifiedLife is how long a password that was right is not checked again.
+	verifiedLife = 5 * time.Minute
+	// maxVerified bounds the passwords that are remembered as right.
+	maxVerified = 10_000
+)
+
+// verified remembers, under a key that never leaves memory, which passwords were right.
+// A key holds the account's secret: with a new password the old one is forgotten.
+type verified struct {
+	hmac  []byte
+	mu    *sync.RWMutex
+	until map[[sha256.Size]byte]time.Time
+}
+
+func newVerified() verified {
+	return verified{hmac: []byte(rand.Text() + rand.Text()), mu: new(sync.RWMutex), until: map[[sha256.Size]byte]time.Time{}}
+}
+
+func (v *verified) key(t attempt, secret []byte) (sum [sha256.Size]byte) {
+	h := hmac.New(sha256.New, v.hmac)
+	for _, part := range [][]byte{[]byte(t.cell), []byte(t.name), secret, []byte(t.password)} {
+		var size [8]byte
+		for i := range size {
+			size[i] = byte(len(part) >> (8 * i))
+		}
+		h.Write(size[:])
+		h.Write(part)
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+func (v *verified) has(key [sha256.Size]byte, now time.Time) bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return now.Before(v.until[key])
+}
+
+func (v *verified) add(key [sha256.Size]byte, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.until) >= maxVerified {
+		clear(v.until)
+	}
+	v.until[key] = now.Add(verifiedLife)
+}
+
+const (
+	// interval is how long tries fail after a wrong password, even if they are right
+	// (spec/auth-and-acl.md §10). From the third wrong one on it doubles each time.
+	interval    = time.Second
+	maxInterval = time.Minute
+	// addressTries is how many wrong passwords an address may send at once, whatever
+	// the accounts; one more is allowed each second.
+	addressTries = 10
+	// maxThrottled bounds what is remembered of wrong passwords.
+	maxThrottled = 100_000
+)
+
+// throttle makes guessing slow: for one account from one address, and for one address.
+// Nobody is kept out who comes from elsewhere, or whose password is known to be right.
+type throttle struct {
+	mu        *sync.Mutex
+	accounts  map[throttled]failures
+	addresses map[netip.Addr]bucket
+}
+
+type throttled struct {
+	addr       netip.Addr
+	cell, name string
+}
+
+type failures struct {
+	n     int
+	until time.Time
+}
+
+// bucket counts the wrong passwords of an address; it leaks one each second.
+type bucket struct {
+	level float64
+	at    time.Time
+}
+
+func newThrottle() throttle {
+	return throttle{mu: new(sync.Mutex), accounts: map[throttled]failures{}, addresses: map[netip.Addr]bucket{}}
+}
+
+// source is what counts as one address: of IPv6 the network of 64 bits that one
+// customer has.
+func source(addr netip.Addr) netip.Addr {
+	addr = addr.Unmap().WithZone("")
+	if !addr.Is6() {
+		return addr
+	}
+	p, err := addr.Prefix(64)
+	if err != nil {
+		return addr
+	}
+	return p.Addr()
+}
+
+func (b bucket) leak(now time.Time) bucket {
+	return bucket{max(0, b.level-now.Sub(b.at).Seconds()), now}
+}
+
+func (t *throttle) allows(a attempt, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	from := source(a.addr)
+	if now.Before(t.accounts[throttled{from, a.cell, a.name}].until) {
+		return false
+	}
+	return t.addresses[from].leak(now).level < addressTries
+}
+
+func (t *throttle) failed(a attempt, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.accounts)+len(t.addresses) >= maxThrottled {
+		t.forget(now)
+	}
+	from := source(a.addr)
+	key := throttled{from, a.cell, a.name}
+	f := t.accounts[key]
+	f.n++
+	f.until = now.Add(min(interval<<min(max(0, f.n-2), 10), maxInterval))
+	t.accounts[key] = f
+	b := t.addresses[from].leak(now)
+	b.level++
+	t.addresses[from] = b
+}
+
+func (t *throttle) succeeded(a attempt) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.accounts, throttled{source(a.addr), a.cell, a.name})
+}
+
+// forget drops what is over, and if that is not enough all of it.
+func (t *throttle) forget(now time.Time) {
+	for k, f := range t.accounts {
+		if now.After(f.until.Add(maxInterval)) {
+			delete(t.accounts, k)
+		}
+	}
+	for k, b := range t.addresses {
+		if b.leak(now).level == 0 {
+			delete(t.addresses, k)
+		}
+	}
+	if len(t.accounts)+len(t.addresses) >= maxThrottled/2 {
+		clear(t.accounts)
+		clear(t.addresses)
+	}
+}
+
+const (
+	// gateWait is how long an attempt waits for its turn.
+	gateWait = 10 * time.Second
+	// maxWaiting bounds the attempts that wait.
+	maxWaiting = 256
+)
+
+// gate bounds the passwords that are checked at the same time, so that they leave
+// processors to others.
+type gate struct {
+	slots   chan struct{}
+	waiting chan struct{}
+}
+
+func newGate(n int) gate {
+	if n == 0 {
+		n = max(1, runtime.NumCPU()/2)
+	}
+	return gate{make(chan struct{}, n), make(chan struct{}, maxWaiting)}
+}
+
+// enter waits for a turn. It returns [ErrBusy] if there are too many, or it takes too
+// long.
+func (g *gate) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case g.waiting <- struct{}{}:
+		defer func() { <-g.waiting }()
+	default:
+		return nil, ErrBusy
+	}
+	ctx, cancel := context.WithTimeout(ctx, gateWait)
+	defer cancel()
+	select {
+	case g.slots <- struct{}{}:
+		return func() { <-g.slots }, nil
+	case <-ctx.Done():
+		return nil, ErrBusy
+	}
+}

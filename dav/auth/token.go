@@ -1,0 +1,282 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"cellar/cellfs"
+	"cellar/cellfs/access"
+	"cellar/cellfs/account"
+)
+
+// kind of a token: its prefix, by which clients may tell them apart (DECISIONS 23).
+type kind string
+
+const (
+	accessToken  kind = "AA~"
+	refreshToken kind = "RA~"
+	changeToken  kind = "AP~" // good only for setting a new password
+	cookieToken  kind = "CA~" // good only as a cookie
+)
+
+// Longest lives of tokens, in seconds; they are also the default
+// (spec/auth-and-acl.md §2).
+const (
+	MaxAccess  = 3600
+	MaxRefresh = 86400
+)
+
+// defaultScope is that of a token for which none was asked.
+const defaultScope = "root"
+
+// claims are what a token says. What it is good for is decided when it is used: roles
+// are looked up then, and a token of an account whose password is another by now, or
+// that is gone, is good for nothing.
+type claims struct {
+	jwt.RegisteredClaims
+	Scope string `json:"scope,omitempty"`
+	// Mark is a keyed hash of the secret of the account.
+	Mark string `json:"mark"`
+	// Peer is a hash of what must come along with a cookie.
+	Peer string `json:"peer,omitempty"`
+}
+
+const unitIssuer = "unit"
+
+// issuer names a cell in a token. Another cell that comes under its name later has
+// another id.
+func issuer(c cellfs.Cell) string { return "cell:" + strconv.FormatInt(c.ID, 10) }
+
+func (a *Auth) issuer(ctx context.Context, cell string) (string, error) {
+	if cell == "" {
+		return unitIssuer, nil
+	}
+	return cellfs.Remember(ctx, a.fs, cell, "issuer", func(_ cellfs.Tx, c cellfs.Cell) (string, error) { return issuer(c), nil })
+}
+
+// mark ties a token to the password that the account has now.
+func mark(k signingKey, secret []byte) string {
+	h := hmac.New(sha256.New, []byte(k.Secret))
+	h.Write(secret)
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Tokens is what a client gets.
+type Tokens struct {
+	Access, Refresh   string
+	Life, RefreshLife int // seconds
+	Scope             string
+	Cookie, Peer      string // "" unless asked for
+	MustChange        bool   // Access is good only for setting a new password
+}
+
+// Grant is what a client asks for. Lives are in seconds.
+type Grant struct {
+	Scope             string // "" for the default
+	Life, RefreshLife int
+	Cookie            bool
+	Within            string // scope that the new one may not exceed; "" for none
+}
+
+// narrow leaves of the words of a scope those that mean something and lie within the
+// other; ones that do not are dropped silently (spec/auth-and-acl.md §3). Nothing asked
+// is all that is to be had.
+func narrow(scope, within string) string {
+	if within == "" {
+		within = defaultScope
+	}
+	if strings.TrimSpace(scope) == "" {
+		return within
+	}
+	most := parseScope(within)
+	var good []string
+	for _, w := range strings.Fields(scope) {
+		if s := access.ParseScope(w); s != 0 && s&^most == 0 && !slices.Contains(good, w) {
+			good = append(good, w)
+		}
+	}
+	return strings.Join(good, " ")
+}
+
+func parseScope(scope string) (s access.Set) {
+	for _, w := range strings.Fields(scope) {
+		s |= access.ParseScope(w)
+	}
+	return s
+}
+
+// Issue makes tokens for a caller who was recognised in the cell; "" is the unit.
+func (a *Auth) Issue(ctx context.Context, cell string, c *Caller, g Grant) (t Tokens, err error) {
+	from := unitIssuer
+	if !c.Admin {
+		if from, err = a.issuer(ctx, cell); err != nil {
+			return t, err
+		}
+	}
+	base := claims{RegisteredClaims: jwt.RegisteredClaims{Issuer: from, Subject: c.subject()}, Scope: narrow(g.Scope, g.Within)}
+	if c.change {
+		t.MustChange, t.Life = true, g.Life
+		t.Access, err = a.sign(base, changeToken, c.secret, g.Life)
+		return t, err
+	}
+	t = Tokens{Life: g.Life, RefreshLife: g.RefreshLife, Scope: base.Scope}
+	if t.Access, err = a.sign(base, accessToken, c.secret, g.Life); err != nil {
+		return t, err
+	}
+	if t.Refresh, err = a.sign(base, refreshToken, c.secret, g.RefreshLife); err != nil || !g.Cookie {
+		return t, err
+	}
+	t.Peer = rand.Text()
+	base.Peer = peerHash(t.Peer)
+	t.Cookie, err = a.sign(base, cookieToken, c.secret, g.Life)
+	return t, err
+}
+
+func peerHash(peer string) string {
+	sum := sha256.Sum256([]byte(peer))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// subject is the name in a token. The admin is told apart from an account of that name.
+func (c *Caller) subject() string {
+	if c.Admin {
+		return "admin"
+	}
+	return "account:" + c.account()
+}
+
+func (c *Caller) account() string {
+	_, name, _ := strings.Cut(c.Principal, "#")
+	return name
+}
+
+func (a *Auth) sign(c claims, k kind, secret []byte, life int) (string, error) {
+	key := a.keys.newest()
+	now := a.now()
+	c.Audience, c.Mark = jwt.ClaimStrings{string(k)}, mark(key, secret)
+	c.IssuedAt, c.ExpiresAt = jwt.NewNumericDate(now), jwt.NewNumericDate(now.Add(time.Duration(life)*time.Second))
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
+	t.Header["kid"] = key.ID
+	signed, err := t.SignedString([]byte(key.Secret))
+	return string(k) + signed, err
+}
+
+var errUnknownKey = errors.New("unknown key")
+
+// parse reads a token of that kind. It returns [ErrExpired] for one that was good once,
+// and [ErrToken].
+func (a *Auth) parse(token string, k kind) (c claims, key signingKey, fault *Fault) {
+	text, ok := strings.CutPrefix(token, string(k))
+	if !ok {
+		return c, key, ErrToken
+	}
+	_, err := jwt.ParseWithClaims(text, &c, func(t *jwt.Token) (any, error) {
+		id, _ := t.Header["kid"].(string)
+		if key, ok = a.keys.byID(id); !ok {
+			return nil, errUnknownKey
+		}
+		return []byte(key.Secret), nil
+	}, jwt.WithValidMethods([]string{"HS256"}), jwt.WithAudience(string(k)), jwt.WithTimeFunc(a.now), jwt.WithExpirationRequired())
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return c, key, ErrExpired
+	case err != nil:
+		return c, key, ErrToken
+	}
+	return c, key, nil
+}
+
+// Bearer recognises a caller by an access token, in a cell or at the unit ("").
+func (a *Auth) Bearer(ctx context.Context, cell, token string) (Caller, error) {
+	switch {
+	case strings.HasPrefix(token, string(refreshToken)):
+		return Caller{Fault: ErrRefresh}, nil
+	case strings.HasPrefix(token, string(changeToken)):
+		return a.byToken(ctx, cell, token, changeToken)
+	}
+	return a.byToken(ctx, cell, token, accessToken)
+}
+
+// Cookie recognises a caller by a cookie and what must come along with it.
+func (a *Auth) Cookie(ctx context.Context, cell, cookie, peer string) (Caller, error) {
+	c, _, fault := a.parse(cookie, cookieToken)
+	if fault == nil && subtle.ConstantTimeCompare([]byte(c.Peer), []byte(peerHash(peer))) != 1 {
+		fault = ErrCookie
+	}
+	if fault != nil {
+		return Caller{Fault: ErrCookie}, nil
+	}
+	return a.byToken(ctx, cell, cookie, cookieToken)
+}
+
+// Refresh recognises a caller by a refresh token, and tells the scope that it had.
+func (a *Auth) Refresh(ctx context.Context, cell, token string) (c Caller, scope string, err error) {
+	if strings.HasPrefix(token, string(accessToken)) {
+		return Caller{Fault: ErrRefresh}, "", nil
+	}
+	parsed, _, fault := a.parse(token, refreshToken)
+	if fault != nil {
+		return Caller{Fault: fault}, "", nil
+	}
+	c, err = a.byToken(ctx, cell, token, refreshToken)
+	return c, parsed.Scope, err
+}
+
+// byToken finds the caller that a token of that kind names, as the caller is now.
+func (a *Auth) byToken(ctx context.Context, cell, token string, k kind) (Caller, error) {
+	c, key, fault := a.parse(token, k)
+	if fault != nil {
+		return Caller{Fault: fault}, nil
+	}
+	if c.Issuer == unitIssuer && c.Subject == "admin" { // good in every cell
+		if !a.marked(&c, key, a.admin.Secret) {
+			return Caller{Fault: ErrExpired}, nil
+		}
+		caller := a.adminCaller()
+		return caller, nil
+	}
+	from, err := a.issuer(ctx, cell)
+	if err != nil && !errors.Is(err, cellfs.ErrNoCell) {
+		return Caller{}, err
+	}
+	name, ok := strings.CutPrefix(c.Subject, "account:")
+	if err != nil || c.Issuer != from || !ok {
+		return Caller{Fault: ErrToken}, nil // of another cell
+	}
+	id, err := account.Find(ctx, a.fs, cell, name)
+	switch {
+	case errors.Is(err, account.ErrNone):
+		return Caller{Fault: ErrNone, Deleted: true}, nil
+	case err != nil:
+		return Caller{}, err
+	case !a.marked(&c, key, id.Secret), id.Status == account.Deactivated:
+		return Caller{Fault: ErrExpired}, nil // the password is another by now
+	}
+	caller := a.caller(cell, id)
+	caller.Scope = parseScope(c.Scope)
+	return caller, nil
+}
+
+func (a *Auth) marked(c *claims, key signingKey, secret []byte) bool {
+	return subtle.ConstantTimeCompare([]byte(c.Mark), []byte(mark(key, secret))) == 1
+}
+
+// MayChange says whose password the caller may set: the own one of an account. "" if
+// the caller is none.
+func (c *Caller) MayChange() string {
+	if c.Admin || c.Principal == "" {
+		return ""
+	}
+	return c.account()
+}

@@ -1,0 +1,128 @@
+package dav
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"cellar/cellfs/access"
+)
+
+// route is what serves one method of one kind of target.
+type route struct {
+	serve func(*request) error
+	rules []rule // who may
+	// exclusive: refused while the cell is exported (DECISIONS 11).
+	exclusive bool
+}
+
+// methods lists what every kind of target can do, and who may: the access table, which
+// docs/access.md shows.
+var methods map[kind]map[string]route
+
+type byMethod map[string]route
+
+func get(f func(*request) error, rules []rule) byMethod {
+	return byMethod{"GET": {serve: f, rules: rules}, "HEAD": {serve: f, rules: rules}}
+}
+
+func (m byMethod) with(more byMethod) byMethod {
+	for name, r := range more {
+		m[name] = r
+	}
+	return m
+}
+
+func (m byMethod) options(rules []rule) byMethod {
+	m[http.MethodOptions] = route{serve: (*request).options, rules: rules}
+	return m
+}
+
+func init() {
+	propfind := func(rules []rule) route { return route{serve: (*request).propfind, rules: rules} }
+	job := func(read, start func(*request) error) byMethod {
+		return get(read, needs(access.Root)).with(byMethod{
+			"POST":     {serve: start, exclusive: true, rules: needs(access.Root)},
+			"PROPFIND": propfind(needs(access.Root)),
+		}).options(needs(access.Root))
+	}
+	copyMove := (*request).copyMove
+	methods = map[kind]map[string]route{
+		targetUnit:       get((*request).getUnit, open).with(byMethod{"PROPFIND": propfind(adminOnly)}).options(open),
+		targetToken:      byMethod{"POST": {serve: (*request).token, rules: open}}.options(open),
+		targetMyPassword: byMethod{"PUT": {serve: (*request).changePassword, rules: []rule{{who: itself}}}}.options(open),
+		targetCell: get((*request).getCell, open).with(byMethod{
+			"MKCOL":     {serve: (*request).mkcolCell, rules: adminOnly},
+			"DELETE":    {serve: (*request).deleteCell, rules: adminOnly},
+			"PROPFIND":  propfind(needs(access.Propfind)),
+			"PROPPATCH": {serve: (*request).proppatch, rules: adminOnly},
+			"ACL":       {serve: (*request).setACL, rules: needs(access.ACL)},
+		}).options(needsAny(access.SocialRead | access.Propfind)),
+		targetExport:    job((*request).getExport, (*request).postExport),
+		targetImport:    job((*request).getImport, (*request).postImport),
+		targetEntity:    get((*request).getEntity, needs(access.Read)).options(needs(access.Read)),
+		targetSnapshots: byMethod{"PROPFIND": propfind(needs(access.Root))}.options(needs(access.Root)),
+		targetSnapshot: get((*request).get, needs(access.Root)).with(byMethod{
+			"DELETE":   {serve: (*request).deleteSnapshot, rules: needs(access.Root)},
+			"PROPFIND": propfind(needs(access.Root)),
+			"COPY":     {serve: (*request).copySpecial, rules: needs(access.Root)},
+		}).options(needs(access.Root)),
+		targetLogs: byMethod{"PROPFIND": propfind(needs(access.LogRead))}.options(needs(access.LogRead)),
+		targetLog: get((*request).getLog, needs(access.LogRead)).with(byMethod{
+			"PROPFIND": propfind(needs(access.LogRead)),
+			"DELETE":   {serve: (*request).deleteLog, rules: needs(access.Log)},
+			"COPY":     {serve: (*request).copySpecial, rules: needs(access.LogRead)},
+		}).options(needs(access.LogRead)),
+		targetBox: get((*request).getBox, []rule{
+			{who: granted, all: access.Read}, {who: granted, all: access.ReadACL, when: asBar},
+		}).with(byMethod{
+			"MKCOL": {serve: (*request).mkcolBox, rules: []rule{
+				{who: granted, where: above, all: access.BoxInstall, when: withBar},
+				{who: granted, where: above, all: access.Box, when: withNone},
+			}},
+			"DELETE":    {serve: (*request).delete, rules: needsAbove(access.Box)},
+			"COPY":      {serve: copyMove, rules: needs(access.Read)},
+			"MOVE":      {serve: copyMove, rules: needsAbove(access.Box)},
+			"PROPFIND":  propfind(needs(access.ReadProperties)),
+			"PROPPATCH": {serve: (*request).proppatch, rules: needs(access.WriteProperties)},
+			"ACL":       {serve: (*request).setACL, rules: needs(access.WriteACL)},
+			"LOCK":      {serve: (*request).lock, rules: needs(access.WriteContent)},
+			"UNLOCK":    {serve: (*request).unlock, rules: needs(access.WriteContent)},
+		}).options(needs(access.Read)),
+		targetResource: get((*request).get, needs(access.Read)).with(byMethod{
+			"PUT":       {serve: (*request).put, rules: writing},
+			"DELETE":    {serve: (*request).delete, rules: needsAbove(access.Unbind)},
+			"MKCOL":     {serve: (*request).mkcol, rules: needsAbove(access.Bind)},
+			"COPY":      {serve: copyMove, rules: needs(access.Read)},
+			"MOVE":      {serve: copyMove, rules: needsAbove(access.Unbind)},
+			"PROPFIND":  propfind(needs(access.ReadProperties)),
+			"PROPPATCH": {serve: (*request).proppatch, rules: needs(access.WriteProperties)},
+			"ACL":       {serve: (*request).setACL, rules: needs(access.WriteACL)},
+			"LOCK":      {serve: (*request).lock, rules: writing},
+			"UNLOCK":    {serve: (*request).unlock, rules: writing},
+		}).options(needs(access.Read)),
+	}
+}
+
+func (k kind) below() bool { return k == targetResource || k == targetEntity }
+
+// allow is the Allow header of a kind of target.
+func (k kind) allow() string {
+	all := []string{"OPTIONS"}
+	for m := range methods[k] {
+		if m != http.MethodOptions {
+			all = append(all, m)
+		}
+	}
+	slices.Sort(all[1:])
+	return strings.Join(all, ", ")
+}
+
+// options answers OPTIONS with credentials: what the resource can do.
+func (q *request) options() error {
+	davHeaders(q.w.Header())
+	q.w.Header().Set("Allow", q.target.kind.allow())
+	q.w.Header().Set("Content-Length", "0")
+	q.w.WriteHeader(http.StatusOK)
+	return nil
+}

@@ -1,0 +1,183 @@
+package dav
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"cellar/cellfs/account"
+	"cellar/dav/auth"
+)
+
+// maxForm bounds the body of a token request, in bytes.
+const maxForm = 64 << 10
+
+// oauthError is a refusal of the token endpoint (spec/auth-and-acl.md §2).
+type oauthError struct {
+	kind        string // RFC 6749, 5.2
+	code        string
+	description string
+}
+
+func (e *oauthError) Error() string { return "[" + e.code + "] - " + e.description }
+
+var (
+	errLogin         = &oauthError{"invalid_grant", "PR400-AN-0017", "Authentication failed."}
+	errRefreshFormat = &oauthError{"invalid_grant", "PR400-AN-0009", "Token parse error."}
+	errRefreshOld    = &oauthError{"invalid_grant", "PR400-AN-0010", "Token expired or invalid."}
+	errNotRefresh    = &oauthError{"invalid_grant", "PR400-AN-0013", "Not a refresh token."}
+)
+
+func errMissing(parameter string) error {
+	return &oauthError{"invalid_request", "PR400-AN-0016", "Required parameter [" + parameter + "] missing."}
+}
+
+// token answers POST on __token of a cell, and of the unit for its admin.
+func (q *request) token() error {
+	err := q.grant()
+	var refused *oauthError
+	if errors.As(err, &refused) {
+		return q.writeJSON(http.StatusBadRequest, map[string]string{"error": refused.kind, "error_description": refused.Error()})
+	}
+	return err
+}
+
+func (q *request) grant() error {
+	q.Body = http.MaxBytesReader(q.w, q.Body, maxForm)
+	if err := q.ParseForm(); err != nil {
+		return errMissing("grant_type")
+	}
+	form := q.PostForm
+	g := auth.Grant{Scope: form.Get("scope"), Cookie: form.Get("p_cookie") == "true"}
+	var err error
+	if g.Life, err = seconds(form, "expires_in", auth.MaxAccess); err != nil {
+		return err
+	}
+	if g.RefreshLife, err = seconds(form, "refresh_token_expires_in", auth.MaxRefresh); err != nil {
+		return err
+	}
+	caller, err := q.recognise(form, &g)
+	if err != nil {
+		return err
+	}
+	if form.Get("p_target") != "" {
+		return &oauthError{"invalid_request", "PR400-AN-0002", "Invalid p_target."} // tokens for others are not issued
+	}
+	t, err := q.h.auth.Issue(q.Context(), q.target.path.Cell(), &caller, g)
+	if err != nil {
+		return err
+	}
+	if t.MustChange {
+		return q.mustChange(t)
+	}
+	return q.writeTokens(t, form.Get("grant_type") == "password")
+}
+
+// recognise finds who asks for a token.
+func (q *request) recognise(form url.Values, g *auth.Grant) (c auth.Caller, err error) {
+	cell := q.target.path.Cell()
+	switch form.Get("grant_type") {
+	case "password":
+		for _, field := range []string{"username", "password"} {
+			if form.Get(field) == "" {
+				return c, errMissing(field)
+			}
+		}
+		c, err = q.h.auth.Password(q.Context(), cell, form.Get("username"), form.Get("password"), q.address())
+		if err == nil && c.Fault != nil && c.Fault != auth.ErrMustChange {
+			err = errLogin
+		}
+		return c, err
+	case "refresh_token":
+		if form.Get("refresh_token") == "" {
+			return c, errMissing("refresh_token")
+		}
+		c, g.Within, err = q.h.auth.Refresh(q.Context(), cell, form.Get("refresh_token"))
+		switch {
+		case err != nil || c.Fault == nil:
+			return c, err
+		case c.Fault == auth.ErrRefresh:
+			return c, errNotRefresh
+		case c.Fault == auth.ErrToken:
+			return c, errRefreshFormat
+		}
+		return c, errRefreshOld
+	}
+	return c, &oauthError{"unsupported_grant_type", "PR400-AN-0001", "Unsupported grant type. [" + printable(form.Get("grant_type")) + "]"}
+}
+
+// seconds reads how long a token shall live; at most, and without one, limit.
+func seconds(form url.Values, field string, limit int) (int, error) {
+	v := form.Get(field)
+	if v == "" {
+		return limit, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > limit {
+		return 0, errMissing(field)
+	}
+	return n, nil
+}
+
+func (q *request) writeTokens(t auth.Tokens, byPassword bool) error {
+	answer := map[string]any{
+		"access_token": t.Access, "token_type": "Bearer", "expires_in": t.Life,
+		"refresh_token": t.Refresh, "refresh_token_expires_in": t.RefreshLife, "scope": t.Scope,
+	}
+	if byPassword {
+		answer["last_authenticated"], answer["failed_count"] = nil, 0
+	}
+	if t.Cookie != "" {
+		answer["p_cookie_peer"] = t.Peer
+		path := "/"
+		if !q.target.hostForm && q.target.path.Len() > 0 {
+			path = "/" + url.PathEscape(q.target.path.Cell()) + "/"
+		}
+		http.SetCookie(q.w, &http.Cookie{
+			Name: cookieName, Value: t.Cookie, Path: path, MaxAge: t.Life, HttpOnly: true,
+			Secure: q.secure(), SameSite: http.SameSiteLaxMode,
+		})
+	}
+	return q.writeJSON(http.StatusOK, answer)
+}
+
+// secure says that the client speaks HTTPS.
+func (q *request) secure() bool {
+	return q.TLS != nil || q.h.cfg.UnitURL != nil && q.h.cfg.UnitURL.Scheme == "https"
+}
+
+// mustChange is the answer to who must set another password first: a token that is good
+// only for that.
+func (q *request) mustChange(t auth.Tokens) error {
+	e := oauthError{"invalid_grant", "PR401-AN-0023", "The password should be changed."}
+	q.w.Header().Set("WWW-Authenticate", `Basic realm="`+q.target.cellURL+`"`)
+	return q.writeJSON(http.StatusUnauthorized, map[string]any{
+		"error": e.kind, "error_description": e.Error(), "access_token": t.Access, "token_type": "Bearer", "expires_in": t.Life,
+		"url": q.target.cellURL + "__mypassword", "last_authenticated": nil, "failed_count": 0,
+	})
+}
+
+// credentialHeader carries the password of an account that is made or changed.
+const credentialHeader = "X-Personium-Credential"
+
+// changePassword answers PUT on __mypassword: the caller's own password.
+func (q *request) changePassword() error {
+	name := q.caller.MayChange()
+	if name == "" {
+		return q.unauthorized()
+	}
+	password := q.Header.Get(credentialHeader)
+	if password == "" {
+		return codef("PR400-AU-0003", "Personium credential required.")
+	}
+	err := account.SetOwn(q.Context(), q.h.fs, q.target.path.Cell(), name, password)
+	switch {
+	case errors.Is(err, account.ErrPassword):
+		return codef("PR400-AU-0001", "Password format is invalid.")
+	case err != nil:
+		return err
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
