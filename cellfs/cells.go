@@ -49,6 +49,41 @@ func (f *FS) CreateCellWith(ctx context.Context, c Cell) (Cell, error) {
 	return c, err
 }
 
+// RenameCell gives a cell another name, in the transaction of the caller. Its locks go,
+// since their paths do. It returns [ErrNoCell], [ErrName] and fs.ErrExist.
+func (f *FS) RenameCell(tx Tx, name, to string) error {
+	if err := CheckCellName(to); err != nil {
+		return err
+	}
+	c, err := tx.Cell(name)
+	if err != nil {
+		return orMissing(err, ErrNoCell)
+	}
+	gen, err := tx.Touch(c.ID, 0)
+	if err != nil {
+		return err
+	}
+	if name == to {
+		return nil
+	}
+	if err := f.DeleteLocksOf(tx, c); err != nil {
+		return err
+	}
+	if _, err := tx.Cell(to); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fs.ErrExist, err)
+	}
+	if err := tx.RenameCell(c.ID, to); err != nil {
+		return err
+	}
+	root, err := tx.Node(c.Root)
+	if err != nil {
+		return err
+	}
+	changed := root
+	changed.Version, changed.Modified = gen, f.now()
+	return tx.SetNode(&root, &changed, changed.Modified)
+}
+
 // SetKeep says how many finished snapshots of a cell are kept; 0: all.
 func (f *FS) SetKeep(ctx context.Context, name string, snapshots int64) error {
 	return f.Update(ctx, func(tx Tx) error {
@@ -107,6 +142,12 @@ func (f *FS) DeleteCell(ctx context.Context, name string, check Check) error {
 		}
 		return tx.DeleteCell(c.ID, f.now())
 	})
+}
+
+// DeleteLocksAt removes the locks of a box and of all in it, in the transaction of the
+// caller.
+func (f *FS) DeleteLocksAt(tx Tx, cell, box string) error {
+	return tx.DeleteLocks(Path{segs: []string{cell, box}})
 }
 
 // DeleteLocksOf removes all locks of a cell, in the transaction of the caller.

@@ -92,6 +92,8 @@ type NodeTx interface {
 	DeleteCell(id int64, now time.Time) error
 	// SetQuota limits the bytes that the cell's files may take; 0 lifts the limit.
 	SetQuota(cell, bytes int64) error
+	// RenameCell gives the cell another name.
+	RenameCell(id int64, name string) error
 	// SetKeep says how many finished snapshots of the cell are kept; 0: all.
 	SetKeep(cell, snapshots int64) error
 	// Touch raises the generation of a cell, to atLeast or more, and returns the
@@ -215,6 +217,7 @@ type Entity struct {
 	// name, or for an ext role "{url} {relation}".
 	Key string
 	Doc json.RawMessage // as clients see it
+	Version int64 // 1, and one more with every change; the store counts
 	// Hidden is what no client sees, such as the hash of an account's password; nil
 	// for none.
 	Hidden  json.RawMessage
@@ -240,7 +243,7 @@ type ControlTx interface {
 	AddEntity(e *Entity) error
 	Entity(cell, box int64, set, key string) (Entity, error)
 	EntityByID(id int64) (Entity, error)
-	// SetEntity replaces the key, the document, what is hidden and the time of the
+	// SetEntity replaces the box, the key, the document, what is hidden and the time of the
 	// update of the entity with that id. It wraps [io/fs.ErrExist] if the key is taken.
 	SetEntity(e *Entity) error
 	// DeleteEntity removes a control object together with its links.
@@ -310,6 +313,7 @@ type Job struct {
 	State      string
 	Name       string
 	RequestKey string
+	Subject    string // who asked, as the event log names it; "" for nobody
 	Input      int64 // blob id of the request's body; 0 for none
 	Started    time.Time
 	Ended      time.Time // zero while it runs

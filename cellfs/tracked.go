@@ -99,6 +99,13 @@ func (t *tracked) withinQuota(cell, grown int64) error {
 	return err
 }
 
+// RenameCell implements [NodeTx]. What is known by the old name is known no more.
+func (t *tracked) RenameCell(id int64, name string) error {
+	t.note(id)
+	t.noteControl(id)
+	return t.Tx.RenameCell(id, name)
+}
+
 // DeleteCell implements [NodeTx].
 func (t *tracked) DeleteCell(id int64, now time.Time) error {
 	t.note(id)

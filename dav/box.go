@@ -191,7 +191,7 @@ func (q *request) notZip(contentType string) error {
 }
 
 func (q *request) emptyBox() error {
-	_, err := q.h.fs.Mkcol(q.Context(), q.target.path, cellfs.KindBox, q.checkWith(q.target.path, needsAbove(access.Box), false))
+	_, err := q.h.fs.Mkcol(q.Context(), q.target.path, cellfs.KindBox, q.recorded(q.checkWith(q.target.path, needsAbove(access.Box), false), making(cellfs.KindBox, "mkcol")))
 	switch {
 	case err == nil:
 		return q.created(true)

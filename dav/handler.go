@@ -175,7 +175,7 @@ func (q *request) admit(route route) error {
 // guarded is the path whose ACLs decide: what is no node of the tree is the cell's.
 func (q *request) guarded() cellfs.Path {
 	switch q.target.kind {
-	case targetToken, targetMyPassword, targetExport, targetImport:
+	case targetToken, targetMyPassword, targetExport, targetImport, targetCtl, targetEvent:
 		return q.target.path.CellRoot()
 	}
 	return q.target.path

@@ -56,7 +56,11 @@ func (q *request) lock() error {
 		if q.target.slash {
 			return errMethod // a collection's URL, as for PUT
 		}
-		return q.checkLocks(tx, l.Root, nil, false)
+		if err := q.checkLocks(tx, l.Root, nil, false); err != nil {
+			return err
+		}
+		kind, status := writingFile(&at)
+		return q.record(tx, cellOf(&at), kind, localURL(l.Root), strconv.Itoa(status))
 	})
 	if err != nil {
 		return err

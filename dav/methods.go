@@ -46,11 +46,20 @@ func init() {
 			"PROPFIND": propfind(needs(access.Root)),
 		}).options(needs(access.Root))
 	}
+	ctl := func(reads, writes []rule) byMethod {
+		change := route{serve: (*request).ctl, rules: writes}
+		return get((*request).ctl, reads).with(byMethod{"POST": change, "PUT": change, "MERGE": change, "DELETE": change}).options(open)
+	}
 	copyMove := (*request).copyMove
 	methods = map[kind]map[string]route{
 		targetUnit:       get((*request).getUnit, open).with(byMethod{"PROPFIND": propfind(adminOnly)}).options(open),
 		targetToken:      byMethod{"POST": {serve: (*request).token, rules: open}}.options(open),
 		targetMyPassword: byMethod{"PUT": {serve: (*request).changePassword, rules: []rule{{who: itself}}}}.options(open),
+		targetEvent: byMethod{
+			"POST":      {serve: (*request).postEvent, rules: needs(access.Event)},
+			"PROPFIND":  {serve: (*request).notImplemented, rules: open},
+			"PROPPATCH": {serve: (*request).notImplemented, rules: open},
+		}.options(needs(access.Event)),
 		targetCell: get((*request).getCell, open).with(byMethod{
 			"MKCOL":     {serve: (*request).mkcolCell, rules: adminOnly},
 			"DELETE":    {serve: (*request).deleteCell, rules: adminOnly},
@@ -58,6 +67,8 @@ func init() {
 			"PROPPATCH": {serve: (*request).proppatch, rules: adminOnly},
 			"ACL":       {serve: (*request).setACL, rules: needs(access.ACL)},
 		}).options(needsAny(access.SocialRead | access.Propfind)),
+		targetCtl:       ctl(controlRules(true), controlRules(false)),
+		targetUnitCtl:   ctl(adminOnly, adminOnly),
 		targetExport:    job((*request).getExport, (*request).postExport),
 		targetImport:    job((*request).getImport, (*request).postImport),
 		targetEntity:    get((*request).getEntity, needs(access.Read)).options(needs(access.Read)),

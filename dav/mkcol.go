@@ -21,7 +21,7 @@ func (q *request) mkcol() error {
 	if from.MTime, err = q.mtime(); err != nil {
 		return err
 	}
-	if _, err := q.h.fs.MkcolWith(q.Context(), q.target.path, from, q.check(q.target.path, false)); err != nil {
+	if _, err := q.h.fs.MkcolWith(q.Context(), q.target.path, from, q.recorded(q.check(q.target.path, false), making(from.Kind, "mkcol"))); err != nil {
 		return err
 	}
 	q.w.Header()["Content-Length"] = []string{"0"}

@@ -40,7 +40,7 @@ func (q *request) proppatch() error {
 	if refused {
 		n, err = q.h.fs.Node(q.Context(), q.target.path)
 	} else {
-		n, err = q.h.fs.PatchTime(q.Context(), q.target.path, dead, mtime, func(tx cellfs.Tx, at cellfs.Place) error {
+		n, err = q.h.fs.PatchTime(q.Context(), q.target.path, dead, mtime, q.recorded(func(tx cellfs.Tx, at cellfs.Place) error {
 			if err := q.mayChange(tx, &at, q.rules, false); err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ func (q *request) proppatch() error {
 			// Office sets the times of the file it has locked without its token.
 			change.Own = !slices.ContainsFunc(patches, func(p cellfs.PropPatch) bool { return p.Space != win32Space })
 			return q.h.fs.CheckLocks(tx, change)
-		})
+		}, action("proppatch", http.StatusMultiStatus)))
 	}
 	if err != nil {
 		return err

@@ -21,6 +21,9 @@ const (
 	targetExport
 	targetImport
 	targetMyPassword
+	targetEvent
+	targetCtl       // control objects of a cell; entity is what follows __ctl
+	targetUnitCtl   // those of the unit
 	targetSnapshots // __snapshot
 	targetSnapshot  // a file in it
 	targetLogs      // __log and its collections
@@ -35,11 +38,13 @@ const (
 type target struct {
 	kind     kind
 	path     cellfs.Path
-	slash    bool     // the URL ends in one
-	hostForm bool     // the cell came from the host name
-	unitURL  string   // ends in a slash
-	cellURL  string   // likewise; "" above cells
-	entity   []string // of a targetEntity: the segments from the entity on; path is what is above
+	slash    bool   // the URL ends in one
+	hostForm bool   // the cell came from the host name
+	unitURL  string // ends in a slash
+	cellURL  string // likewise; "" above cells
+	// entity are the segments from an entity on, of which path is what is above; of control
+	// objects those below __ctl.
+	entity []string
 }
 
 // route reads the URL. Segments are split before they are decoded, so that an
@@ -65,6 +70,12 @@ func (h *Handler) route(r *http.Request) (t target, err error) {
 	t.kind = kindOf(segs)
 	if t.kind == targetToken && len(segs) == 1 {
 		segs = nil // the unit's
+	}
+	switch t.kind {
+	case targetUnitCtl:
+		t.entity, segs = segs[1:], nil
+	case targetCtl:
+		t.entity, segs = segs[2:], segs[:1]
 	}
 	h.baseURLs(&t, r, host, segs)
 	if t.kind == targetUnknown {
@@ -141,6 +152,9 @@ func kindOf(segs []string) kind {
 		}
 		return targetCell
 	}
+	if segs[0] == "__ctl" {
+		return targetUnitCtl
+	}
 	switch second := segs[1]; {
 	case second == cellfs.SnapshotArea && len(segs) == 2:
 		return targetSnapshots
@@ -154,8 +168,12 @@ func kindOf(segs []string) kind {
 		return targetExport
 	case second == "__import" && len(segs) == 2:
 		return targetImport
+	case second == "__ctl" && len(segs) > 2:
+		return targetCtl
 	case second == "__token" && len(segs) == 2:
 		return targetToken
+	case second == "__event" && len(segs) == 2:
+		return targetEvent
 	case second == "__mypassword" && len(segs) == 2:
 		return targetMyPassword
 	case strings.HasPrefix(second, "__") && second != cellfs.MainBox:

@@ -53,7 +53,7 @@ func (q *request) setACL() error {
 		}
 		return q.checkLocks(tx, q.target.path, at.Node, false)
 	}
-	n, err := q.h.fs.SetACL(q.Context(), q.target.path, check, func(tx cellfs.Tx, n *cellfs.Node) (*cellfs.ACL, error) {
+	n, err := q.h.fs.SetACL(q.Context(), q.target.path, q.recorded(check, action("acl", http.StatusOK)), func(tx cellfs.Tx, n *cellfs.Node) (*cellfs.ACL, error) {
 		return q.resolveACL(tx, asked)
 	})
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 
 	"cellar/barfs"
 	"cellar/cellfs"
+	"cellar/cellfs/account"
+	"cellar/cellfs/control"
 	"cellar/dav/auth"
 	"cellar/dav/odata"
 	"cellar/dav/ops"
@@ -55,6 +57,13 @@ var statuses = []struct {
 	is     error
 	answer func(q *request, err error) *coded
 }{
+	{control.ErrNone, say("PR404-OD-0002", "No such entity.")},
+	{control.ErrExists, say("PR409-OD-0003", "The entity already exists.")},
+	{control.ErrRelated, say("PR409-OD-0001", "This entity has related data.")},
+	{control.ErrLinked, say("PR409-OD-0002", "Links exists already.")},
+	{control.ErrNoLink, say("PR404-OD-0002", "No such entity.")},
+	{control.ErrNoAssoc, say("PR404-OD-0003", "No such Navigation Property.")},
+	{account.ErrNone, say("PR404-OD-0002", "No such entity.")},
 	{cellfs.ErrNoCell, say("PR404-DV-0003", "Cell not found.")},
 	{cellfs.ErrNoBox, func(q *request, _ error) *coded {
 		return codef("PR404-DV-0002", "Box not found at [%s].", q.target.cellURL+q.target.path.Box())
@@ -120,9 +129,12 @@ func (q *request) answer(err error) (e *coded, ok bool) {
 	var large *http.MaxBytesError
 	var data *odata.Error
 	var fault *auth.Fault
+	var property *control.PropertyError
 	switch {
 	case errors.As(err, &fault):
 		return codef(fault.Code, "%s", fault.Message), true
+	case errors.As(err, &property):
+		return propertyError(property), true
 	case errors.As(err, &data):
 		return codef(data.Code, "%s", data.Message), true
 	case errors.As(err, &e):

@@ -69,7 +69,7 @@ func (q *request) put() error {
 		body = &within{r: body, left: room}
 	}
 	n, created, err := q.h.fs.Put(q.Context(), q.target.path, body, cellfs.PutOptions{
-		ContentType: q.contentType(), MTime: mtime, Check: check,
+		ContentType: q.contentType(), MTime: mtime, Check: q.recorded(check, writingFile),
 	})
 	if err != nil {
 		return err
@@ -111,12 +111,12 @@ func (q *request) created(created bool) error {
 // delete answers DELETE on a box and on what is below (DECISIONS 5).
 func (q *request) delete() error {
 	check := q.check(q.target.path, true)
-	err := q.h.fs.Delete(q.Context(), q.target.path, func(tx cellfs.Tx, at cellfs.Place) error {
+	err := q.h.fs.Delete(q.Context(), q.target.path, q.recorded(func(tx cellfs.Tx, at cellfs.Place) error {
 		if d := q.Header.Get("Depth"); d != "" && !strings.EqualFold(d, "infinity") && at.Node.IsCollection() {
 			return errDepth(d) // RFC 4918, 9.6.1
 		}
 		return check(tx, at)
-	})
+	}, action("delete", http.StatusNoContent)))
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (q *request) deleteCell() error {
 	check := q.check(q.target.path, true)
 	err = q.h.fs.DeleteCell(q.Context(), cell.Name, func(tx cellfs.Tx, at cellfs.Place) error {
 		if q.h.ops.Busy(at.Node.Cell) {
-			return codef("PR409-MC-0001", "Cell to be processed is being accessed by other requests.")
+			return errBusyCell
 		}
 		return check(tx, at)
 	})
@@ -197,7 +197,9 @@ func (q *request) copyMove() error {
 		return err
 	}
 	src := q.target.path
+	var from cellfs.Node
 	o.Source = func(tx cellfs.Tx, at cellfs.Place) error {
+		from = *at.Node
 		if err := q.mayChange(tx, &at, q.rules, !o.Shallow); err != nil {
 			return err
 		}
@@ -213,7 +215,10 @@ func (q *request) copyMove() error {
 		if err := q.mayChange(tx, &at, destination, true); err != nil {
 			return err
 		}
-		return q.h.fs.CheckLocks(tx, q.change(dst, true, at.Node == nil))
+		if err := q.h.fs.CheckLocks(tx, q.change(dst, true, at.Node == nil)); err != nil {
+			return err
+		}
+		return q.recordTransfer(tx, from.Kind, from.Cell, dst, &at)
 	}
 	var created bool
 	if move {
@@ -290,7 +295,14 @@ func (q *request) copySpecial() error {
 	if err != nil {
 		return q.transferError(err, q.target.path, dst)
 	}
-	_, created, err := q.h.fs.Put(q.Context(), dst, &within{r: from, left: room}, cellfs.PutOptions{ContentType: n.ContentType, Check: check})
+	_, created, err := q.h.fs.Put(q.Context(), dst, &within{r: from, left: room}, cellfs.PutOptions{
+		ContentType: n.ContentType, Check: func(tx cellfs.Tx, at cellfs.Place) error {
+			if err := check(tx, at); err != nil {
+				return err
+			}
+			return q.recordTransfer(tx, cellfs.KindFile, n.Cell, dst, &at)
+		},
+	})
 	if err != nil {
 		return q.transferError(err, q.target.path, dst)
 	}

@@ -45,7 +45,8 @@ type Job struct {
 	State      State
 	Name       string
 	RequestKey string
-	Input      int64 // content the job works from; 0 for none
+	Subject    string // who asked, for those who tell of it
+	Input      int64  // content the job works from; 0 for none
 	Started    time.Time
 	Ended      time.Time // zero until it ended
 	Done       int64     // entries; exact at the time of the copy

@@ -31,6 +31,9 @@ var (
 	roleName    = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-_]{0,127}$`)
 )
 
+// IsName says whether an account can have that name.
+func IsName(name string) bool { return accountName.MatchString(name) }
+
 // Role names a role of a cell.
 type Role struct {
 	Box  string // "" for one of the cell
@@ -57,7 +60,7 @@ func Create(ctx context.Context, f *cellfs.FS, cell, name, password string) erro
 	if !accountName.MatchString(name) {
 		return ErrName
 	}
-	secret, err := hash(password)
+	secret, err := Hash(password)
 	if err != nil {
 		return err
 	}
@@ -85,7 +88,7 @@ func SetOwn(ctx context.Context, f *cellfs.FS, cell, name, password string) erro
 }
 
 func setPassword(ctx context.Context, f *cellfs.FS, cell, name, password string, own bool) error {
-	secret, err := hash(password)
+	secret, err := Hash(password)
 	if err != nil {
 		return err
 	}

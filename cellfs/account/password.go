@@ -46,8 +46,9 @@ type hidden struct {
 	Attributes *string `json:"HashAttributes,omitempty"` // JSON in a string
 }
 
-// hash makes what is hidden of an account with that password.
-func hash(password string) (json.RawMessage, error) {
+// Hash makes what is hidden of an account with that password, at the cost of
+// [Identity.Verify]. It returns [ErrPassword].
+func Hash(password string) (json.RawMessage, error) {
 	if !passwordForm.MatchString(password) {
 		return nil, ErrPassword
 	}

@@ -33,7 +33,7 @@ func TestScryptBounds(t *testing.T) {
 
 // BenchmarkVerify is what a login costs.
 func BenchmarkVerify(b *testing.B) {
-	kept, err := hash("password")
+	kept, err := Hash("password")
 	if err != nil {
 		b.Fatal(err)
 	}

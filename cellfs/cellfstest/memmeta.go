@@ -206,6 +206,19 @@ func (t *memTx) SetQuota(cell, bytes int64) error {
 	return nil
 }
 
+func (t *memTx) RenameCell(id int64, name string) error {
+	c, err := t.CellByID(id)
+	if err = cmp.Or(err, t.mayWrite()); err != nil {
+		return err
+	}
+	if other, err := t.Cell(name); err == nil && other.ID != id {
+		return taken("cell %q", name)
+	}
+	c.Name = name
+	t.cells[id] = c
+	return nil
+}
+
 func (t *memTx) AddCell(c *cellfs.Cell) error {
 	if err := t.mayWrite(); err != nil {
 		return err

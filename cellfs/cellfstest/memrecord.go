@@ -18,7 +18,7 @@ func (t *memTx) AddEntity(e *cellfs.Entity) error {
 	if _, err := t.Entity(e.Cell, e.Box, e.Set, e.Key); err == nil {
 		return taken("%s %q", e.Set, e.Key)
 	}
-	e.ID = t.id()
+	e.ID, e.Version = t.id(), 1
 	t.entities[e.ID] = *e
 	return nil
 }
@@ -51,10 +51,12 @@ func (t *memTx) SetEntity(e *cellfs.Entity) error {
 	if err = cmp.Or(err, t.mayWrite()); err != nil {
 		return err
 	}
-	if same, err := t.Entity(old.Cell, old.Box, old.Set, e.Key); err == nil && same.ID != e.ID {
+	if same, err := t.Entity(old.Cell, e.Box, old.Set, e.Key); err == nil && same.ID != e.ID {
 		return taken("%s %q", old.Set, e.Key)
 	}
-	old.Key, old.Doc, old.Hidden, old.Updated = e.Key, e.Doc, e.Hidden, e.Updated
+	old.Box, old.Key, old.Doc, old.Hidden, old.Updated = e.Box, e.Key, e.Doc, e.Hidden, e.Updated
+	old.Version++
+	e.Version = old.Version
 	t.entities[e.ID] = old
 	return nil
 }

@@ -137,6 +137,20 @@ func (t *tx) DeleteCell(id int64, now time.Time) error {
 	return nil
 }
 
+// RenameCell implements [cellfs.NodeTx].
+func (t *tx) RenameCell(id int64, name string) error {
+	c, err := t.CellByID(id)
+	if err != nil {
+		return err
+	}
+	if _, err := t.write("UPDATE cell SET name = ? WHERE id = ?", name, id); err != nil {
+		return fmt.Errorf("rename cell %q to %q: %w", c.Name, name, err)
+	}
+	t.remember(id)
+	t.store.known.rename(id, name)
+	return nil
+}
+
 // SetQuota implements [cellfs.NodeTx].
 func (t *tx) SetQuota(cell, bytes int64) error {
 	return t.setCell(cell, "UPDATE cell SET quota = ? WHERE id = ?", bytes, func(c *cellfs.Cell) { c.Quota = bytes })

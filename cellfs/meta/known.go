@@ -39,6 +39,13 @@ func (k *known) addCell(c cellfs.Cell) {
 	k.names[c.Name], k.cells[c.ID] = c.ID, c
 }
 
+func (k *known) rename(id int64, name string) {
+	c := k.cells[id]
+	delete(k.names, c.Name)
+	c.Name = name
+	k.addCell(c)
+}
+
 func (k *known) dropCell(id int64) {
 	delete(k.names, k.cells[id].Name)
 	delete(k.cells, id)

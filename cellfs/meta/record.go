@@ -15,13 +15,13 @@ import (
 
 // --- control objects
 
-const entityColumns = "SELECT id, cell, box, kind, key, doc, hidden, created, updated FROM entity "
+const entityColumns = "SELECT id, cell, box, kind, key, doc, hidden, created, updated, version FROM entity "
 
 func scanEntity(scan func(...any) error) (e cellfs.Entity, err error) {
 	var doc string
 	var hidden sql.NullString
 	var created, updated int64
-	err = scan(&e.ID, &e.Cell, &e.Box, &e.Set, &e.Key, &doc, &hidden, &created, &updated)
+	err = scan(&e.ID, &e.Cell, &e.Box, &e.Set, &e.Key, &doc, &hidden, &created, &updated, &e.Version)
 	if hidden.Valid {
 		e.Hidden = json.RawMessage(hidden.String)
 	}
@@ -30,6 +30,7 @@ func scanEntity(scan func(...any) error) (e cellfs.Entity, err error) {
 }
 
 func (t *tx) AddEntity(e *cellfs.Entity) error {
+	e.Version = 1
 	err := t.insert(&e.ID, "INSERT INTO entity (cell, box, kind, key, doc, hidden, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
 		e.Cell, e.Box, e.Set, e.Key, string(e.Doc), sql.NullString{String: string(e.Hidden), Valid: e.Hidden != nil}, micros(e.Created), micros(e.Updated))
 	if err != nil {
@@ -39,11 +40,8 @@ func (t *tx) AddEntity(e *cellfs.Entity) error {
 }
 
 func (t *tx) SetEntity(e *cellfs.Entity) error {
-	changed, err := t.write("UPDATE entity SET key = ?, doc = ?, hidden = ?, updated = ? WHERE id = ?",
-		e.Key, string(e.Doc), sql.NullString{String: string(e.Hidden), Valid: e.Hidden != nil}, micros(e.Updated), e.ID)
-	if err == nil && changed == 0 {
-		err = fs.ErrNotExist
-	}
+	err := t.insert(&e.Version, "UPDATE entity SET box = ?, key = ?, doc = ?, hidden = ?, updated = ?, version = version + 1 WHERE id = ? RETURNING version",
+		e.Box, e.Key, string(e.Doc), sql.NullString{String: string(e.Hidden), Valid: e.Hidden != nil}, micros(e.Updated), e.ID)
 	if err != nil {
 		return fmt.Errorf("set %s %q: %w", e.Set, e.Key, err)
 	}
@@ -322,17 +320,17 @@ func (t *tx) DeleteSnapshot(id int64, now time.Time) error {
 
 // --- jobs
 
-const jobColumns = `SELECT id, kind, cell, target, state, name, reqkey, input, started, ended, done, total, step, code, message FROM job `
+const jobColumns = `SELECT id, kind, cell, target, state, name, reqkey, input, started, ended, done, total, step, code, message, subject FROM job `
 
 func (t *tx) PutJob(j *cellfs.Job) error {
 	args := []any{j.Kind, j.Cell, j.Target, j.State, j.Name, j.RequestKey, orNull(j.Input),
-		micros(j.Started), micros(j.Ended), j.Done, j.Total, j.Step, j.Code, j.Message}
+		micros(j.Started), micros(j.Ended), j.Done, j.Total, j.Step, j.Code, j.Message, j.Subject}
 	if j.ID == 0 {
-		return t.insert(&j.ID, `INSERT INTO job (kind, cell, target, state, name, reqkey, input, started, ended, done, total, step, code, message)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, args...)
+		return t.insert(&j.ID, `INSERT INTO job (kind, cell, target, state, name, reqkey, input, started, ended, done, total, step, code, message, subject)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, args...)
 	}
 	n, err := t.write(`UPDATE job SET kind = ?, cell = ?, target = ?, state = ?, name = ?, reqkey = ?, input = ?,
-		started = ?, ended = ?, done = ?, total = ?, step = ?, code = ?, message = ? WHERE id = ?`, append(args, j.ID)...)
+		started = ?, ended = ?, done = ?, total = ?, step = ?, code = ?, message = ?, subject = ? WHERE id = ?`, append(args, j.ID)...)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("job %d: %w", j.ID, fs.ErrNotExist)
 	}
@@ -359,7 +357,7 @@ func (t *tx) Jobs() (all []cellfs.Job, err error) {
 		var input sql.NullInt64
 		var started, ended int64
 		err := scan(&j.ID, &j.Kind, &j.Cell, &j.Target, &j.State, &j.Name, &j.RequestKey, &input,
-			&started, &ended, &j.Done, &j.Total, &j.Step, &j.Code, &j.Message)
+			&started, &ended, &j.Done, &j.Total, &j.Step, &j.Code, &j.Message, &j.Subject)
 		j.Input = input.Int64
 		j.Started, j.Ended = fromMicros(started), fromMicros(ended)
 		all = append(all, j)

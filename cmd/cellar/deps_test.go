@@ -14,9 +14,9 @@ import (
 // and of others what stays in one place (docs/design.md).
 var rooms = map[string][]string{
 	"cmd/cellar":                   {"barfs", "cellfs", "cellfs/account", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
-	"dav":                          {"barfs", "barfs/install", "barfs/xmltree", "cellfs", "cellfs/access", "cellfs/account", "cellfs/snapshot", "dav/auth", "dav/odata", "dav/ops", "jobs"},
+	"dav":                          {"barfs", "barfs/install", "barfs/xmltree", "cellfs", "cellfs/access", "cellfs/account", "cellfs/control", "cellfs/snapshot", "dav/auth", "dav/odata", "dav/ops", "jobs"},
 	"dav/auth":                     {"cellfs", "cellfs/access", "cellfs/account"},
-	"dav/odata":                    {"barfs", "barfs/install", "cellfs"},
+	"dav/odata":                    {"barfs", "barfs/install", "cellfs", "cellfs/control"},
 	"dav/ops":                      {"barfs", "barfs/install", "cellfs", "cellfs/restore", "cellfs/snapshot", "jobs"},
 	"dav/davtest":                  {"barfs", "cellfs", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
 	"cellfs":                       {},
@@ -25,6 +25,7 @@ var rooms = map[string][]string{
 	"cellfs/snapshot":              {"barfs/xmltree", "cellfs"},
 	"cellfs/access":                {"cellfs"},
 	"cellfs/account":               {"cellfs"},
+	"cellfs/control":               {"cellfs", "cellfs/access", "cellfs/account"},
 	"cellfs/restore":               {"barfs", "barfs/xmltree", "cellfs", "cellfs/snapshot"},
 	"cellfs/restore/personiumtest": {},
 	"cellfs/cellfstest":            {"cellfs"},

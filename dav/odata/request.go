@@ -55,17 +55,8 @@ func IsKeyed(segment string) bool { return keyed.MatchString(segment) }
 // Parse reads the segments of the path below the collection, decoded, and the
 // query. It returns an [*Error].
 func Parse(segments []string, query url.Values) (r Request, err error) {
-	if r.top, err = number(query, "$top", DefaultTop, MaxTop); err != nil {
+	if r.top, r.skip, r.count, err = paging(query); err != nil {
 		return r, err
-	}
-	if r.skip, err = number(query, "$skip", 0, MaxSkip); err != nil {
-		return r, err
-	}
-	switch v := query.Get("$inlinecount"); {
-	case v == "allpages":
-		r.count = true
-	case query.Has("$inlinecount") && v != "none":
-		return r, errorf("PR400-OD-0013", "$inlinecount value [%s] is invalid.", v)
 	}
 	if v := query.Get("$format"); query.Has("$format") && v != "json" {
 		return r, errorf("PR400-OD-0005", "$format value [%s] is invalid.", v)

@@ -70,7 +70,7 @@ func ExportName(body []byte, cell string, now time.Time) (string, error) {
 // visible and durable. A stale .error of that name goes.
 func (o *Ops) Export(ctx context.Context, cell cellfs.Cell, name string, c Caller) error {
 	last, hadOne := o.jobs.Get(KindExport, cell.ID, 0)
-	job := jobs.Job{Kind: KindExport, Scope: cell.ID, Name: name, RequestKey: c.RequestKey}
+	job := jobs.Job{Kind: KindExport, Scope: cell.ID, Name: name, RequestKey: c.RequestKey, Subject: c.Subject}
 	_, err := o.jobs.Start(ctx, job, func(tx cellfs.Tx, _ *jobs.Job) error {
 		if _, err := tx.CellByID(cell.ID); err != nil {
 			return cellfs.ErrNoCell // deleted meanwhile
@@ -149,7 +149,9 @@ func (o *Ops) build(ctx context.Context, j jobs.Job, p *jobs.Progress) (func(cel
 		if err != nil {
 			return err
 		}
-		return tx.AddEvents(event(cell.ID, j.RequestKey, now, "cell.export", cellfs.LocalCell+"__export", ""))
+		e := event(cell.ID, j.RequestKey, now, "cell.export", cellfs.LocalCell+"__export", "")
+		e.Subject = j.Subject
+		return tx.AddEvents(e)
 	}, nil
 }
 

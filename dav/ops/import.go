@@ -69,7 +69,7 @@ func (o *Ops) Import(ctx context.Context, cell cellfs.Cell, name string, c Calle
 	if _, err := openArchive(content); err != nil {
 		return err
 	}
-	return o.acceptImport(ctx, jobs.Job{Kind: KindImport, Scope: cell.ID, Name: name, RequestKey: c.RequestKey}, nil)
+	return o.acceptImport(ctx, jobs.Job{Kind: KindImport, Scope: cell.ID, Name: name, RequestKey: c.RequestKey, Subject: c.Subject}, nil)
 }
 
 // ImportBody accepts the import of a zip that came with the request. It is kept until
@@ -87,7 +87,7 @@ func (o *Ops) ImportBody(ctx context.Context, cell cellfs.Cell, body io.Reader, 
 	if _, err := openArchive(content); err != nil {
 		return err
 	}
-	return o.acceptImport(ctx, jobs.Job{Kind: KindImport, Scope: cell.ID, RequestKey: c.RequestKey}, &staged)
+	return o.acceptImport(ctx, jobs.Job{Kind: KindImport, Scope: cell.ID, RequestKey: c.RequestKey, Subject: c.Subject}, &staged)
 }
 
 // openArchive reads a snapshot as a zip. What is refused is the client's to hear.
@@ -213,7 +213,9 @@ func (o *Ops) show(tx cellfs.Tx, j jobs.Job, restored *restore.Restored) error {
 	if err := o.fs.DeleteLocksOf(tx, cell); err != nil { // what they lock is gone
 		return err
 	}
-	return tx.AddEvents(event(cell.ID, j.RequestKey, now, "cell.import", cellfs.LocalCell+"__import", ""))
+	e := event(cell.ID, j.RequestKey, now, "cell.import", cellfs.LocalCell+"__import", "")
+	e.Subject = j.Subject
+	return tx.AddEvents(e)
 }
 
 func (o *Ops) restore(ctx context.Context, j jobs.Job, p *jobs.Progress) (*restore.Restored, error) {

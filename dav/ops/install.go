@@ -115,7 +115,7 @@ func (o *Ops) accept(ctx context.Context, cell cellfs.Cell, name string, bar *ba
 	if bar.Version == 2 {
 		total--
 	}
-	job := jobs.Job{Kind: KindInstall, Scope: cell.ID, Name: name, RequestKey: c.RequestKey, Total: total}
+	job := jobs.Job{Kind: KindInstall, Scope: cell.ID, Name: name, RequestKey: c.RequestKey, Subject: c.Subject, Total: total}
 	_, err := o.jobs.Start(ctx, job, func(tx cellfs.Tx, j *jobs.Job) error {
 		if err := taken(tx, cell.ID, name, bar.Manifest.Schema); err != nil {
 			return err

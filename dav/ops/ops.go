@@ -110,7 +110,7 @@ func (l ledger) Load(ctx context.Context) (all []jobs.Job, err error) {
 func toRow(j jobs.Job) cellfs.Job {
 	return cellfs.Job{
 		ID: j.ID, Kind: j.Kind, Cell: j.Scope, Target: j.Target, State: string(j.State), Name: j.Name,
-		RequestKey: j.RequestKey, Input: j.Input, Started: j.Started, Ended: j.Ended, Done: j.Done, Total: j.Total,
+		RequestKey: j.RequestKey, Subject: j.Subject, Input: j.Input, Started: j.Started, Ended: j.Ended, Done: j.Done, Total: j.Total,
 		Step: j.Step, Code: j.Code, Message: j.Message,
 	}
 }
@@ -118,7 +118,7 @@ func toRow(j jobs.Job) cellfs.Job {
 func fromRow(r cellfs.Job) jobs.Job {
 	return jobs.Job{
 		ID: r.ID, Kind: r.Kind, Scope: r.Cell, Target: r.Target, State: jobs.State(r.State), Name: r.Name,
-		RequestKey: r.RequestKey, Input: r.Input, Started: r.Started, Ended: r.Ended, Done: r.Done, Total: r.Total,
+		RequestKey: r.RequestKey, Subject: r.Subject, Input: r.Input, Started: r.Started, Ended: r.Ended, Done: r.Done, Total: r.Total,
 		Step: r.Step, Code: r.Code, Message: r.Message,
 	}
 }

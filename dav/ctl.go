@@ -1,0 +1,400 @@
+package dav
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+
+	"cellar/cellfs"
+	"cellar/cellfs/access"
+	"cellar/cellfs/account"
+	"cellar/cellfs/control"
+	"cellar/dav/odata"
+)
+
+// ctlBase is the URL below which the control objects of the target lie.
+func (q *request) ctlBase() string {
+	if q.target.kind == targetUnitCtl {
+		return q.target.unitURL + "__ctl/"
+	}
+	return q.target.cellURL + "__ctl/"
+}
+
+// parseControl reads what the URL asks for.
+func (q *request) parseControl() (odata.ControlRequest, error) {
+	if q.target.kind == targetUnitCtl {
+		return odata.ParseControl(q.target.entity, func(name string) *control.Set {
+			if name == control.SetCell {
+				return control.Cells
+			}
+			return nil
+		})
+	}
+	return odata.ParseControl(q.target.entity, control.SetOf)
+}
+
+// controlRules are those of a method on control objects: each set has its privilege, and
+// of a link both sets count.
+func controlRules(reads bool) (rules []rule) {
+	for _, s := range control.Sets() {
+		needed := s.Write
+		if reads {
+			needed = s.Read
+		}
+		rules = append(rules, rule{who: granted, all: needed, when: when("it is of set "+s.Name, func(q *request, _ *cellfs.Place) bool {
+			r, err := q.parseControl()
+			return err == nil && (r.Set == s || r.Other == s)
+		})})
+	}
+	// Of what is no set nobody learns more than that.
+	return append(rules, rule{who: granted, all: access.Root, when: when("it is of no set", func(q *request, _ *cellfs.Place) bool {
+		_, err := q.parseControl()
+		return err != nil && !q.caller.Known()
+	})})
+}
+
+// ctl answers requests for control objects (spec/cell-and-box-management.md §2 to §7).
+func (q *request) ctl() error {
+	r, err := q.parseControl()
+	if err != nil {
+		return err
+	}
+	q.w.Header().Set("DataServiceVersion", "2.0")
+	unit := q.target.kind == targetUnitCtl
+	switch q.Method {
+	case "GET", "HEAD":
+		return q.readControl(&r)
+	case "POST":
+		switch {
+		case r.Links && !r.OtherKeyed:
+			return q.link(&r)
+		case r.Keyed || r.Other != nil:
+			return errMethod
+		case unit:
+			return q.createCell()
+		}
+		return q.createControl(&r)
+	case "PUT", "MERGE":
+		switch {
+		case !r.Keyed || r.Other != nil:
+			return errMethod
+		case unit:
+			return q.updateCell(&r)
+		}
+		return q.updateControl(&r)
+	case "DELETE":
+		switch {
+		case r.Links && r.OtherKeyed:
+			return q.unlink(&r)
+		case !r.Keyed || r.Other != nil:
+			return errMethod
+		case unit:
+			return q.removeCell(&r)
+		}
+		return q.deleteControl(&r)
+	}
+	return errMethod
+}
+
+// inCell runs fn in a transaction that changes control objects of the cell, once the
+// caller's privileges were judged again.
+func (q *request) inCell(fn func(*control.Store) error) error {
+	return q.h.fs.Update(q.Context(), func(tx cellfs.Tx) error {
+		at, err := q.h.fs.FindTx(tx, q.target.path.CellRoot())
+		if err == nil {
+			err = q.judge(&at, q.rules)
+		}
+		if err != nil {
+			return err
+		}
+		s, err := control.In(q.h.fs, tx, q.target.path.Cell())
+		if err != nil {
+			return err
+		}
+		return fn(s)
+	})
+}
+
+// readControl answers GET on a set, an object, or what an object is linked with.
+func (q *request) readControl(r *odata.ControlRequest) error {
+	listed := r.Set
+	if r.Other != nil {
+		listed = r.Other
+	}
+	query, err := odata.ParseQuery(q.URL.Query(), odata.Properties(listed))
+	if err != nil {
+		return err
+	}
+	if r.Links && r.OtherKeyed {
+		return errMethod
+	}
+	var one control.Object
+	var all []control.Object
+	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) (err error) {
+		if q.target.kind == targetUnitCtl {
+			if r.Keyed {
+				one, err = control.GetCell(tx, r.Key)
+			} else {
+				all, err = control.ListCells(tx)
+			}
+			return err
+		}
+		s, err := control.In(q.h.fs, tx, q.target.path.Cell())
+		switch {
+		case err != nil:
+		case r.Other != nil:
+			all, err = s.Linked(r.Set, r.Key, r.Other)
+		case r.Keyed:
+			one, err = s.Get(r.Set, r.Key)
+		default:
+			all, err = s.List(r.Set)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if r.Keyed && r.Other == nil {
+		q.w.Header().Set("ETag", odata.ObjectETag(&one))
+		return q.writeJSON(http.StatusOK, odata.One(q.ctlBase(), &one, query.Select))
+	}
+	page, total := odata.Apply(&query, all, odata.ObjectValues)
+	if r.Links {
+		return q.writeJSON(http.StatusOK, odata.LinkList(q.ctlBase(), page, &query, total))
+	}
+	return q.writeJSON(http.StatusOK, odata.List(q.ctlBase(), page, &query, total))
+}
+
+// object reads the body, and for an account the password that comes with it.
+func (q *request) object(set *control.Set) (v control.Values, hidden json.RawMessage, err error) {
+	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxObject))
+	if err != nil {
+		return nil, nil, err
+	}
+	if v, err = odata.ParseObject(body, set); err != nil {
+		return nil, nil, err
+	}
+	if password := q.Header.Get(credentialHeader); set.Name == cellfs.SetAccount && password != "" {
+		hidden, err = account.Hash(password)
+		if errors.Is(err, account.ErrPassword) {
+			err = codef("PR400-AU-0001", "Password format is invalid.")
+		}
+	}
+	return v, hidden, err
+}
+
+// maxObject bounds the body of a control object, in bytes.
+const maxObject = 1 << 20
+
+func (q *request) createControl(r *odata.ControlRequest) error {
+	v, hidden, err := q.object(r.Set)
+	if err != nil {
+		return err
+	}
+	if r.Set.Name == cellfs.SetAccount && hidden == nil {
+		if kind, _ := v["Type"].(string); kind == "" || kind == "basic" {
+			return codef("PR400-AU-0003", "Personium credential required.")
+		}
+	}
+	var o control.Object
+	err = q.inCell(func(s *control.Store) (err error) {
+		if o, err = s.Create(r.Set, v, hidden); err != nil {
+			return err
+		}
+		return q.controlEvent(s, "cellctl."+r.Set.Name+".create", odata.ObjectKey(&o), "201,"+q.ctlBase()+r.Set.Name)
+	})
+	if err != nil {
+		return err
+	}
+	return q.createdObject(&o)
+}
+
+func (q *request) createdObject(o *control.Object) error {
+	h := q.w.Header()
+	h.Set("Location", odata.URI(q.ctlBase(), o))
+	h.Set("ETag", odata.ObjectETag(o))
+	return q.writeJSON(http.StatusCreated, odata.One(q.ctlBase(), o, nil))
+}
+
+// change reads how an object is to be: PUT replaces, MERGE changes what is given.
+func (q *request) changeOf(set *control.Set) (control.Change, error) {
+	v, hidden, err := q.object(set)
+	return control.Change{Given: v, Merge: q.Method == "MERGE", Hidden: hidden, Check: q.matchesObject}, err
+}
+
+func (q *request) updateControl(r *odata.ControlRequest) error {
+	change, err := q.changeOf(r.Set)
+	if err != nil {
+		return err
+	}
+	kind := "update"
+	if change.Merge {
+		kind = "patch"
+	}
+	var o control.Object
+	err = q.inCell(func(s *control.Store) (err error) {
+		if o, err = s.Update(r.Set, r.Key, change); err != nil {
+			return err
+		}
+		return q.controlEvent(s, "cellctl."+r.Set.Name+"."+kind, odata.FormatKey(r.Set.Name, r.Set.Key, r.Key), "204,"+odata.ObjectKey(&o))
+	})
+	if err != nil {
+		return err
+	}
+	return q.changedObject(&o)
+}
+
+func (q *request) changedObject(o *control.Object) error {
+	q.w.Header().Set("ETag", odata.ObjectETag(o))
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (q *request) deleteControl(r *odata.ControlRequest) error {
+	err := q.inCell(func(s *control.Store) error {
+		if err := s.Delete(r.Set, r.Key, q.matchesObject); err != nil {
+			return err
+		}
+		return q.controlEvent(s, "cellctl."+r.Set.Name+".delete", odata.FormatKey(r.Set.Name, r.Set.Key, r.Key), "204")
+	})
+	if err != nil {
+		return err
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (q *request) link(r *odata.ControlRequest) error {
+	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxJSON))
+	if err != nil {
+		return err
+	}
+	key, err := odata.ParseLink(body, q.ctlBase(), r.Other)
+	if err != nil {
+		return err
+	}
+	r.OtherKey = key
+	return q.changeLink(r, "create", (*control.Store).Link)
+}
+
+func (q *request) unlink(r *odata.ControlRequest) error {
+	return q.changeLink(r, "delete", (*control.Store).Unlink)
+}
+
+func (q *request) changeLink(r *odata.ControlRequest, kind string, change func(*control.Store, *control.Set, control.Values, *control.Set, control.Values) error) error {
+	err := q.inCell(func(s *control.Store) error {
+		if err := change(s, r.Set, r.Key, r.Other, r.OtherKey); err != nil {
+			return err
+		}
+		object := odata.FormatKey(r.Set.Name, r.Set.Key, r.Key) + "/$links/_" + odata.FormatKey(r.Other.Name, r.Other.Key, r.OtherKey)
+		return q.controlEvent(s, "cellctl."+r.Set.Name+".links."+r.Other.Name+"."+kind, object, "204")
+	})
+	if err != nil {
+		return err
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (q *request) createCell() error {
+	v, _, err := q.object(control.Cells)
+	if err != nil {
+		return err
+	}
+	o, err := control.CreateCell(q.Context(), q.h.fs, v, q.caller.Name)
+	if err != nil {
+		return err
+	}
+	return q.createdObject(&o)
+}
+
+func (q *request) updateCell(r *odata.ControlRequest) error {
+	change, err := q.changeOf(control.Cells)
+	if err != nil {
+		return err
+	}
+	if err := q.noJobs(r); err != nil {
+		return err
+	}
+	o, err := control.UpdateCell(q.Context(), q.h.fs, r.Key, change)
+	if err != nil {
+		return err
+	}
+	return q.changedObject(&o)
+}
+
+func (q *request) removeCell(r *odata.ControlRequest) error {
+	if err := q.noJobs(r); err != nil {
+		return err
+	}
+	err := control.DeleteCell(q.Context(), q.h.fs, r.Key, func(_ cellfs.Tx, o *control.Object) error { return q.matchesObject(o) })
+	if err != nil {
+		return err
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// noJobs refuses to change a cell that an export or import works on
+// (spec/cell-and-box-management.md §3).
+func (q *request) noJobs(r *odata.ControlRequest) error {
+	name, _ := r.Key["Name"].(string)
+	var cell cellfs.Cell
+	err := q.h.fs.View(q.Context(), func(tx cellfs.Tx) (err error) {
+		cell, err = tx.Cell(name)
+		return err
+	})
+	switch {
+	case isNotExist(err):
+		return control.ErrNone
+	case err != nil:
+		return err
+	}
+	if err := q.h.ops.CheckNoExport(cell.ID); err != nil {
+		return err
+	}
+	if err := q.h.ops.CheckNoImport(cell.ID); err != nil {
+		return err
+	}
+	if q.h.ops.Busy(cell.ID) {
+		return errBusyCell
+	}
+	return nil
+}
+
+var errBusyCell = codef("PR409-MC-0001", "Cell to be processed is being accessed by other requests.")
+
+// objectTag is an entity tag of a control object.
+var objectTag = regexp.MustCompile(`^W/"[0-9]+-[0-9]+"$`)
+
+// matchesObject evaluates If-Match for a control object: absent means any.
+func (q *request) matchesObject(o *control.Object) error {
+	v := q.Header.Get("If-Match")
+	if v == "" || v == "*" || objectTag.MatchString(v) && v == odata.ObjectETag(o) {
+		return nil
+	}
+	return codef("PR412-OD-0002", "ETag does not match.")
+}
+
+func (q *request) controlEvent(s *control.Store, kind, key, info string) error {
+	return q.record(s.Tx, s.Cell.ID, kind, cellfs.LocalCell+"__ctl/"+key, info)
+}
+
+// propertyError is what a wrong property is to a client.
+func propertyError(e *control.PropertyError) *coded {
+	name := printable(e.Property)
+	switch {
+	case e.Reason == control.Unknown:
+		return codef("PR400-OD-0007", "[%s]", "unknown property name "+strconv.Quote(name))
+	case e.Reason == control.Required:
+		return codef("PR400-OD-0009", "[%s] is required.", name)
+	case e.Reason == control.Unrelated:
+		return codef("PR400-OD-0024", "The related entity [%s] does not exist.", name)
+	case e.Property == "Schema":
+		return codef("PR400-OD-0050", "[%s] field format error. Schema URI should be either normalized URL with http(s) scheme and trailing slash, or URN.", name)
+	}
+	return codef("PR400-OD-0006", "request body format error. field [%s]", name)
+}

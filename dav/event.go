@@ -1,0 +1,145 @@
+package dav
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"unicode/utf8"
+
+	"cellar/cellfs"
+)
+
+// record adds a line about this request to the event log of a cell, in the transaction
+// of what it tells (spec/event-log.md §3): with it, it is kept or not.
+func (q *request) record(tx cellfs.Tx, cell int64, kind, object, info string) error {
+	return tx.AddEvents(cellfs.Event{
+		Cell: cell, Time: q.h.fs.Now(), RequestKey: q.key, Schema: q.caller.Schema, Subject: q.subject(),
+		Type: kind, Object: object, Info: info,
+	})
+}
+
+// eventKinds are how event types begin, by what is touched.
+var eventKinds = map[cellfs.Kind]string{
+	cellfs.KindCell: "cell", cellfs.KindBox: "box", cellfs.KindCollection: "webdavcol", cellfs.KindOData: "odatacol",
+	cellfs.KindService: "servicecol", cellfs.KindFile: "davfile",
+}
+
+// localURL is a path as the log keeps it: the URL of the cell stands in when it is read.
+func localURL(p cellfs.Path) string {
+	u := []byte(cellfs.LocalCell)
+	for i, s := range p.Segments() {
+		if i > 0 {
+			u = append(u, '/')
+		}
+		u = appendEscaped(u, s)
+	}
+	return string(u)
+}
+
+// cellOf is the cell that a place is in.
+func cellOf(at *cellfs.Place) int64 {
+	if at.Node != nil {
+		return at.Node.Cell
+	}
+	return at.Parent.Cell
+}
+
+// recorded is check that, if it lets the change through, records it: as event type and
+// status that line tells of the place.
+func (q *request) recorded(check cellfs.Check, line func(at *cellfs.Place) (kind string, status int)) cellfs.Check {
+	return func(tx cellfs.Tx, at cellfs.Place) error {
+		if err := check(tx, at); err != nil {
+			return err
+		}
+		kind, status := line(&at)
+		return q.record(tx, cellOf(&at), kind, localURL(q.target.path), strconv.Itoa(status))
+	}
+}
+
+// action is a line that says what was done to what is there.
+func action(verb string, status int) func(*cellfs.Place) (string, int) {
+	return func(at *cellfs.Place) (string, int) { return eventKinds[at.Node.Kind] + "." + verb, status }
+}
+
+// making is a line about a resource that is made.
+func making(kind cellfs.Kind, verb string) func(*cellfs.Place) (string, int) {
+	return func(*cellfs.Place) (string, int) { return eventKinds[kind] + "." + verb, http.StatusCreated }
+}
+
+// writingFile is a line about a file that is made or replaced.
+func writingFile(at *cellfs.Place) (string, int) {
+	if at.Node == nil {
+		return eventKinds[cellfs.KindFile] + ".create", http.StatusCreated
+	}
+	return eventKinds[cellfs.KindFile] + ".update", http.StatusNoContent
+}
+
+// recordTransfer records COPY or MOVE of a resource of that kind. Another cell that it
+// comes to hears of it too.
+func (q *request) recordTransfer(tx cellfs.Tx, kind cellfs.Kind, from int64, dst cellfs.Path, to *cellfs.Place) error {
+	verb, status := "copy", http.StatusNoContent
+	if q.Method == "MOVE" {
+		verb = "move"
+	}
+	if to.Node == nil {
+		status = http.StatusCreated
+	}
+	if cellOf(to) == from {
+		return q.record(tx, from, eventKinds[kind]+"."+verb, localURL(q.target.path), strconv.Itoa(status)+","+localURL(dst))
+	}
+	if err := q.record(tx, from, eventKinds[kind]+"."+verb, localURL(q.target.path), strconv.Itoa(status)+","+dst.String()); err != nil {
+		return err
+	}
+	made := "create"
+	if kind != cellfs.KindFile {
+		made = "mkcol"
+	}
+	return q.record(tx, cellOf(to), eventKinds[kind]+"."+made, localURL(dst), strconv.Itoa(status))
+}
+
+// maxEventField bounds a field of an event that a client posts, in characters, and
+// maxEvent the body, in bytes (spec/event-log.md §7).
+const (
+	maxEventField = 51200
+	maxEvent      = 1 << 20
+)
+
+// postEvent answers POST on __event: a line in the log that a client writes.
+func (q *request) postEvent() error {
+	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxEvent))
+	if err != nil {
+		return err
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+		return codef("PR400-CM-0004", "JSON parse error. [%s].", printable(string(body[:min(len(body), 1024)])))
+	}
+	var e cellfs.Event
+	for _, f := range []struct {
+		name string
+		into *string
+	}{{"Type", &e.Type}, {"Object", &e.Object}, {"Info", &e.Info}} {
+		text, ok := fields[f.name].(string)
+		if !ok && fields[f.name] != nil || utf8.RuneCountInString(text) > maxEventField {
+			return codef("PR400-EV-0004", "[%s] field format error.", f.name)
+		}
+		*f.into = text
+	}
+	cell, err := q.cell()
+	if err != nil {
+		return err
+	}
+	e.Cell, e.Time, e.RequestKey, e.External, e.Schema, e.Subject = cell.ID, q.h.fs.Now(), q.key, true, q.caller.Schema, q.subject()
+	if err := q.h.fs.Update(q.Context(), func(tx cellfs.Tx) error { return tx.AddEvents(e) }); err != nil {
+		return err
+	}
+	q.w.Header().Set("Content-Length", "0")
+	q.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// notImplemented is for methods that Personium knows and does not perform.
+func (q *request) notImplemented() error {
+	return codef("PR501-MC-0001", "Method not implemented.")
+}

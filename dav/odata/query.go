@@ -1,0 +1,134 @@
+package odata
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Query is how a list is asked for (spec/cell-and-box-management.md §2).
+type Query struct {
+	Top, Skip int
+	Count     bool     // of all, not only of those listed
+	Select    []string // properties; nil: all
+	filter    filter
+	order     []ordering
+}
+
+type ordering struct {
+	property string
+	down     bool
+}
+
+// Values tells the properties of an object: a text, a bool, a number, or nil.
+type Values func(property string) any
+
+// ParseQuery reads the options of a list whose objects have these properties. It returns
+// an [*Error].
+func ParseQuery(query url.Values, properties []string) (q Query, err error) {
+	if q.Top, q.Skip, q.Count, err = paging(query); err != nil {
+		return q, err
+	}
+	for _, option := range []string{"$expand", "$skiptoken", "q"} {
+		if query.Has(option) { // to ignore it would give a wrong answer
+			return q, errorf("PR400-OD-0042", "Operation is not supported: %s", option)
+		}
+	}
+	if v := query.Get("$filter"); v != "" {
+		if q.filter, err = parseFilter(v, properties); err != nil {
+			return q, err
+		}
+	}
+	for field := range strings.SplitSeq(query.Get("$orderby"), ",") {
+		words := strings.Fields(field)
+		if len(words) == 0 && query.Get("$orderby") == "" {
+			break
+		}
+		if len(words) == 0 || len(words) > 2 || !contains(properties, words[0]) || len(words) == 2 && words[1] != "asc" && words[1] != "desc" {
+			return q, errorf("PR400-OD-0015", "Odata $orderby parse error.")
+		}
+		q.order = append(q.order, ordering{words[0], len(words) == 2 && words[1] == "desc"})
+	}
+	if v := query.Get("$select"); v != "" && v != "*" {
+		for name := range strings.SplitSeq(v, ",") {
+			if name = strings.TrimSpace(name); !contains(properties, name) {
+				return q, errorf("PR400-OD-0017", "OData $select Parse error.")
+			}
+			q.Select = append(q.Select, name)
+		}
+	}
+	return q, nil
+}
+
+// paging reads what every list understands.
+func paging(query url.Values) (top, skip int, count bool, err error) {
+	if top, err = number(query, "$top", DefaultTop, MaxTop); err != nil {
+		return
+	}
+	if skip, err = number(query, "$skip", 0, MaxSkip); err != nil {
+		return
+	}
+	switch v := query.Get("$inlinecount"); {
+	case v == "allpages":
+		count = true
+	case query.Has("$inlinecount") && v != "none":
+		err = errorf("PR400-OD-0013", "$inlinecount value [%s] is invalid.", v)
+	}
+	return
+}
+
+// Apply returns the objects that are asked for, in order, and how many there are in all
+// that the filter lets through.
+func Apply[T any](q *Query, all []T, values func(*T) Values) (page []T, total int) {
+	var kept []T
+	for i := range all {
+		if q.filter == nil || q.filter(values(&all[i])) {
+			kept = append(kept, all[i])
+		}
+	}
+	slices.SortStableFunc(kept, func(a, b T) int {
+		for _, o := range q.order {
+			c := compare(values(&a)(o.property), values(&b)(o.property))
+			if o.down {
+				c = -c
+			}
+			if c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+	total = len(kept)
+	kept = kept[min(q.Skip, len(kept)):]
+	return kept[:min(q.Top, len(kept))], total
+}
+
+// compare orders null before everything else.
+func compare(a, b any) int {
+	switch x := a.(type) {
+	case string:
+		if y, ok := b.(string); ok {
+			return cmp.Compare(x, y)
+		}
+	case int64:
+		if y, ok := b.(int64); ok {
+			return cmp.Compare(x, y)
+		}
+	case bool:
+		if y, ok := b.(bool); ok && x != y {
+			if x {
+				return 1
+			}
+			return -1
+		}
+		return 0
+	}
+	switch {
+	case a == nil && b != nil:
+		return -1
+	case a != nil && b == nil:
+		return 1
+	}
+	return 0
+}
