@@ -137,3 +137,15 @@ func (q *request) options() error {
 	q.w.WriteHeader(http.StatusOK)
 	return nil
 }
+
+// kindNames are the kinds as people write them; docs/access.md has them.
+var kindNames = map[kind]string{
+	targetUnit: "the unit, `/`", targetToken: "`__token`", targetCell: "a cell", targetExport: "`__export`",
+	targetImport: "`__import`", targetMyPassword: "`__mypassword`", targetEvent: "`__event`",
+	targetCtl: "control objects, `__ctl/…`", targetUnitCtl: "cells as control objects, `/__ctl/Cell`",
+	targetSnapshots: "`__snapshot`", targetSnapshot: "a file in `__snapshot`", targetLogs: "`__log`, `__log/current`, `__log/archive`",
+	targetLog: "a file of the log", targetBox: "a box", targetResource: "a collection or file in a box",
+	targetEntity: "an entity whose key is no name",
+}
+
+func (k kind) String() string { return kindNames[k] }

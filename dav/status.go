@@ -111,6 +111,8 @@ var statuses = []struct {
 	}},
 	{io.ErrUnexpectedEOF, sayErr(errBroken)},
 	{context.Canceled, sayErr(errBroken)}, // nobody reads the answer
+	{syscall.EPIPE, sayErr(errBroken)},    // likewise
+	{syscall.ECONNRESET, sayErr(errBroken)},
 }
 
 func say(code, message string) func(*request, error) *coded {

@@ -48,6 +48,8 @@ type Config struct {
 	Wrap func(cellfs.Meta, cellfs.Blobs) (cellfs.Meta, cellfs.Blobs)
 	// NoCheck leaves out the check of the whole store at the end.
 	NoCheck bool
+	// Now is the clock of tokens and logins; nil: time.Now.
+	Now func() time.Time
 }
 
 // Server is a running cellar.
@@ -60,6 +62,7 @@ type Server struct {
 	Meta cellfs.Meta
 
 	http   *httptest.Server
+	cfg    Config
 	stores []func() error
 	closed bool
 }
@@ -80,7 +83,7 @@ func New(t testing.TB, c ...Config) *Server {
 	if cfg.Workers == 0 {
 		cfg.Workers = 2
 	}
-	s := &Server{T: t, Dir: cfg.Dir}
+	s := &Server{T: t, Dir: cfg.Dir, cfg: cfg}
 	s.open(cfg)
 	t.Cleanup(func() {
 		if !cfg.NoCheck && !s.closed {
@@ -125,7 +128,7 @@ func (s *Server) open(cfg Config) {
 		must(t, err)
 	}
 	h, err := dav.New(ctx, dav.Config{
-		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, Log: log,
+		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, Log: log, Now: cfg.Now,
 	})
 	must(t, err)
 	s.http = httptest.NewServer(h)
@@ -157,6 +160,14 @@ func (s *Server) Close() {
 			s.T.Error(err)
 		}
 	}
+}
+
+// Restart ends the server and starts it again on the same stores, at another address.
+func (s *Server) Restart() {
+	s.T.Helper()
+	s.Close()
+	s.closed = false
+	s.open(s.cfg)
 }
 
 // Check fails the test unless the whole store is sound.

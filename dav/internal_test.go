@@ -1,0 +1,108 @@
+package dav
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"cellar/cellfs"
+	"cellar/cellfs/access"
+)
+
+// AccessRow is a row of the access table, for the test that walks it.
+type AccessRow struct {
+	Kind, Method string
+	Who          string // anyone, admin, itself or privileges
+	Above        bool   // the privileges are looked for at what holds the resource
+	All, Any     access.Set
+	When         string
+}
+
+// AccessTable lists all rules of all methods.
+func AccessTable() (rows []AccessRow) {
+	for k := range targetUnknown {
+		for _, method := range slices.Sorted(maps.Keys(methods[k])) {
+			for _, r := range methods[k][method].rules {
+				row := AccessRow{Kind: k.String(), Method: method, Above: r.where == above, All: r.all, Any: r.any}
+				row.Who = map[who]string{anyone: "anyone", admin: "admin", itself: "itself", granted: "privileges"}[r.who]
+				if r.when != nil {
+					row.When = r.when.text
+				}
+				rows = append(rows, row)
+			}
+		}
+	}
+	return rows
+}
+
+// TestEveryRouteHasRules: what the router knows has a row in the access table.
+func TestEveryRouteHasRules(t *testing.T) {
+	for k := range targetUnknown {
+		if k.String() == "" || len(methods[k]) == 0 {
+			t.Errorf("kind %d has no name or no methods", k)
+		}
+		if _, ok := methods[k]["OPTIONS"]; !ok {
+			t.Errorf("%s lacks OPTIONS", k)
+		}
+		for method, r := range methods[k] {
+			if r.serve == nil || len(r.rules) == 0 {
+				t.Errorf("%s %s has no rule: say who may", method, k)
+			}
+			for _, rule := range r.rules {
+				if rule.who == nobody || (rule.who == granted) != (rule.all|rule.any != 0) {
+					t.Errorf("%s %s has a rule that lets in nobody, or by no privilege: %+v", method, k, rule)
+				}
+			}
+		}
+	}
+}
+
+// AccessDoc is the access table as docs/access.md has it.
+func AccessDoc() string {
+	var b strings.Builder
+	kind := ""
+	for _, r := range AccessTable() {
+		if r.Kind != kind {
+			kind = r.Kind
+			fmt.Fprintf(&b, "\n### %s%s\n\n| method | who | where the privilege is looked for | when |\n|---|---|---|---|\n", strings.ToUpper(kind[:1]), kind[1:])
+		}
+		needed, where := "", ""
+		switch r.Who {
+		case "anyone":
+			needed = "anyone"
+		case "admin":
+			needed = "the unit admin"
+		case "itself":
+			needed = "the account itself"
+		default:
+			where = "the resource"
+			if r.Above {
+				where = "what holds it"
+			}
+			if (r.All|r.Any)&access.OfCell != 0 {
+				where = "the cell"
+			}
+			joined := " and "
+			set := r.All
+			if r.Any != 0 {
+				joined, set = " or ", r.Any
+			}
+			var names []string
+			for _, n := range set.Names() {
+				names = append(names, "`"+prefixed(n)+"`")
+			}
+			needed = strings.Join(names, joined)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.Method, needed, where, r.When)
+	}
+	return b.String()
+}
+
+func prefixed(p cellfs.Privilege) string {
+	if p.Space == davSpace {
+		return "D:" + p.Local
+	}
+	return "p:" + p.Local
+}
