@@ -98,8 +98,8 @@ func (s *Store) linkOf(set *Set, key Values, other *Set, otherKey Values) (l cel
 		return l, ErrNoAssoc
 	}
 	to, err := s.Get(other, otherKey)
-	if err == nil {
-		err = s.touch()
+	if err != nil {
+		return l, err
 	}
-	return cellfs.Link{Cell: s.Cell.ID, From: from.end(), To: to.end()}, err
+	return cellfs.Link{Cell: s.Cell.ID, From: from.end(), To: to.end()}, s.touch()
 }
