@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 
@@ -72,7 +71,7 @@ func (q *request) basic(cell, encoded string) (auth.Caller, error) {
 	if name != q.h.cfg.AdminUser { // Personium's clients encode both parts
 		name, password = unescape(name), unescape(password)
 	}
-	return q.h.auth.Password(q.Context(), cell, name, password, q.address())
+	return q.h.auth.Password(q.Context(), cell, name, password, q.peer.addr)
 }
 
 // unescape undoes the encoding of a form, if that is what it is.
@@ -85,17 +84,14 @@ func unescape(s string) string {
 
 // basicAllowed keeps passwords off the open network (DECISIONS 23).
 func (q *request) basicAllowed() bool {
-	if q.h.cfg.InsecureBasic || q.TLS != nil {
+	if q.h.cfg.InsecureBasic || q.peer.https {
 		return true
+	}
+	if !q.peer.addr.IsLoopback() && len(q.h.cfg.TrustedProxies) > 0 {
+		return false // the proxy is near, the client is not
 	}
 	local, ok := q.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	return ok && local.IP.IsLoopback()
-}
-
-// address is where the request comes from.
-func (q *request) address() netip.Addr {
-	a, _ := netip.ParseAddrPort(q.RemoteAddr) // zero for what is no address
-	return a.Addr().Unmap()
 }
 
 // subject is the caller as the event log names it: {CellURL}#{account}, or for the unit

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -35,11 +36,13 @@ type Config struct {
 	AdminPassword string
 	// InsecureBasic accepts passwords also over plain HTTP from other machines.
 	InsecureBasic bool
-	HashAtOnce    int    // passwords that are checked at the same time; 0: half the processors
-	PropfindLimit int    // 0: [DefaultPropfindLimit]
-	TempDir       string // for long listings; "": that of the system
-	// StallTime is how long a client may take nothing of a bar or of a list of
-	// entities; 0: [DefaultStallTime].
+	// TrustedProxies are the networks of proxies that say who the client is.
+	TrustedProxies []netip.Prefix
+	HashAtOnce     int    // passwords that are checked at the same time; 0: half the processors
+	PropfindLimit  int    // 0: [DefaultPropfindLimit]
+	TempDir        string // for long listings; "": that of the system
+	// StallTime is how long a client may send nothing of a body, or take nothing of a
+	// bar or of a list of entities; 0: [DefaultStallTime].
 	StallTime time.Duration
 	Log       *slog.Logger
 	Now       func() time.Time // nil: time.Now
@@ -84,6 +87,10 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	return h, nil
 }
 
+// RotateKeys signs tokens with a new key once the present one is old. It is to be called
+// now and then.
+func (h *Handler) RotateKeys(ctx context.Context) error { return h.auth.RotateIfOld(ctx) }
+
 // request is one request on its way.
 type request struct {
 	*http.Request
@@ -91,6 +98,7 @@ type request struct {
 	w      *response
 	key    string // X-Personium-RequestKey
 	target target
+	peer   peer
 	caller auth.Caller
 	rules  []rule // of the method
 }
@@ -99,9 +107,11 @@ type request struct {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	req := &request{Request: r, h: h, w: &response{ResponseWriter: w}}
+	req.peer = h.findPeer(r)
+	req.arrives()
 	defer func() {
 		h.log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", req.w.status, "key", req.key,
-			"remote", r.RemoteAddr, "took", time.Since(start))
+			"remote", req.peer.addr, "took", time.Since(start))
 	}()
 	if err := req.serve(); err != nil {
 		req.fail(err)
@@ -117,7 +127,7 @@ func (q *request) serve() error {
 		return err
 	}
 	var err error
-	if q.target, err = q.h.route(q.Request); err != nil {
+	if q.target, err = q.h.route(q.Request, q.peer.https); err != nil {
 		return err
 	}
 	route := methods[q.target.kind][q.Method]

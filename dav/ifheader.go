@@ -154,11 +154,11 @@ func (q *request) tagged(tag string) (cellfs.Path, bool) {
 	if err != nil || u.Host != "" && !q.sameUnit(u) {
 		return cellfs.Path{}, false
 	}
-	r := &http.Request{Host: q.Host, URL: u, TLS: q.TLS}
+	r := &http.Request{Host: q.Host, URL: u}
 	if u.Host != "" {
 		r.Host = u.Host
 	}
-	t, err := q.h.route(r)
+	t, err := q.h.route(r, q.peer.https)
 	return t.path, err == nil
 }
 

@@ -49,7 +49,7 @@ type target struct {
 
 // route reads the URL. Segments are split before they are decoded, so that an
 // encoded slash is part of a name and refused there.
-func (h *Handler) route(r *http.Request) (t target, err error) {
+func (h *Handler) route(r *http.Request, https bool) (t target, err error) {
 	var segs []string
 	host, cell := h.cellHost(r)
 	if cell != "" {
@@ -77,7 +77,7 @@ func (h *Handler) route(r *http.Request) (t target, err error) {
 	case targetCtl:
 		t.entity, segs = segs[2:], segs[:1]
 	}
-	h.baseURLs(&t, r, host, segs)
+	h.baseURLs(&t, https, host, segs)
 	if t.kind == targetUnknown {
 		return t, errNotMapped
 	}
@@ -116,9 +116,9 @@ func (h *Handler) cellHost(r *http.Request) (host, cell string) {
 }
 
 // baseURLs fills in the URLs in the form in which the request came.
-func (h *Handler) baseURLs(t *target, r *http.Request, host string, segs []string) {
+func (h *Handler) baseURLs(t *target, https bool, host string, segs []string) {
 	scheme := "http"
-	if r.TLS != nil {
+	if https {
 		scheme = "https"
 	}
 	if h.cfg.UnitURL != nil {

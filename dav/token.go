@@ -84,7 +84,7 @@ func (q *request) recognise(form url.Values, g *auth.Grant) (c auth.Caller, err 
 				return c, errMissing(field)
 			}
 		}
-		c, err = q.h.auth.Password(q.Context(), cell, form.Get("username"), form.Get("password"), q.address())
+		c, err = q.h.auth.Password(q.Context(), cell, form.Get("username"), form.Get("password"), q.peer.addr)
 		if err == nil && c.Fault != nil && c.Fault != auth.ErrMustChange {
 			err = errLogin
 		}
@@ -144,7 +144,7 @@ func (q *request) writeTokens(t auth.Tokens, byPassword bool) error {
 
 // secure says that the client speaks HTTPS.
 func (q *request) secure() bool {
-	return q.TLS != nil || q.h.cfg.UnitURL != nil && q.h.cfg.UnitURL.Scheme == "https"
+	return q.peer.https || q.h.cfg.UnitURL != nil && q.h.cfg.UnitURL.Scheme == "https"
 }
 
 // mustChange is the answer to who must set another password first: a token that is good

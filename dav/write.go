@@ -353,7 +353,7 @@ func (q *request) destination() (cellfs.Path, error) {
 		}
 		host = u.Host
 	}
-	t, err := q.h.route(&http.Request{Host: host, URL: u, TLS: q.TLS})
+	t, err := q.h.route(&http.Request{Host: host, URL: u}, q.peer.https)
 	if errors.Is(err, errNotMapped) {
 		return cellfs.Path{}, invalid
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 
 	"cellar/barfs"
 	"cellar/cellfs"
+	"cellar/cellfs/account"
 	"cellar/cellfs/meta"
 	"cellar/dav"
 	"cellar/dav/ops"
@@ -54,6 +56,11 @@ func serveFlags() []cli.Flag {
 		},
 		&cli.StringFlag{Name: "tls-cert", EnvVars: env("TLS_CERT"), Usage: "`FILE` with the certificate; needs --tls-key"},
 		&cli.StringFlag{Name: "tls-key", EnvVars: env("TLS_KEY"), Usage: "`FILE` with the key of the certificate"},
+		&cli.StringSliceFlag{
+			Name: "trusted-proxy", EnvVars: env("TRUSTED_PROXY"),
+			Usage: "`NETWORK` or address of a proxy whose X-Forwarded-For, -Proto and -Host are believed; may be repeated",
+		},
+		&cli.DurationFlag{Name: "stall-time", Value: dav.DefaultStallTime, EnvVars: env("STALL_TIME"), Usage: "how `LONG` a client may send nothing of a body, or take nothing of an answer"},
 		&cli.BoolFlag{Name: "insecure-basic", EnvVars: env("INSECURE_BASIC"), Usage: "accept passwords over plain HTTP from other machines"},
 		&cli.StringFlag{
 			Name: "durability", Value: "full", EnvVars: env("DURABILITY"),
@@ -106,8 +113,12 @@ type server struct {
 	stdout io.Writer
 	limits limits
 
+	proxies []netip.Prefix
+	cert    *certificate // nil: plain HTTP
+
 	unit *unit
 	ops  *ops.Ops
+	dav  *dav.Handler
 	http *http.Server
 }
 
@@ -128,7 +139,7 @@ func (s *server) run(ctx context.Context) (err error) {
 		return err
 	}
 	// The socket first: whoever starts a second server hears of the address.
-	listener, err := net.Listen("tcp", s.c.String("listen"))
+	listener, err := listen(ctx, s.c.String("listen"), s.c.Duration("stall-time"))
 	if err != nil {
 		return err
 	}
@@ -165,6 +176,22 @@ func (s *server) checkFlags() (*url.URL, meta.Durability, error) {
 	}
 	if s.c.Int("propfind-limit") < 1 || s.c.Int("job-workers") < 1 {
 		return nil, durability, usagef("--propfind-limit and --job-workers must be at least 1")
+	}
+	if s.c.Duration("stall-time") < time.Second {
+		return nil, durability, usagef("--stall-time must be at least 1s")
+	}
+	var err error
+	for _, v := range s.c.StringSlice("trusted-proxy") {
+		more, err := account.ParseNetworks(v)
+		if err != nil {
+			return nil, durability, usagef("--trusted-proxy %q: use an IP address or a network such as 10.0.0.0/8", v)
+		}
+		s.proxies = append(s.proxies, more...)
+	}
+	if cert := s.c.String("tls-cert"); cert != "" {
+		if s.cert, err = loadCertificate(cert, s.c.String("tls-key"), s.log); err != nil {
+			return nil, durability, err
+		}
 	}
 	for _, name := range s.c.StringSlice("cell") {
 		if err := cellfs.CheckCellName(name); err != nil {
@@ -238,17 +265,21 @@ func (s *server) start(ctx context.Context, unitURL *url.URL, password string) e
 	if err != nil {
 		return err
 	}
-	handler, err := dav.New(ctx, dav.Config{
+	s.dav, err = dav.New(ctx, dav.Config{
 		FS: s.unit.fs, Ops: s.ops, UnitURL: unitURL, AdminUser: s.c.String("admin-user"), AdminPassword: password,
 		InsecureBasic: s.c.Bool("insecure-basic"), PropfindLimit: s.c.Int("propfind-limit"), TempDir: s.unit.temp(),
-		Log: s.log,
+		Log: s.log, TrustedProxies: s.proxies, StallTime: s.c.Duration("stall-time"),
 	})
 	if err != nil {
 		return err
 	}
 	s.http = &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		Handler: s.dav, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		HTTP2:    &http.HTTP2Config{SendPingTimeout: s.c.Duration("stall-time"), WriteByteTimeout: s.c.Duration("stall-time")},
+	}
+	if s.cert != nil {
+		s.http.TLSConfig = s.cert.config()
 	}
 	return nil
 }
@@ -271,8 +302,8 @@ func (s *server) announce(addr net.Addr, unitURL *url.URL, where string) {
 func (s *server) serve(ctx context.Context, l net.Listener) error {
 	ended := make(chan error, 1)
 	go func() {
-		if cert := s.c.String("tls-cert"); cert != "" {
-			ended <- s.http.ServeTLS(l, cert, s.c.String("tls-key"))
+		if s.cert != nil {
+			ended <- s.http.ServeTLS(l, "", "") // from its TLSConfig
 		} else {
 			ended <- s.http.Serve(l)
 		}
@@ -310,7 +341,10 @@ func (s *server) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for n := 0; ; n++ {
-		err := s.unit.fs.PurgeLocks(ctx)
+		err := s.dav.RotateKeys(ctx)
+		if err == nil {
+			err = s.unit.fs.PurgeLocks(ctx)
+		}
 		var swept cellfs.Swept
 		if err == nil {
 			swept, err = s.unit.fs.Sweep(ctx, cellfs.SweepGrace)

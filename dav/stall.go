@@ -1,0 +1,39 @@
+package dav
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+// errStalled: the client sent nothing for too long.
+var errStalled = codef("PR408-MC-0001", "Request timeout in server.")
+
+// arriving is a body of which something must arrive now and then.
+type arriving struct {
+	io.ReadCloser
+	control *http.ResponseController
+	stall   time.Duration
+}
+
+// arrives puts the limit on the body of a request.
+func (q *request) arrives() {
+	if q.ContentLength != 0 {
+		q.Body = &arriving{q.Body, http.NewResponseController(q.w.ResponseWriter), q.h.cfg.StallTime}
+	}
+}
+
+// Read implements [io.Reader].
+func (a *arriving) Read(b []byte) (int, error) {
+	_ = a.control.SetReadDeadline(time.Now().Add(a.stall)) // a connection without deadlines has no limit
+	n, err := a.ReadCloser.Read(b)
+	if err == io.EOF { // the connection is used on; after another error nothing more is to be read
+		_ = a.control.SetReadDeadline(time.Time{})
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errStalled
+	}
+	return n, err
+}
