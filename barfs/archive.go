@@ -146,6 +146,9 @@ func (a *Archive) index(files []*zip.File, l Limits) error {
 		if err != nil {
 			return refuse(CodeNotZip, "archive is not a ZIP archive")
 		}
+		if f.CompressedSize64 > uint64(math.MaxInt64-offset) { // its end, by which overlaps are found, is a number
+			return refuse(CodeStructure, name)
+		}
 		e := &Entry{Name: name, Size: int64(f.UncompressedSize64), f: f}
 		if isLitter(name) {
 			continue

@@ -204,3 +204,30 @@ func TestRootProps(t *testing.T) {
 		t.Errorf("RootProps = %+v, %v", all, err)
 	}
 }
+
+// TestLyingLength: an entry that says it is nearly as long as numbers go does not hide
+// that others lie within it.
+func TestLyingLength(t *testing.T) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, f := range []struct {
+		name   string
+		length uint64
+	}{{"first", 4}, {"long", 1<<63 - 1}, {"within", 4}} {
+		w, err := z.CreateRaw(&zip.FileHeader{Name: f.name, Method: zip.Store, CompressedSize64: f.length, UncompressedSize64: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte("text")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := open(b.Bytes(), barfs.Limits{})
+	var refused *barfs.Error
+	if !errors.As(err, &refused) || refused.Code != barfs.CodeStructure || !strings.Contains(refused.Message, "long") {
+		t.Errorf("%v, want the entry refused that lies", err)
+	}
+}

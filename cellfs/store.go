@@ -215,9 +215,9 @@ type Entity struct {
 	Set  string
 	// Key is the text that identifies the entity within its set and box: its
 	// name, or for an ext role "{url} {relation}".
-	Key string
-	Doc json.RawMessage // as clients see it
-	Version int64 // 1, and one more with every change; the store counts
+	Key     string
+	Doc     json.RawMessage // as clients see it
+	Version int64           // 1, and one more with every change; the store counts
 	// Hidden is what no client sees, such as the hash of an account's password; nil
 	// for none.
 	Hidden  json.RawMessage
@@ -314,7 +314,7 @@ type Job struct {
 	Name       string
 	RequestKey string
 	Subject    string // who asked, as the event log names it; "" for nobody
-	Input      int64 // blob id of the request's body; 0 for none
+	Input      int64  // blob id of the request's body; 0 for none
 	Started    time.Time
 	Ended      time.Time // zero while it runs
 	Done       int64     // entries

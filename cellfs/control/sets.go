@@ -151,7 +151,7 @@ var sets = []*Set{
 }
 
 // isExtRole is the form of a role of another cell: its URL.
-func isExtRole(s string) bool { return isURL(s + "/") || isURL(s) }
+func isExtRole(s string) bool { return isURL(s+"/") || isURL(s) }
 
 func init() {
 	for _, s := range sets {

@@ -271,3 +271,31 @@ func TestFailedSync(t *testing.T) {
 		t.Errorf("reading: %v", err)
 	}
 }
+
+// TestDatabaseIsPrivate: only its owner reads the database, also in a folder that others
+// can enter and where it lay open before.
+func TestDatabaseIsPrivate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "cellar.db")
+	for range 2 {
+		s, err := meta.OpenSQLite(t.Context(), dir, meta.Full, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			info, err := os.Stat(file + suffix)
+			if err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("cellar.db%s: %v, %v", suffix, info.Mode(), err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

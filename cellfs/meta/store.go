@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
@@ -65,6 +66,9 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
+	if err := private(file); err != nil {
+		return nil, err
+	}
 	s := &Store{
 		idle:    make(chan *conn, readers),
 		queue:   make(chan *update, 1024),
@@ -94,6 +98,17 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 	}
 	go s.run(w)
 	return s, nil
+}
+
+// private makes the database one that only its owner reads, also in a folder that others
+// can enter: it holds the keys of tokens and the hashes of passwords. The files that
+// SQLite puts beside it get its mode.
+func private(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
 // dsn carries the pragmas: given once by Exec, they would reach one connection of the

@@ -159,8 +159,11 @@ func (p *part) bytes(e entry, b io.Reader) error {
 
 func dosTime(t time.Time) (date, clock uint16) {
 	t = t.UTC()
-	if t.Year() < 1980 {
+	switch { // what the form can hold
+	case t.Year() < 1980:
 		return 1<<5 | 1, 0
+	case t.Year() > 2107:
+		t = time.Date(2107, 12, 31, 23, 59, 58, 0, time.UTC)
 	}
 	return uint16((t.Year()-1980)<<9 | int(t.Month())<<5 | t.Day()), uint16(t.Hour()<<11 | t.Minute()<<5 | t.Second()/2)
 }
