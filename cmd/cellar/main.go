@@ -78,7 +78,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		ExitErrHandler: func(*cli.Context, error) {}, // the code is returned, not exited with
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &exitError{exitUsage, err} },
 		Commands: []*cli.Command{
-			serveCommand(stdout, stderr), cellCommand(stdout, stderr), accountCommand(stdout, stderr), roleCommand(stdout), checkCommand(stdout), spaceCommand(stdout), sweepCommand(stdout),
+			serveCommand(stdout, stderr), cellCommand(stdout, stderr), accountCommand(stdout, stderr), roleCommand(stdout), tokenCommand(stdout), checkCommand(stdout), spaceCommand(stdout), sweepCommand(stdout),
 			{
 				Name: "version", Usage: "print the version",
 				Action: func(*cli.Context) error {

@@ -35,15 +35,20 @@ func remoteFlags() []cli.Flag {
 
 // openRemote reads the flags of a command that talks to a server.
 func openRemote(c *cli.Context) (*remote, error) {
+	return dialRemote(c, c.String("user"), c.String("password-file"))
+}
+
+// dialRemote is for the server of --server, as that user. Without a file, the admin's
+// password is looked for in the data folder.
+func dialRemote(c *cli.Context, user, file string) (*remote, error) {
 	u, err := url.Parse(c.String("server"))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, usagef("--server %q: use http(s)://host[:port]/", c.String("server"))
 	}
-	r := &remote{url: strings.TrimSuffix(u.String(), "/") + "/", user: c.String("user"), password: os.Getenv("CELLAR_ADMIN_PASSWORD")}
+	r := &remote{url: strings.TrimSuffix(u.String(), "/") + "/", user: user, password: os.Getenv("CELLAR_ADMIN_PASSWORD")}
 	if r.password != "" {
 		return r, nil
 	}
-	file := c.String("password-file")
 	if file == "" {
 		file = filepath.Join(c.String("data"), "admin-password")
 	}
