@@ -61,6 +61,7 @@ func (q *request) getBox() error {
 	if err != nil {
 		return err
 	}
+	q.saw(&n)
 	j, installed := q.h.ops.InstallOf(cell.ID, n.ID)
 	if wait := q.wait(); wait > 0 && installed && !j.State.Ended() {
 		ctx, cancel := context.WithTimeout(q.Context(), wait)

@@ -143,6 +143,7 @@ func (q *request) readControl(r *odata.ControlRequest) error {
 			return err
 		}
 		s, err := control.In(q.h.fs, tx, q.target.path.Cell())
+		q.seenCell = s.Cell.ID
 		switch {
 		case err != nil:
 		case r.Other != nil:

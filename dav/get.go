@@ -27,6 +27,7 @@ func (q *request) get() error {
 	if err != nil {
 		return err
 	}
+	q.saw(&n)
 	if n.IsCollection() {
 		return q.getCollection()
 	}

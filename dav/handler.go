@@ -40,6 +40,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	HashAtOnce     int    // passwords that are checked at the same time; 0: half the processors
 	PropfindLimit  int    // 0: [DefaultPropfindLimit]
+	LogReads       bool   // also reads are events, not only changes
 	TempDir        string // for long listings; "": that of the system
 	// StallTime is how long a client may send nothing of a body, or take nothing of a
 	// bar or of a list of entities; 0: [DefaultStallTime].
@@ -56,6 +57,7 @@ type Handler struct {
 	unitHost string // without port
 	auth     *auth.Auth
 	log      *slog.Logger
+	reads    *reads // nil: reads are in no log
 }
 
 // New returns a handler, or an error if the configuration lacks something.
@@ -84,7 +86,17 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.LogReads {
+		h.reads = newReads(c.FS, c.Log)
+	}
 	return h, nil
+}
+
+// Close writes what is left of the event logs. It is called after the last request.
+func (h *Handler) Close() {
+	if h.reads != nil {
+		h.reads.close()
+	}
 }
 
 // RotateKeys signs tokens with a new key once the present one is old. It is to be called
@@ -101,6 +113,9 @@ type request struct {
 	peer   peer
 	caller auth.Caller
 	rules  []rule // of the method
+	// What was read, if something was.
+	seenCell int64
+	seenKind cellfs.Kind
 }
 
 // ServeHTTP implements [http.Handler].
@@ -115,6 +130,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	if err := req.serve(); err != nil {
 		req.fail(err)
+	} else if h.reads != nil {
+		req.recordRead()
 	}
 }
 
@@ -178,6 +195,9 @@ func (q *request) admit(route route) error {
 	}
 	if err := q.noOther(route); err != nil {
 		return err
+	}
+	if q.Method == "PROPFIND" && (q.target.kind == targetBox || q.target.kind == targetResource) {
+		return nil // the listing judges what it lists
 	}
 	return q.admitted(q.guarded(), route.rules)
 }

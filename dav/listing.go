@@ -70,6 +70,7 @@ func (l *listing) run(tx cellfs.Tx, d depth) error {
 // standing is where the caller stands at what is listed: the privilege is asked once more
 // at the point in time of the listing.
 func (l *listing) standing(at *cellfs.Place) (standing, error) {
+	l.q.saw(at.Node)
 	s := l.q.stand(at.Levels(), at.Schema)
 	if !s.shows(l.q, at.Node) {
 		return s, l.q.denied()

@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"cmp"
 	"compress/gzip"
 	"encoding/xml"
 	"io"
@@ -115,7 +116,8 @@ func (q *request) propfind() error {
 	l := &listing{q: q, asked: asked, minimal: q.prefers("return", "minimal"), left: q.h.cfg.PropfindLimit, limited: d == infinity}
 	defer l.spool.Close()
 	if err := l.read(d); err != nil {
-		return err
+		// What is missing, or in the way, is told only to who may list.
+		return cmp.Or(q.admitted(q.guarded(), q.rules), err)
 	}
 	l.buf = append(l.buf, `</D:multistatus>`...)
 	if l.minimal {

@@ -35,9 +35,6 @@ type Identity struct {
 // Find returns the account of a cell, from memory if nothing about the cell's accounts
 // and roles has changed since. It returns [ErrNone] and [cellfs.ErrNoCell].
 func Find(ctx context.Context, f *cellfs.FS, cell, name string) (*Identity, error) {
-	if !accountName.MatchString(name) {
-		return nil, ErrNone
-	}
 	return cellfs.Remember(ctx, f, cell, "account "+name, func(tx cellfs.Tx, c cellfs.Cell) (*Identity, error) {
 		e, err := tx.Entity(c.ID, 0, cellfs.SetAccount, name)
 		if err != nil {

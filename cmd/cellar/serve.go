@@ -68,6 +68,7 @@ func serveFlags() []cli.Flag {
 		},
 		&cli.IntFlag{Name: "propfind-limit", Value: dav.DefaultPropfindLimit, EnvVars: env("PROPFIND_LIMIT"), Usage: "resources that a PROPFIND of infinite depth may list"},
 		&cli.IntFlag{Name: "job-workers", Value: runtime.NumCPU(), EnvVars: env("JOB_WORKERS"), Usage: "installs and exports that run at once"},
+		&cli.BoolFlag{Name: "log-reads", EnvVars: env("LOG_READS"), Usage: "write reads into the event logs of cells too, not only changes"},
 		&cli.StringFlag{Name: "log-format", Value: "text", EnvVars: env("LOG_FORMAT"), Usage: "`text` or json"},
 		&cli.StringFlag{Name: "log-level", Value: "info", EnvVars: env("LOG_LEVEL"), Usage: "`debug` (a line for every request), info, warn or error"},
 	}
@@ -268,7 +269,7 @@ func (s *server) start(ctx context.Context, unitURL *url.URL, password string) e
 	s.dav, err = dav.New(ctx, dav.Config{
 		FS: s.unit.fs, Ops: s.ops, UnitURL: unitURL, AdminUser: s.c.String("admin-user"), AdminPassword: password,
 		InsecureBasic: s.c.Bool("insecure-basic"), PropfindLimit: s.c.Int("propfind-limit"), TempDir: s.unit.temp(),
-		Log: s.log, TrustedProxies: s.proxies, StallTime: s.c.Duration("stall-time"),
+		Log: s.log, TrustedProxies: s.proxies, LogReads: s.c.Bool("log-reads"), StallTime: s.c.Duration("stall-time"),
 	})
 	if err != nil {
 		return err
@@ -327,6 +328,7 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 		s.log.Warn("requests were cut off", "err", serr)
 		s.http.Close()
 	}
+	s.dav.Close()
 	err = errors.Join(err, s.ops.Close(drain))
 	<-swept
 	if errors.Is(err, http.ErrServerClosed) {

@@ -75,13 +75,14 @@ type Config struct {
 
 // Auth recognises callers. It is safe for concurrent use.
 type Auth struct {
-	fs           *cellfs.FS
-	admin        *account.Identity
-	user, secret [32]byte // SHA-256 of name and password, so that comparing takes the same time for all
-	now          func() time.Time
-	log          *slog.Logger
+	fs     *cellfs.FS
+	admin  *account.Identity
+	secret [32]byte // SHA-256 of the admin's password, so that comparing takes the same time for all
+	now    func() time.Time
+	log    *slog.Logger
 
 	keys     keys
+	parsed   parsed
 	verified verified
 	throttle throttle
 	gate     gate
@@ -91,7 +92,7 @@ type Auth struct {
 func New(ctx context.Context, c Config) (*Auth, error) {
 	a := &Auth{
 		fs: c.FS, now: c.Now, log: c.Log,
-		user: sha256.Sum256([]byte(c.User)), secret: sha256.Sum256([]byte(c.Password)),
+		secret:   sha256.Sum256([]byte(c.Password)),
 		admin:    &account.Identity{Name: c.User, Status: account.Active},
 		verified: newVerified(), throttle: newThrottle(), gate: newGate(c.HashAtOnce),
 	}
@@ -139,8 +140,11 @@ func (a *Auth) caller(cell string, id *account.Identity) Caller {
 }
 
 func (a *Auth) isAdmin(name, password string) bool {
-	n, p := sha256.Sum256([]byte(name)), sha256.Sum256([]byte(password))
-	return subtle.ConstantTimeCompare(n[:], a.user[:])&subtle.ConstantTimeCompare(p[:], a.secret[:]) == 1
+	if name != a.admin.Name {
+		return false // the name is no secret
+	}
+	p := sha256.Sum256([]byte(password))
+	return subtle.ConstantTimeCompare(p[:], a.secret[:]) == 1
 }
 
 // find is the account, or one that nobody can log in to.
@@ -177,7 +181,7 @@ func (a *Auth) verify(ctx context.Context, t attempt, id *account.Identity, isAd
 	}
 	right := isAdmin
 	if !isAdmin {
-		leave, err := a.gate.enter(ctx)
+		leave, err := a.gate.enter(ctx, source(t.addr))
 		if err != nil {
 			return nil, err
 		}

@@ -2,9 +2,9 @@ package auth
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -21,27 +21,27 @@ const (
 // verified remembers, under a key that never leaves memory, which passwords were right.
 // A key holds the account's secret: with a new password the old one is forgotten.
 type verified struct {
-	hmac  []byte
-	mu    *sync.RWMutex
-	until map[[sha256.Size]byte]time.Time
+	random []byte
+	mu     *sync.RWMutex
+	until  map[[sha256.Size]byte]time.Time
 }
 
 func newVerified() verified {
-	return verified{hmac: []byte(rand.Text() + rand.Text()), mu: new(sync.RWMutex), until: map[[sha256.Size]byte]time.Time{}}
+	return verified{random: []byte(rand.Text() + rand.Text()), mu: new(sync.RWMutex), until: map[[sha256.Size]byte]time.Time{}}
 }
 
-func (v *verified) key(t attempt, secret []byte) (sum [sha256.Size]byte) {
-	h := hmac.New(sha256.New, v.hmac)
-	for _, part := range [][]byte{[]byte(t.cell), []byte(t.name), secret, []byte(t.password)} {
-		var size [8]byte
-		for i := range size {
-			size[i] = byte(len(part) >> (8 * i))
-		}
-		h.Write(size[:])
-		h.Write(part)
-	}
-	h.Sum(sum[:0])
-	return sum
+// key is a hash of all that must be the same again. The first part keeps it apart from
+// what anybody else could compute, the lengths keep the others apart from each other.
+func (v *verified) key(t attempt, secret []byte) [sha256.Size]byte {
+	b := make([]byte, 0, 512)
+	b = append(b, v.random...)
+	b = binary.AppendUvarint(b, uint64(len(t.cell)))
+	b = append(b, t.cell...)
+	b = binary.AppendUvarint(b, uint64(len(t.name)))
+	b = append(b, t.name...)
+	b = binary.AppendUvarint(b, uint64(len(secret)))
+	b = append(append(b, secret...), t.password...)
+	return sha256.Sum256(b)
 }
 
 func (v *verified) has(key [sha256.Size]byte, now time.Time) bool {
@@ -171,33 +171,57 @@ func (t *throttle) forget(now time.Time) {
 const (
 	// gateWait is how long an attempt waits for its turn.
 	gateWait = 10 * time.Second
-	// maxWaiting bounds the attempts that wait.
-	maxWaiting = 256
+	// maxWaiting bounds the attempts that wait, and maxWaitingFrom those of them that come
+	// from one address: others still find room.
+	maxWaiting     = 256
+	maxWaitingFrom = 64
 )
 
 // gate bounds the passwords that are checked at the same time, so that they leave
 // processors to others.
 type gate struct {
-	slots   chan struct{}
-	waiting chan struct{}
+	slots chan struct{}
+
+	mu      *sync.Mutex
+	waiting int
+	from    map[netip.Addr]int
 }
 
 func newGate(n int) gate {
 	if n == 0 {
 		n = max(1, runtime.NumCPU()/2)
 	}
-	return gate{make(chan struct{}, n), make(chan struct{}, maxWaiting)}
+	return gate{slots: make(chan struct{}, n), mu: new(sync.Mutex), from: map[netip.Addr]int{}}
+}
+
+// queue counts an attempt that begins to wait, or says that there are too many.
+func (g *gate) queue(from netip.Addr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.waiting >= maxWaiting || g.from[from] >= maxWaitingFrom {
+		return false
+	}
+	g.waiting++
+	g.from[from]++
+	return true
+}
+
+func (g *gate) unqueue(from netip.Addr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting--
+	if g.from[from]--; g.from[from] == 0 {
+		delete(g.from, from)
+	}
 }
 
 // enter waits for a turn. It returns [ErrBusy] if there are too many, or it takes too
 // long.
-func (g *gate) enter(ctx context.Context) (leave func(), err error) {
-	select {
-	case g.waiting <- struct{}{}:
-		defer func() { <-g.waiting }()
-	default:
+func (g *gate) enter(ctx context.Context, from netip.Addr) (leave func(), err error) {
+	if !g.queue(from) {
 		return nil, ErrBusy
 	}
+	defer g.unqueue(from)
 	ctx, cancel := context.WithTimeout(ctx, gateWait)
 	defer cancel()
 	select {

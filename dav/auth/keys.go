@@ -122,5 +122,6 @@ func (a *Auth) RotateIfOld(ctx context.Context) error {
 		return err
 	}
 	a.log.Info("tokens are signed with a new key")
+	a.parsed.forget()
 	return a.keys.load(ctx, a.fs, now)
 }

@@ -47,7 +47,8 @@ type Config struct {
 	// Wrap replaces the stores by ones that misbehave.
 	Wrap func(cellfs.Meta, cellfs.Blobs) (cellfs.Meta, cellfs.Blobs)
 	// NoCheck leaves out the check of the whole store at the end.
-	NoCheck bool
+	NoCheck  bool
+	LogReads bool
 	// Now is the clock of tokens and logins; nil: time.Now.
 	Now func() time.Time
 }
@@ -62,6 +63,7 @@ type Server struct {
 	Meta cellfs.Meta
 
 	http   *httptest.Server
+	dav    *dav.Handler
 	cfg    Config
 	stores []func() error
 	closed bool
@@ -128,9 +130,10 @@ func (s *Server) open(cfg Config) {
 		must(t, err)
 	}
 	h, err := dav.New(ctx, dav.Config{
-		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, Log: log, Now: cfg.Now,
+		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, Log: log, Now: cfg.Now, LogReads: cfg.LogReads,
 	})
 	must(t, err)
+	s.dav = h
 	s.http = httptest.NewServer(h)
 	s.URL = s.http.URL
 }
@@ -150,6 +153,7 @@ func (s *Server) Close() {
 	s.closed = true
 	s.http.CloseClientConnections()
 	s.http.Close()
+	s.dav.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := s.Ops.Close(ctx); err != nil {
