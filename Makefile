@@ -14,7 +14,7 @@ run: build ## serve on 127.0.0.1:8080 with a first cell, cell1
 	./bin/cellar serve --data ./cellar-data --listen 127.0.0.1:8080 --cell cell1
 
 test: skips ## all tests, with the race detector where there is a C compiler
-	go test $(RACE) ./...
+	go test $(RACE) -timeout 20m ./...
 
 # go test shows no skips of tests that pass, so what is left out is said here.
 skips:
