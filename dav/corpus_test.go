@@ -11,7 +11,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gavv/httpexpect/v2"
@@ -298,7 +300,9 @@ func (c *corpus) events(t *testing.T, cell string) (all []barEvent) {
 // TestAcceptance sends installs whose request, not whose archive, is what is
 // special (bars/NOTES.md §1.1). Each refusal leaves one line in the log.
 func TestAcceptance(t *testing.T) {
-	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
+	var clock atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(clock.Load())) }
+	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}, Now: now})
 	good := bartest.New("https://app.example/").Bytes()
 	send := func(r *httpexpect.Request) *httpexpect.Response {
 		return r.WithHeader("X-Personium-RequestKey", "corpus").WithBytes(good).Expect()
@@ -339,6 +343,22 @@ func TestAcceptance(t *testing.T) {
 	refused("PR405-MC-0001", "__", s.Anonymous().Request("MKCOL", s.URL+"/cell1/__").WithHeader("Content-Type", "application/zip"))
 	refused("PR401-AU-0001", "app", s.Anonymous().Request("MKCOL", s.URL+"/cell1/app").WithHeader("Content-Type", "application/zip"))
 	refused("PR401-AU-0006", "app", s.Anonymous().Request("MKCOL", s.URL+"/cell1/app").WithHeader("Authorization", "Bearer xxxx"))
+	// Who may: box-install on the cell, also through box or root, and within the scope.
+	s.Account("cell1", "me", "r")
+	token := func(more map[string]string) *httpexpect.Request {
+		access := s.Token("cell1", "me", more).Value("access_token").String().Raw()
+		return s.With(access, "MKCOL", "/cell1/app").WithHeader("Content-Type", "application/zip")
+	}
+	s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: "D:all p:box-read p:log p:rule p:auth p:event p:social p:message p:acl p:propfind p:sign"})
+	refused("PR403-AU-0002", "app", token(nil))
+	for _, privilege := range []string{"p:box-install", "p:box", "p:root"} {
+		s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: privilege})
+		refused("PR403-AU-0007", "app", token(map[string]string{"scope": "box-read"}))
+		refused("PR400-OD-0006", "-bad", token(nil).WithURL(s.URL+"/cell1/-bad")) // gets further
+	}
+	old := token(map[string]string{"expires_in": "1"})
+	clock.Store(int64(2 * time.Second))
+	refused("PR401-AU-0002", "app", old)
 	refused("PR400-BI-0001", "app", s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", "application/zip+x-personium-bar"))
 	refused("PR400-BI-0001", "app", s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", ""))
 	refused("PR400-OD-0006", "-bad", zip("MKCOL", "/cell1/-bad"))
