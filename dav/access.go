@@ -3,6 +3,7 @@ package dav
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"cellar/cellfs"
@@ -201,6 +202,12 @@ func (q *request) schemaAllowsBelow(tx cellfs.Tx, at *cellfs.Place) error {
 		}
 	}
 	return nil
+}
+
+// ofCell says that the rules ask for privileges of the cell, which no application needs
+// to be authenticated for: who may remove boxes may remove those of any application.
+func ofCell(rules []rule) bool {
+	return slices.ContainsFunc(rules, func(r rule) bool { return (r.all|r.any)&access.OfCell != 0 })
 }
 
 // denied is the answer to who lacks a privilege: 401 to who is nobody, 403 to others.

@@ -228,7 +228,11 @@ func TestSchemaAuthz(t *testing.T) {
 	if got := len(davtest.ParseMultistatus(t, s.As("me", "PROPFIND", "/cell1/b/d").WithHeader("Depth", "1").Expect().Body().Raw())); got != 1 {
 		t.Errorf("the listing shows %d resources, want the collection alone", got)
 	}
+	bar := func() int {
+		return s.As("me", "GET", "/cell1/b").WithHeader("Accept", "application/zip+x-personium-bar").Expect().Raw().StatusCode
+	}
 	for _, r := range []int{
+		bar(),
 		s.As("me", "DELETE", "/cell1/b/d").Expect().Raw().StatusCode,
 		s.As("me", "COPY", "/cell1/b/d").WithHeader("Destination", s.URL+"/cell1/b/e").Expect().Raw().StatusCode,
 		s.As("me", "MOVE", "/cell1/b/d").WithHeader("Destination", s.URL+"/cell1/b/e").Expect().Raw().StatusCode,
@@ -237,4 +241,12 @@ func TestSchemaAuthz(t *testing.T) {
 			t.Errorf("a collection with something safe in it: %d", r)
 		}
 	}
+	set("/cell1/b/d/safe", "none")
+	if got := bar(); got != http.StatusOK {
+		t.Errorf("a bar of a box with nothing safe in it: %d", got)
+	}
+	// Who may remove boxes may remove this one.
+	set("/cell1/b/d/safe", "confidential")
+	s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: "p:box"})
+	s.As("me", "DELETE", "/cell1/b").Expect().Status(http.StatusNoContent)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"cellar/cellfs"
 	"cellar/cellfs/snapshot"
 )
 
@@ -31,6 +32,16 @@ func (q *request) wantsBar() bool {
 
 // getBar answers GET on a box with the box as a bar.
 func (q *request) getBar() error {
+	err := q.h.fs.View(q.Context(), func(tx cellfs.Tx) error {
+		at, err := q.h.fs.FindTx(tx, q.target.path)
+		if err == nil {
+			err = q.schemaAllowsBelow(tx, &at) // all that is in the box goes out
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	release := q.h.fs.Hold()
 	defer release()
 	bar, err := snapshot.Bar(q.Context(), q.h.fs, snapshot.BarOptions{Box: q.target.path, CellURL: q.target.cellURL, TempDir: q.h.cfg.TempDir})

@@ -33,7 +33,7 @@ func (q *request) checkWith(p cellfs.Path, rules []rule, deep bool) cellfs.Check
 // mayChange asks once more, inside the transaction, whether the caller may: ACLs and the
 // tree may have changed since the request came in.
 func (q *request) mayChange(tx cellfs.Tx, at *cellfs.Place, rules []rule, deep bool) error {
-	if err := q.judge(at, rules); err != nil || !deep {
+	if err := q.judge(at, rules); err != nil || !deep || ofCell(rules) {
 		return err
 	}
 	return q.schemaAllowsBelow(tx, at)
