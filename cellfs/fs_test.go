@@ -87,6 +87,12 @@ func TestFaults(t *testing.T) {
 			_, err := f.Patch(ctx, path("/c/b/f"), []cellfs.PropPatch{{Property: cellfs.Property{Local: "p", XML: "<p/>"}}}, nil)
 			return err
 		},
+		"acl": func(f *cellfs.FS) error {
+			_, err := f.SetACL(ctx, path("/c"), nil, func(cellfs.Tx, *cellfs.Node) (*cellfs.ACL, error) {
+				return &cellfs.ACL{RequireSchemaAuthz: "public"}, nil
+			})
+			return err
+		},
 		"create cell": func(f *cellfs.FS) error { _, err := f.CreateCell(ctx, "c3", ""); return err },
 		"delete cell": func(f *cellfs.FS) error { return f.DeleteCell(ctx, "c", nil) },
 		"sweep": func(f *cellfs.FS) error {

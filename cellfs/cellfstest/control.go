@@ -62,3 +62,106 @@ func testControlChanges(t metaTest) {
 		return errors.Join(err, lerr)
 	})
 }
+
+// testAccess: the ACLs that decide, cells with other names, entities in other boxes.
+func testAccess(t metaTest) {
+	ctx := context.Background()
+	c := t.cell("c1")
+	acl := func(local string) *cellfs.ACL {
+		return &cellfs.ACL{ACEs: []cellfs.ACE{{Privileges: []cellfs.Privilege{{Space: "DAV:", Local: local}}}}}
+	}
+	setACL := func(id int64, a *cellfs.ACL) {
+		t.update(func(tx cellfs.Tx) error {
+			n, err := tx.Node(id)
+			changed := n
+			changed.ACL = a
+			return errors.Join(err, tx.SetNode(&n, &changed, at))
+		})
+	}
+	ofCell := func(want *cellfs.ACL) {
+		t.Helper()
+		check := func(tx cellfs.Tx) error {
+			byName, err := tx.Cell("c1")
+			byID, ierr := tx.CellByID(c.ID)
+			if !reflect.DeepEqual(byName.ACL, want) || !reflect.DeepEqual(byID.ACL, want) {
+				t.Errorf("the cell has the ACL %v, by id %v, want %v", byName.ACL, byID.ACL, want)
+			}
+			return errors.Join(err, ierr)
+		}
+		t.view(check)
+		t.update(check) // the writer may know it from elsewhere
+	}
+	ofCell(nil)
+	setACL(c.Root, acl("all"))
+	ofCell(acl("all"))
+	refused := errors.New("refused")
+	err := t.m.Update(ctx, func(tx cellfs.Tx) error {
+		n, err := tx.Node(c.Root)
+		changed := n
+		changed.ACL = acl("read")
+		return errors.Join(err, tx.SetNode(&n, &changed, at), refused)
+	})
+	if !errors.Is(err, refused) {
+		t.Error(err)
+	}
+	ofCell(acl("all"))
+	setACL(c.Root, nil)
+	ofCell(nil)
+
+	var box cellfs.Node
+	t.update(func(tx cellfs.Tx) (err error) {
+		box, err = tx.Child(c.Root, cellfs.MainBox)
+		d := cellfs.Node{Cell: c.ID, Parent: box.ID, Name: "d", Kind: cellfs.KindCollection, Created: at, Modified: at, ACL: acl("read")}
+		err = errors.Join(err, tx.AddNode(&d))
+		f := cellfs.Node{Cell: c.ID, Parent: d.ID, Name: "f", Kind: cellfs.KindFile, Created: at, Modified: at, ACL: acl("write")}
+		g := cellfs.Node{Cell: c.ID, Parent: d.ID, Name: "g", Kind: cellfs.KindFile, Created: at, Modified: at}
+		return errors.Join(err, tx.AddNode(&f), tx.AddNode(&g))
+	})
+	setACL(box.ID, acl("bind"))
+	t.view(func(tx cellfs.Tx) error {
+		all, err := tx.ACLsBelow(box.ID)
+		if len(all) != 2 {
+			t.Errorf("below the box are the ACLs %v, want two", all)
+		}
+		return err
+	})
+
+	t.cell("c2")
+	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.RenameCell(c.ID, "c2") }); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("RenameCell to a name that is taken = %v", err)
+	}
+	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return errors.Join(tx.RenameCell(c.ID, "c3"), refused) }); !errors.Is(err, refused) {
+		t.Error(err)
+	}
+	names := func(want string) {
+		t.Helper()
+		check := func(tx cellfs.Tx) error {
+			for _, name := range []string{"c1", "c3"} {
+				if got, err := tx.Cell(name); (err == nil) != (name == want) || err == nil && got.ID != c.ID {
+					t.Errorf("cell %q: %+v, %v; want it to be %s", name, got, err, want)
+				}
+			}
+			return nil
+		}
+		t.view(check)
+		t.update(check)
+	}
+	names("c1")
+	t.update(func(tx cellfs.Tx) error { return tx.RenameCell(c.ID, "c3") })
+	names("c3")
+
+	e := cellfs.Entity{Cell: c.ID, Set: cellfs.SetRole, Key: "r", Doc: json.RawMessage(`{}`), Created: at, Updated: at}
+	t.update(func(tx cellfs.Tx) error { return tx.AddEntity(&e) })
+	if e.Version != 1 {
+		t.Errorf("a new entity has the version %d", e.Version)
+	}
+	e.Box = box.ID
+	t.update(func(tx cellfs.Tx) error { return tx.SetEntity(&e) })
+	t.view(func(tx cellfs.Tx) error {
+		got, err := tx.Entity(c.ID, box.ID, cellfs.SetRole, "r")
+		if got.Version != 2 || got.ID != e.ID || e.Version != 2 {
+			t.Errorf("in the box is %+v, and %+v was told", got, e)
+		}
+		return err
+	})
+}

@@ -76,6 +76,7 @@ func TestMeta(t *testing.T, open func(t *testing.T) cellfs.Meta) {
 	run("contents", testContents)
 	run("control", testControl)
 	run("control changes", testControlChanges)
+	run("access", testAccess)
 	run("records", testRecords)
 	run("logs", testLogs)
 	run("aside", testAside)

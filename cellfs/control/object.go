@@ -88,7 +88,7 @@ func (s *Set) complete(given, before Values) (Values, error) {
 		if v == nil && p.Required {
 			return nil, &PropertyError{p.Name, Required}
 		}
-		if !p.fits(v) {
+		if !p.Fits(v) {
 			return nil, &PropertyError{p.Name, Format}
 		}
 		all[p.Name] = v
@@ -99,7 +99,8 @@ func (s *Set) complete(given, before Values) (Values, error) {
 	return all, nil
 }
 
-func (p *Property) fits(v any) bool {
+// Fits says whether v can be the property's value; nil is null.
+func (p *Property) Fits(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
