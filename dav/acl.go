@@ -27,6 +27,9 @@ func (q *request) stand(levels []cellfs.Level, schema string) standing {
 	s := standing{levels: levels, schema: schema, set: everything}
 	if !q.caller.Admin {
 		s.set = access.Granted(levels, q.caller.Roles)
+		if q.caller.Known() { // a token can be narrower than its account
+			s.set &^= access.OfCell &^ q.caller.Scope
+		}
 		s.excluded = q.schemaAllows(access.Required(levels), schema) != nil
 	}
 	return s

@@ -21,10 +21,46 @@ const (
 // open to who has them too. Only an account that is gone is refused at once.
 func (q *request) identify() (err error) {
 	q.caller, err = q.credentials()
-	if err == nil && q.caller.Deleted {
-		err = q.unauthorized()
+	switch {
+	case err != nil:
+		return err
+	case q.caller.Deleted:
+		return q.unauthorized()
+	case q.caller.Known() && q.forged():
+		return errForged
 	}
-	return err
+	return nil
+}
+
+// errForged: a browser sent this for a page of somebody else.
+var errForged = codef("PR403-AU-0008", "Requests of other sites need a token.")
+
+// forged says that a page of another site can have made a browser send this with the
+// password that it keeps for this one. All but simple requests ask before they are sent
+// (https://fetch.spec.whatwg.org/#cors-safelisted-method), and are told that passwords
+// do not go along.
+func (q *request) forged() bool {
+	if q.wire != http.MethodPost || !strings.HasPrefix(strings.ToLower(q.Header.Get("Authorization")), "basic") {
+		return false
+	}
+	kind, _, _ := strings.Cut(q.Header.Get("Content-Type"), ";")
+	switch strings.ToLower(strings.TrimSpace(kind)) {
+	case "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data":
+	default:
+		return false
+	}
+	switch q.Header.Get("Sec-Fetch-Site") {
+	case "same-origin", "none":
+		return false
+	case "cross-site", "same-site":
+		return true
+	}
+	origin := q.Header.Get("Origin")
+	if origin == "" {
+		return false // no browser, or a page of this server
+	}
+	u, err := url.Parse(origin)
+	return err != nil || !strings.EqualFold(u.Host, q.Host)
 }
 
 func (q *request) credentials() (auth.Caller, error) {

@@ -105,7 +105,7 @@ func (q *request) inCell(fn func(*control.Store) error) error {
 	return q.h.fs.Update(q.Context(), func(tx cellfs.Tx) error {
 		at, err := q.h.fs.FindTx(tx, q.target.path.CellRoot())
 		if err == nil {
-			err = q.judge(&at, q.rules)
+			err = q.mayChange(tx, &at, q.rules, false)
 		}
 		if err != nil {
 			return err
@@ -179,6 +179,11 @@ func (q *request) object(set *control.Set) (v control.Values, hidden json.RawMes
 		return nil, nil, err
 	}
 	if password := q.Header.Get(credentialHeader); set.Name == cellfs.SetAccount && password != "" {
+		leave, terr := q.h.auth.Turn(q.Context(), q.peer.addr)
+		if terr != nil {
+			return nil, nil, terr
+		}
+		defer leave()
 		hidden, err = account.Hash(password)
 		if errors.Is(err, account.ErrPassword) {
 			err = codef("PR400-AU-0001", "Password format is invalid.")

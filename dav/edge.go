@@ -33,6 +33,7 @@ func (q *request) commonHeaders() {
 // spec/http-conventions.md §2.2. done tells that the answer was given.
 func (q *request) edge() (done bool, err error) {
 	wire := q.Method
+	q.wire = wire
 	if wire == http.MethodPost {
 		if m := q.Header.Get("X-Http-Method-Override"); m != "" {
 			q.Method = m

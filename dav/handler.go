@@ -111,6 +111,8 @@ type request struct {
 	key    string // X-Personium-RequestKey
 	target target
 	peer   peer
+	began  time.Time
+	wire   string // method as it was sent
 	caller auth.Caller
 	rules  []rule // of the method
 	// What was read, if something was.
@@ -122,7 +124,7 @@ type request struct {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	req := &request{Request: r, h: h, w: &response{ResponseWriter: w}}
-	req.peer = h.findPeer(r)
+	req.peer, req.began = h.findPeer(r), start
 	req.arrives()
 	defer func() {
 		h.log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", req.w.status, "key", req.key,

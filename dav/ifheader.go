@@ -159,7 +159,7 @@ func (q *request) tagged(tag string) (cellfs.Path, bool) {
 		r.Host = u.Host
 	}
 	t, err := q.h.route(r, q.peer.https)
-	return t.path, err == nil
+	return t.path, err == nil && t.kind != targetEntity && !t.kind.cut()
 }
 
 // checkLocks evaluates the If header and wants a token for every lock that

@@ -115,6 +115,9 @@ func init() {
 	}
 }
 
+// cut says that the path of such a target is that of what lies above.
+func (k kind) cut() bool { return k == targetCtl || k == targetUnitCtl || k == targetToken }
+
 func (k kind) below() bool { return k == targetResource || k == targetEntity }
 
 // allow is the Allow header of a kind of target.

@@ -115,7 +115,7 @@ func (q *request) saw(n *cellfs.Node) { q.seenCell, q.seenKind = n.Cell, n.Kind 
 
 // recordRead adds the line about a request that read something.
 func (q *request) recordRead() {
-	if q.seenCell == 0 || q.w.status >= http.StatusBadRequest {
+	if q.seenCell == 0 || q.w.status >= http.StatusBadRequest || eventKinds[q.seenKind] == "" && q.target.kind != targetCtl {
 		return
 	}
 	verb := "get"

@@ -108,8 +108,9 @@ func (h *Handler) cellHost(r *http.Request) (host, cell string) {
 	if n, _, err := net.SplitHostPort(host); err == nil {
 		name = n
 	}
+	// Lower case can be longer than what it is of; of ASCII it is not.
 	cell, ok := strings.CutSuffix(strings.ToLower(name), "."+h.unitHost)
-	if !ok || strings.Contains(cell, ".") {
+	if !ok || !isASCII(name) || cellfs.CheckCellName(cell) != nil {
 		return host, ""
 	}
 	return host, cell
@@ -127,7 +128,8 @@ func (h *Handler) baseURLs(t *target, https bool, host string, segs []string) {
 	switch {
 	case t.hostForm:
 		t.cellURL = scheme + "://" + host + "/"
-		t.unitURL = scheme + "://" + host[len(segs[0])+1:] + "/"
+		_, unit, _ := strings.Cut(host, ".")
+		t.unitURL = scheme + "://" + unit + "/"
 		return
 	case h.cfg.UnitURL != nil:
 		t.unitURL = strings.TrimSuffix(h.cfg.UnitURL.String(), "/") + "/"

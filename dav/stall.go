@@ -18,9 +18,12 @@ type arriving struct {
 	stall   time.Duration
 }
 
-// arrives puts the limit on the body of a request.
+// arrives puts the limit on the body of a request. It is a copy of the request that has
+// it: package http looks at the body that it made to see whether one that was announced
+// with "Expect" was asked for.
 func (q *request) arrives() {
 	if q.ContentLength != 0 {
+		q.Request = q.WithContext(q.Context())
 		q.Body = &arriving{q.Body, http.NewResponseController(q.w.ResponseWriter), q.h.cfg.StallTime}
 	}
 }

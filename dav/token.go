@@ -171,7 +171,12 @@ func (q *request) changePassword() error {
 	if password == "" {
 		return codef("PR400-AU-0003", "Personium credential required.")
 	}
-	err := account.SetOwn(q.Context(), q.h.fs, q.target.path.Cell(), name, password)
+	leave, err := q.h.auth.Turn(q.Context(), q.peer.addr)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	err = account.SetOwn(q.Context(), q.h.fs, q.target.path.Cell(), name, password)
 	switch {
 	case errors.Is(err, account.ErrPassword):
 		return codef("PR400-AU-0001", "Password format is invalid.")

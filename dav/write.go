@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
@@ -30,9 +31,18 @@ func (q *request) checkWith(p cellfs.Path, rules []rule, deep bool) cellfs.Check
 	}
 }
 
+// longRequest is how long a request takes at least for its caller to be looked for again:
+// an account that lost a role, or its password, meanwhile, must not end what it began.
+const longRequest = time.Second
+
 // mayChange asks once more, inside the transaction, whether the caller may: ACLs and the
 // tree may have changed since the request came in.
 func (q *request) mayChange(tx cellfs.Tx, at *cellfs.Place, rules []rule, deep bool) error {
+	if time.Since(q.began) > longRequest {
+		if err := q.h.auth.Again(tx, &q.caller); err != nil {
+			return err
+		}
+	}
 	if err := q.judge(at, rules); err != nil || !deep || ofCell(rules) {
 		return err
 	}
@@ -354,8 +364,11 @@ func (q *request) destination() (cellfs.Path, error) {
 		host = u.Host
 	}
 	t, err := q.h.route(&http.Request{Host: host, URL: u}, q.peer.https)
-	if errors.Is(err, errNotMapped) {
+	switch {
+	case errors.Is(err, errNotMapped), err == nil && t.kind.cut():
 		return cellfs.Path{}, invalid
+	case err == nil && t.kind == targetEntity: // its path is what is above
+		return cellfs.Path{}, &cellfs.NameError{Name: t.entity[0]}
 	}
 	return t.path, err
 }

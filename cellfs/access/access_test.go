@@ -24,9 +24,6 @@ func TestHierarchy(t *testing.T) {
 		if got := Parse(p.name); got != p.set|below[p.set] {
 			t.Errorf("%s includes %s, want %s", p.set, got, p.set|below[p.set])
 		}
-		if got := Parse(p.name).Top(); got != p.set {
-			t.Errorf("the top of %s is %s", p.set, got)
-		}
 	}
 	if seen != end-1 {
 		t.Errorf("privileges without a name: %b", end-1&^seen)

@@ -4,7 +4,6 @@
 package access
 
 import (
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -152,19 +151,6 @@ func (s Set) String() string {
 	}
 	return strings.Join(all, ", ")
 }
-
-// Top leaves out what another privilege of the set includes.
-func (s Set) Top() Set {
-	for _, p := range privileges {
-		if s&p.set != 0 {
-			s &^= p.includes
-		}
-	}
-	return s
-}
-
-// Len is the number of privileges in the set.
-func (s Set) Len() int { return bits.OnesCount64(uint64(s)) }
 
 // Granted is what the ACLs grant to all, and to who has one of the roles. ACLs only
 // grant: what lies below another resource has at least what that grants.

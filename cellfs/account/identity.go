@@ -23,6 +23,7 @@ const (
 
 // Identity is an account as it logs in.
 type Identity struct {
+	ID     int64 // of the control object
 	Name   string
 	Status Status
 	Roles  []int64 // ids of the roles that the account has now
@@ -36,12 +37,25 @@ type Identity struct {
 // and roles has changed since. It returns [ErrNone] and [cellfs.ErrNoCell].
 func Find(ctx context.Context, f *cellfs.FS, cell, name string) (*Identity, error) {
 	return cellfs.Remember(ctx, f, cell, "account "+name, func(tx cellfs.Tx, c cellfs.Cell) (*Identity, error) {
-		e, err := tx.Entity(c.ID, 0, cellfs.SetAccount, name)
-		if err != nil {
-			return nil, instead(err, fs.ErrNotExist, ErrNone)
-		}
-		return identity(tx, &e)
+		return findIn(tx, c.ID, name)
 	})
+}
+
+// FindIn is [Find] in a transaction, and not from memory.
+func FindIn(tx cellfs.Tx, cell, name string) (*Identity, error) {
+	c, err := tx.Cell(cell)
+	if err != nil {
+		return nil, instead(err, fs.ErrNotExist, cellfs.ErrNoCell)
+	}
+	return findIn(tx, c.ID, name)
+}
+
+func findIn(tx cellfs.Tx, cell int64, name string) (*Identity, error) {
+	e, err := tx.Entity(cell, 0, cellfs.SetAccount, name)
+	if err != nil {
+		return nil, instead(err, fs.ErrNotExist, ErrNone)
+	}
+	return identity(tx, &e)
 }
 
 func identity(tx cellfs.Tx, e *cellfs.Entity) (*Identity, error) {
@@ -52,7 +66,7 @@ func identity(tx cellfs.Tx, e *cellfs.Entity) (*Identity, error) {
 	if err := json.Unmarshal(e.Doc, &doc); err != nil {
 		return nil, err
 	}
-	id := &Identity{Name: e.Key, Status: doc.Status, Secret: e.Hidden}
+	id := &Identity{ID: e.ID, Name: e.Key, Status: doc.Status, Secret: e.Hidden}
 	if id.Status == "" {
 		id.Status = Active
 	}

@@ -227,8 +227,8 @@ func TestTrustedProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
+	p.stop() // after that, all that it said is there
 	if log := p.output(); res.StatusCode != 401 || !strings.Contains(log, "address=198.51.100.7") || strings.Contains(log, "wrong-password") {
 		t.Errorf("%d, the log says %s", res.StatusCode, log)
 	}
-	p.stop()
 }

@@ -5,10 +5,12 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -57,7 +59,8 @@ type Caller struct {
 	// Deleted says that the account is not there any more: refused whatever is asked.
 	Deleted bool
 	secret  []byte
-	change  bool // may only change the password
+	account string // also where Name is not given
+	change  bool   // may only change the password
 }
 
 // Known says that the caller is somebody.
@@ -124,19 +127,49 @@ func (a *Auth) Password(ctx context.Context, cell, name, password string, addr n
 	return a.caller(cell, id), nil
 }
 
+// Turn waits until a password may be hashed: that takes a processor for some 70 ms. It
+// returns [ErrBusy].
+func (a *Auth) Turn(ctx context.Context, addr netip.Addr) (leave func(), err error) {
+	return a.gate.enter(ctx, source(addr))
+}
+
+// Again looks in a transaction whether the caller is still who it was, and takes over the
+// roles of now. It is for requests that took long.
+func (a *Auth) Again(tx cellfs.Tx, c *Caller) error {
+	if c.Admin || !c.Known() {
+		return nil
+	}
+	id, err := account.FindIn(tx, c.Cell, c.Name)
+	switch {
+	case errors.Is(err, account.ErrNone), errors.Is(err, cellfs.ErrNoCell):
+		return ErrNone
+	case err != nil:
+		return err
+	case !bytes.Equal(id.Secret, c.secret), id.Status != account.Active:
+		return ErrExpired
+	}
+	c.Roles = id.Roles
+	return nil
+}
+
 func (a *Auth) adminCaller() Caller {
 	return Caller{Admin: true, Name: a.admin.Name, Principal: a.admin.Name, secret: a.admin.Secret, Scope: access.Parse(cellfs.Privilege{Space: "urn:x-personium:xmlns", Local: "root"})}
 }
 
 func (a *Auth) caller(cell string, id *account.Identity) Caller {
 	c := Caller{
-		Cell: cell, Name: id.Name, Principal: cell + "#" + id.Name, Roles: id.Roles, Scope: access.ParseScope(defaultScope),
+		Cell: cell, Name: id.Name, Principal: fmt.Sprintf("%s#%s#%d", cell, id.Name, id.ID), account: id.Name, Roles: id.Roles, Scope: access.ParseScope(defaultScope),
 		secret: id.Secret, change: id.Status == account.MustChange,
 	}
 	if c.change {
-		c.Fault, c.Name, c.Roles = ErrMustChange, "", nil
+		c.restrict()
 	}
 	return c
+}
+
+// restrict leaves the caller nothing but to set a new password.
+func (c *Caller) restrict() {
+	c.Fault, c.Name, c.Roles = ErrMustChange, "", nil
 }
 
 func (a *Auth) isAdmin(name, password string) bool {
@@ -173,24 +206,29 @@ type attempt struct {
 func (a *Auth) verify(ctx context.Context, t attempt, id *account.Identity, isAdmin bool) (*Fault, error) {
 	key := a.verified.key(t, id.Secret)
 	now := a.now()
-	if a.verified.has(key, now) && id.From(t.addr) && id.Status != account.Deactivated {
+	known := func() bool {
+		return a.verified.has(key, now) && a.throttle.knows(t) && id.From(t.addr) && id.Status != account.Deactivated
+	}
+	if known() {
 		return nil, nil
 	}
 	if !a.throttle.allows(t, now) {
+		a.throttle.refuse(t)
 		return ErrInterval, nil
 	}
 	right := isAdmin
 	if !isAdmin {
-		leave, err := a.gate.enter(ctx, source(t.addr))
+		leave, err := a.Turn(ctx, t.addr)
 		if err != nil {
 			return nil, err
 		}
 		defer leave()
 		now = a.now() // others may have gone before
-		if a.verified.has(key, now) && id.From(t.addr) && id.Status != account.Deactivated {
+		if known() {
 			return nil, nil
 		}
 		if !a.throttle.allows(t, now) {
+			a.throttle.refuse(t)
 			return ErrInterval, nil
 		}
 		if right, err = id.Verify(t.password); err != nil {

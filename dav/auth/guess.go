@@ -35,6 +35,8 @@ func newVerified() verified {
 func (v *verified) key(t attempt, secret []byte) [sha256.Size]byte {
 	b := make([]byte, 0, 512)
 	b = append(b, v.random...)
+	from := source(t.addr).As16()
+	b = append(b, from[:]...)
 	b = binary.AppendUvarint(b, uint64(len(t.cell)))
 	b = append(b, t.cell...)
 	b = binary.AppendUvarint(b, uint64(len(t.name)))
@@ -69,6 +71,10 @@ const (
 	addressTries = 10
 	// maxThrottled bounds what is remembered of wrong passwords.
 	maxThrottled = 100_000
+	// maxRefused is how many tries that were not looked at leave a password known as right
+	// what it is: it is for a device of the owner that goes on with an old one, and not for
+	// who guesses and would be told by this of the right one.
+	maxRefused = 100
 )
 
 // throttle makes guessing slow: for one account from one address, and for one address.
@@ -85,8 +91,9 @@ type throttled struct {
 }
 
 type failures struct {
-	n     int
-	until time.Time
+	n       int
+	refused int // tries since the last success that were not looked at
+	until   time.Time
 }
 
 // bucket counts the wrong passwords of an address; it leaks one each second.
@@ -125,6 +132,24 @@ func (t *throttle) allows(a attempt, now time.Time) bool {
 		return false
 	}
 	return t.addresses[from].leak(now).level < addressTries
+}
+
+// knows says that a password from there that is known to be right may be taken for right.
+func (t *throttle) knows(a attempt) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.accounts[throttled{source(a.addr), a.cell, a.name}].refused < maxRefused
+}
+
+// refuse counts a try that was not looked at.
+func (t *throttle) refuse(a attempt) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := throttled{source(a.addr), a.cell, a.name}
+	if f, ok := t.accounts[key]; ok {
+		f.refused++
+		t.accounts[key] = f
+	}
 }
 
 func (t *throttle) failed(a attempt, now time.Time) {

@@ -154,12 +154,7 @@ func (c *Caller) subject() string {
 	if c.Admin {
 		return "admin"
 	}
-	return "account:" + c.account()
-}
-
-func (c *Caller) account() string {
-	_, name, _ := strings.Cut(c.Principal, "#")
-	return name
+	return "account:" + c.account
 }
 
 func (a *Auth) sign(c claims, k kind, secret []byte, life int) (string, error) {
@@ -318,6 +313,9 @@ func (a *Auth) byToken(ctx context.Context, cell, token string, k kind) (Caller,
 	}
 	caller := a.caller(cell, id)
 	caller.Scope = parseScope(c.Scope)
+	if k == changeToken { // also if the password need not be changed any more
+		caller.restrict()
+	}
 	return caller, nil
 }
 
@@ -328,8 +326,5 @@ func (a *Auth) marked(c *claims, key signingKey, secret []byte) bool {
 // MayChange says whose password the caller may set: the own one of an account. "" if
 // the caller is none.
 func (c *Caller) MayChange() string {
-	if c.Admin || c.Principal == "" {
-		return ""
-	}
-	return c.account()
+	return c.account
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -49,6 +50,8 @@ type Config struct {
 	// NoCheck leaves out the check of the whole store at the end.
 	NoCheck  bool
 	LogReads bool
+	// TrustedProxies are networks.
+	TrustedProxies []string
 	// Now is the clock of tokens and logins; nil: time.Now.
 	Now func() time.Time
 }
@@ -129,8 +132,12 @@ func (s *Server) open(cfg Config) {
 		unit, err = url.Parse(cfg.UnitURL)
 		must(t, err)
 	}
+	var proxies []netip.Prefix
+	for _, p := range cfg.TrustedProxies {
+		proxies = append(proxies, netip.MustParsePrefix(p))
+	}
 	h, err := dav.New(ctx, dav.Config{
-		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, Log: log, Now: cfg.Now, LogReads: cfg.LogReads,
+		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, Log: log, Now: cfg.Now, TrustedProxies: proxies, LogReads: cfg.LogReads,
 	})
 	must(t, err)
 	s.dav = h
