@@ -14,11 +14,12 @@ import (
 type who int
 
 const (
-	nobody  who = iota // the rule was forgotten: only the admin gets in
-	anyone             // also who is nobody
-	admin              // only the unit admin
-	granted            // who has the privileges
-	itself             // an account, for what is its own
+	nobody   who = iota // the rule was forgotten: only the admin gets in
+	anyone              // also who is nobody
+	admin               // only the unit admin
+	granted             // who has the privileges
+	itself              // an account, for what is its own
+	somebody            // who is not nobody; besides a rule that asks for privileges
 )
 
 // where the privileges of a rule are looked for.
@@ -77,6 +78,9 @@ var (
 		{who: granted, where: above, all: access.Bind, when: isNew},
 		{who: granted, all: access.WriteContent, when: isThere},
 	}
+	// A lock is somebody's, also where all may write.
+	locking    = append(writing[:len(writing):len(writing)], rule{who: somebody})
+	lockingBox = append(needs(access.WriteContent), rule{who: somebody})
 	// destination is for what COPY and MOVE make. Both are needed where something is
 	// replaced.
 	destination = []rule{
@@ -128,6 +132,11 @@ func (q *request) apply(r *rule, at *cellfs.Place) error {
 		return nil
 	case itself:
 		if q.caller.MayChange() == "" {
+			return q.unauthorized()
+		}
+		return nil
+	case somebody:
+		if !q.caller.Known() {
 			return q.unauthorized()
 		}
 		return nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cellar/cellfs"
 	"cellar/cellfs/access"
@@ -26,7 +27,7 @@ func AccessTable() (rows []AccessRow) {
 		for _, method := range slices.Sorted(maps.Keys(methods[k])) {
 			for _, r := range methods[k][method].rules {
 				row := AccessRow{Kind: k.String(), Method: method, Above: r.where == above, All: r.all, Any: r.any}
-				row.Who = map[who]string{anyone: "anyone", admin: "admin", itself: "itself", granted: "privileges"}[r.who]
+				row.Who = map[who]string{anyone: "anyone", admin: "admin", itself: "itself", somebody: "somebody", granted: "privileges"}[r.who]
 				if r.when != nil {
 					row.When = r.when.text
 				}
@@ -76,6 +77,8 @@ func AccessDoc() string {
 			needed = "the unit admin"
 		case "itself":
 			needed = "the account itself"
+		case "somebody":
+			needed = "who is somebody, also where all may"
 		default:
 			where = "the resource"
 			if r.Above {
@@ -105,4 +108,12 @@ func prefixed(p cellfs.Privilege) string {
 		return "D:" + p.Local
 	}
 	return "p:" + p.Local
+}
+
+// SetLongRequest sets how long a request takes at least for its caller to be looked for
+// again, until the returned function is called.
+func SetLongRequest(d time.Duration) func() {
+	old := longRequest
+	longRequest = d
+	return func() { longRequest = old }
 }

