@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cellar/cellfs"
+	"cellar/cellfs/cellfstest"
 	"cellar/dav/davtest"
 )
 
@@ -91,7 +92,11 @@ func TestBarExport(t *testing.T) {
 func TestBarStalled(t *testing.T) {
 	s := davtest.New(t, davtest.Config{StallTime: 50 * time.Millisecond})
 	s.Mkcol("/cell1/box")
-	s.Put("/cell1/box/f", strings.Repeat("0123456789abcdef", 2<<20)) // more than a connection buffers
+	// More than a connection buffers, and not by a request: its body could stall too.
+	large := strings.NewReader(strings.Repeat("0123456789abcdef", 2<<20))
+	if _, _, err := s.FS.Put(t.Context(), cellfstest.Path(t, "/cell1/box/f"), large, cellfs.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)

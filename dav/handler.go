@@ -113,8 +113,11 @@ type request struct {
 	peer   peer
 	began  time.Time
 	wire   string // method as it was sent
-	caller auth.Caller
-	rules  []rule // of the method
+	// stalled: the body did. Package http takes that for a client that is gone, so that what
+	// the work says of it is of no use.
+	stalled bool
+	caller  auth.Caller
+	rules   []rule // of the method
 	// What was read, if something was.
 	seenCell int64
 	seenKind cellfs.Kind
@@ -131,6 +134,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"remote", req.peer.addr, "took", time.Since(start))
 	}()
 	if err := req.serve(); err != nil {
+		if req.stalled {
+			err = errStalled
+		}
 		req.fail(err)
 	} else if h.reads != nil {
 		req.recordRead()

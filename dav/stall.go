@@ -14,8 +14,8 @@ var errStalled = codef("PR408-MC-0001", "Request timeout in server.")
 // arriving is a body of which something must arrive now and then.
 type arriving struct {
 	io.ReadCloser
+	q       *request
 	control *http.ResponseController
-	stall   time.Duration
 }
 
 // arrives puts the limit on the body of a request. It is a copy of the request that has
@@ -24,19 +24,19 @@ type arriving struct {
 func (q *request) arrives() {
 	if q.ContentLength != 0 {
 		q.Request = q.WithContext(q.Context())
-		q.Body = &arriving{q.Body, http.NewResponseController(q.w.ResponseWriter), q.h.cfg.StallTime}
+		q.Body = &arriving{q.Body, q, http.NewResponseController(q.w.ResponseWriter)}
 	}
 }
 
 // Read implements [io.Reader].
 func (a *arriving) Read(b []byte) (int, error) {
-	_ = a.control.SetReadDeadline(time.Now().Add(a.stall)) // a connection without deadlines has no limit
+	_ = a.control.SetReadDeadline(time.Now().Add(a.q.h.cfg.StallTime)) // a connection without deadlines has no limit
 	n, err := a.ReadCloser.Read(b)
 	if err == io.EOF { // the connection is used on; after another error nothing more is to be read
 		_ = a.control.SetReadDeadline(time.Time{})
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = errStalled
+		a.q.stalled, err = true, errStalled
 	}
 	return n, err
 }
