@@ -119,7 +119,7 @@ func TestReadsAreEvents(t *testing.T) {
 	s := davtest.New(t, davtest.Config{Dir: dir, LogReads: true})
 	s.Mkcol("/cell1/b")
 	s.Put("/cell1/b/f", "x")
-	const gets = 3000
+	const gets = 500
 	for range gets {
 		s.Request("GET", "/cell1/b/f").WithHeader("X-Personium-RequestKey", "many").Expect().Status(http.StatusOK)
 	}
