@@ -34,6 +34,9 @@ var (
 // IsName says whether an account can have that name.
 func IsName(name string) bool { return accountName.MatchString(name) }
 
+// IsRoleName says whether a role can have that name.
+func IsRoleName(name string) bool { return roleName.MatchString(name) }
+
 // Role names a role of a cell.
 type Role struct {
 	Box  string // "" for one of the cell

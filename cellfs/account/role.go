@@ -12,7 +12,7 @@ import (
 
 // AddRole makes a role. It returns [ErrName], [ErrNoBox] and [ErrRole].
 func AddRole(ctx context.Context, f *cellfs.FS, cell string, r Role) error {
-	if !roleName.MatchString(r.Name) {
+	if !IsRoleName(r.Name) {
 		return ErrName
 	}
 	doc, err := json.Marshal(map[string]any{"Name": r.Name})

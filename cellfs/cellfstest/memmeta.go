@@ -206,19 +206,6 @@ func (t *memTx) SetQuota(cell, bytes int64) error {
 	return nil
 }
 
-func (t *memTx) RenameCell(id int64, name string) error {
-	c, err := t.CellByID(id)
-	if err = cmp.Or(err, t.mayWrite()); err != nil {
-		return err
-	}
-	if other, err := t.Cell(name); err == nil && other.ID != id {
-		return taken("cell %q", name)
-	}
-	c.Name = name
-	t.cells[id] = c
-	return nil
-}
-
 func (t *memTx) AddCell(c *cellfs.Cell) error {
 	if err := t.mayWrite(); err != nil {
 		return err
@@ -399,15 +386,6 @@ func (t *memTx) SetNode(old, n *cellfs.Node, now time.Time) error {
 		t.orphans[old.Blob] = now
 	}
 	return nil
-}
-
-func (t *memTx) ACLsBelow(root int64) (all []*cellfs.ACL, err error) {
-	for _, id := range t.tree(root)[1:] {
-		if a := t.nodes[id].ACL; a != nil {
-			all = append(all, a)
-		}
-	}
-	return all, nil
 }
 
 func (t *memTx) SetCellOf(root, cell int64) error {

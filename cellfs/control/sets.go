@@ -54,10 +54,8 @@ const (
 )
 
 var (
-	objectName       = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,127}$`).MatchString
 	relationNameForm = regexp.MustCompile(`^[a-zA-Z0-9+-][a-zA-Z0-9_+:-]{0,127}$`).MatchString
 	accountTypes     = regexp.MustCompile(`^(basic|oidc:google)( (basic|oidc:google))?$`).MatchString
-	ruleName         = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,127}$`).MatchString
 	ruleAction       = regexp.MustCompile(`^(exec|relay|relay\.event|relay\.data|log|log\.(info|warn|error))$`).MatchString
 )
 
@@ -94,7 +92,7 @@ func isSchema(s string) bool {
 func isCellName(s string) bool { return cellfs.CheckCellName(s) == nil }
 func isBoxName(s string) bool  { return cellfs.CheckBoxName(s) == nil }
 
-var ofBox = Property{Name: boxName, Form: objectName}
+var ofBox = Property{Name: boxName, Form: isBoxName}
 
 // Cells is the set of the unit.
 var Cells = &Set{
@@ -119,7 +117,7 @@ var sets = []*Set{
 	},
 	{
 		Name: cellfs.SetRole, Key: []string{"Name", boxName}, Read: access.AuthRead, Write: access.Auth,
-		Properties: []Property{{Name: "Name", Required: true, Form: objectName}, ofBox},
+		Properties: []Property{{Name: "Name", Required: true, Form: account.IsRoleName}, ofBox},
 		Links:      []string{cellfs.SetAccount, cellfs.SetRelation, cellfs.SetExtCell, cellfs.SetExtRole},
 	},
 	{
@@ -136,14 +134,14 @@ var sets = []*Set{
 		Name: cellfs.SetExtRole, Key: []string{"ExtRole", relationName, relationBoxName}, Read: access.AuthRead, Write: access.Auth,
 		Properties: []Property{
 			{Name: "ExtRole", Required: true, Form: isExtRole},
-			{Name: relationName, Required: true, Form: relationNameForm}, {Name: relationBoxName, Form: objectName},
+			{Name: relationName, Required: true, Form: relationNameForm}, {Name: relationBoxName, Form: isBoxName},
 		},
 		Links: []string{cellfs.SetRole},
 	},
 	{
 		Name: cellfs.SetRule, Key: []string{"Name", boxName}, Read: access.RuleRead, Write: access.Rule,
 		Properties: []Property{
-			{Name: "Name", Form: ruleName}, ofBox, {Name: "EventExternal", Bool: true, Default: false},
+			{Name: "Name", Form: account.IsRoleName}, ofBox, {Name: "EventExternal", Bool: true, Default: false},
 			{Name: "EventSubject"}, {Name: "EventType"}, {Name: "EventObject"}, {Name: "EventInfo"},
 			{Name: "Action", Required: true, Form: ruleAction}, {Name: "TargetUrl"},
 		},

@@ -155,7 +155,7 @@ func Entity(base string, o *control.Object, selected []string) any {
 	uri := URI(base, o)
 	m := members{{"__metadata", members{{"uri", uri}, {"etag", ObjectETag(o)}, {"type", o.Set.Type}}}}
 	add := func(name string, v any) {
-		if selected == nil || contains(selected, name) {
+		if selected == nil || slices.Contains(selected, name) {
 			m = append(m, member{name, v})
 		}
 	}
@@ -182,22 +182,18 @@ func One(base string, o *control.Object, selected []string) any {
 
 // List is the answer for a list of total objects of which a page is shown.
 func List(base string, page []control.Object, q *Query, total int) any {
-	entries := []any{}
-	for i := range page {
-		entries = append(entries, Entity(base, &page[i], q.Select))
-	}
-	d := members{{"results", entries}}
-	if q.Count {
-		d = append(d, member{"__count", fmt.Sprint(total)})
-	}
-	return members{{"d", d}}
+	return listed(page, q, total, func(o *control.Object) any { return Entity(base, o, q.Select) })
 }
 
 // LinkList is the answer for a list of links.
 func LinkList(base string, page []control.Object, q *Query, total int) any {
+	return listed(page, q, total, func(o *control.Object) any { return members{{"uri", URI(base, o)}} })
+}
+
+func listed(page []control.Object, q *Query, total int, show func(*control.Object) any) any {
 	entries := []any{}
 	for i := range page {
-		entries = append(entries, members{{"uri", URI(base, &page[i])}})
+		entries = append(entries, show(&page[i]))
 	}
 	d := members{{"results", entries}}
 	if q.Count {

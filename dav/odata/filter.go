@@ -2,6 +2,7 @@ package odata
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -107,7 +108,7 @@ func (p *filterParser) call(holds func(property, literal string) bool, first boo
 		a, b = b, a
 	}
 	value, isText := text(b)
-	ok := comma && p.take(")") && contains(p.properties, a) && isText
+	ok := comma && p.take(")") && slices.Contains(p.properties, a) && isText
 	return func(v Values) bool {
 		s, ok := v(a).(string)
 		return ok && holds(s, value)
@@ -117,7 +118,7 @@ func (p *filterParser) call(holds func(property, literal string) bool, first boo
 func (p *filterParser) comparison() (filter, bool) {
 	name, operator, operand := p.next(), p.next(), p.next()
 	value, ok := value(operand)
-	if !ok || !contains(p.properties, name) || operator != "eq" && operator != "ne" {
+	if !ok || !slices.Contains(p.properties, name) || operator != "eq" && operator != "ne" {
 		return nil, false
 	}
 	return func(v Values) bool { return (v(name) == value) == (operator == "eq") }, true

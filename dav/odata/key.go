@@ -2,6 +2,7 @@ package odata
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -35,7 +36,7 @@ func ParseKey(segment string, names func(set string) []string) (set string, key 
 		if name == "" {
 			name = properties[0]
 		}
-		if _, twice := key[name]; twice || !contains(properties, name) {
+		if _, twice := key[name]; twice || !slices.Contains(properties, name) {
 			return set, nil, true, errKey
 		}
 		key[name] = nil
@@ -53,15 +54,6 @@ func ParseKey(segment string, names func(set string) []string) (set string, key 
 		return set, nil, true, errKey
 	}
 	return set, key, true, nil
-}
-
-func contains(all []string, s string) bool {
-	for _, x := range all {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // FormatKey writes an object's key as ParseKey reads it: a key of one part alone, else

@@ -45,14 +45,14 @@ func ParseQuery(query url.Values, properties []string) (q Query, err error) {
 		if len(words) == 0 && query.Get("$orderby") == "" {
 			break
 		}
-		if len(words) == 0 || len(words) > 2 || !contains(properties, words[0]) || len(words) == 2 && words[1] != "asc" && words[1] != "desc" {
+		if len(words) == 0 || len(words) > 2 || !slices.Contains(properties, words[0]) || len(words) == 2 && words[1] != "asc" && words[1] != "desc" {
 			return q, errorf("PR400-OD-0015", "Odata $orderby parse error.")
 		}
 		q.order = append(q.order, ordering{words[0], len(words) == 2 && words[1] == "desc"})
 	}
 	if v := query.Get("$select"); v != "" && v != "*" {
 		for name := range strings.SplitSeq(v, ",") {
-			if name = strings.TrimSpace(name); !contains(properties, name) {
+			if name = strings.TrimSpace(name); !slices.Contains(properties, name) {
 				return q, errorf("PR400-OD-0017", "OData $select Parse error.")
 			}
 			q.Select = append(q.Select, name)
