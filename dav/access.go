@@ -96,7 +96,7 @@ var errNeedsAdmin = codef("PR403-AU-0001", "Unit user access required.")
 // work, so that who has no business here learns of nothing else, and what the path
 // lacks is told by the work. The transaction of a change asks again.
 func (q *request) admitted(p cellfs.Path, rules []rule) error {
-	if q.caller.Admin {
+	if q.caller.MayAll() {
 		return nil
 	}
 	at, err := q.h.fs.Find(q.Context(), p)
@@ -108,7 +108,7 @@ func (q *request) admitted(p cellfs.Path, rules []rule) error {
 
 // judge applies the rules to what is at a place.
 func (q *request) judge(at *cellfs.Place, rules []rule) error {
-	if q.caller.Admin {
+	if q.caller.MayAll() {
 		return nil
 	}
 	for i := range rules {
@@ -141,6 +141,9 @@ func (q *request) apply(r *rule, at *cellfs.Place) error {
 		}
 		return nil
 	case admin:
+		if q.caller.Admin {
+			return insufficientScope(access.Root)
+		}
 		if q.caller.Known() {
 			return errNeedsAdmin
 		}
@@ -164,23 +167,34 @@ func (q *request) has(levels []cellfs.Level, schema string, all, any access.Set)
 			return err
 		}
 	}
-	set := access.Granted(levels, q.caller.Roles)
-	if all&^set != 0 || any != 0 && any&set == 0 {
+	set := access.Granted(levels, q.caller.Roles) | q.caller.Has()
+	if lacks(set, all, any) {
+		if q.caller.Admin {
+			return insufficientScope(all | any)
+		}
 		return q.denied()
 	}
 	// A token's scope bounds only the privileges of the cell, and only who has one
 	// (spec/auth-and-acl.md §3).
-	if ofCell && q.caller.Known() && (all&^q.caller.Scope != 0 || any != 0 && any&q.caller.Scope == 0) {
-		return codef("PR403-AU-0007", "Insufficient scope is granted for the access token. [%s] Privilege is required.", all|any)
+	if ofCell && q.caller.Known() && lacks(q.caller.Scope.Set(), all, any) {
+		return insufficientScope(all | any)
 	}
 	return nil
+}
+
+// lacks says that a set has not each privilege of all, or none of any.
+func lacks(set, all, any access.Set) bool { return all&^set != 0 || any != 0 && any&set == 0 }
+
+// insufficientScope is the answer to a token that is narrower than who has it.
+func insufficientScope(needed access.Set) error {
+	return codef("PR403-AU-0007", "Insufficient scope is granted for the access token. [%s] Privilege is required.", needed)
 }
 
 // schemaAllows refuses callers that come through no application, or through the wrong
 // one, where an ACL asks for one (spec/auth-and-acl.md §7).
 func (q *request) schemaAllows(required access.Authz, schema string) error {
 	switch {
-	case required == access.AuthzNone || q.caller.Admin:
+	case required == access.AuthzNone || q.caller.MayAll():
 		return nil
 	case !q.caller.Known():
 		return q.unauthorized()
@@ -197,7 +211,7 @@ func (q *request) schemaAllows(required access.Authz, schema string) error {
 // schemaAllowsBelow is schemaAllows for all that lies below a collection: ACLs only
 // grant, so that this is all that can be stricter there.
 func (q *request) schemaAllowsBelow(tx cellfs.Tx, at *cellfs.Place) error {
-	if q.caller.Admin || at.Node == nil || !at.Node.IsCollection() {
+	if q.caller.MayAll() || at.Node == nil || !at.Node.IsCollection() {
 		return nil
 	}
 	acls, err := tx.ACLsBelow(at.Node.ID)

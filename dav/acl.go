@@ -25,10 +25,10 @@ const everything = ^access.Set(0)
 // stand judges the ACLs.
 func (q *request) stand(levels []cellfs.Level, schema string) standing {
 	s := standing{levels: levels, schema: schema, set: everything}
-	if !q.caller.Admin {
-		s.set = access.Granted(levels, q.caller.Roles)
+	if !q.caller.MayAll() {
+		s.set = access.Granted(levels, q.caller.Roles) | q.caller.Has()
 		if q.caller.Known() { // a token can be narrower than its account
-			s.set &^= access.OfCell &^ q.caller.Scope
+			s.set &^= access.OfCell &^ q.caller.Scope.Set()
 		}
 		s.excluded = q.schemaAllows(access.Required(levels), schema) != nil
 	}
@@ -49,7 +49,7 @@ func (s standing) below(q *request, p cellfs.Path, n *cellfs.Node) standing {
 // shows says whether the caller may see the resource at all.
 func (s standing) shows(q *request, n *cellfs.Node) bool {
 	switch {
-	case q.caller.Admin:
+	case q.caller.MayAll():
 		return true
 	case n.Kind == cellfs.KindUnit:
 		return false

@@ -48,11 +48,6 @@ func TestScope(t *testing.T) {
 	s.Mkcol("/cell1/b")
 	s.With(token, "PUT", "/cell1/b/f").WithText("x").Expect().Status(http.StatusCreated)
 
-	// A refresh cannot widen it.
-	for asked, want := range map[string]string{"": "box-read", "root": "", "box-read log": "box-read"} {
-		form := map[string]string{"grant_type": "refresh_token", "refresh_token": narrow.Value("refresh_token").String().Raw(), "scope": asked}
-		s.Anonymous().POST("/cell1/__token").WithForm(form).Expect().Status(http.StatusOK).JSON().Object().Value("scope").IsEqual(want)
-	}
 	// Anonymous callers have no scope that could lack something.
 	s.SetACL("/cell1", davtest.ACE{Privileges: "p:propfind"})
 	s.Anonymous().Request("PROPFIND", "/cell1").WithHeader("Depth", "0").Expect().Status(http.StatusMultiStatus)

@@ -162,7 +162,7 @@ func (q *request) serve() error {
 			return err
 		}
 	}
-	if q.caller.Admin && route.serve != nil && q.target.kind == targetResource && !q.h.ops.AnyImport() {
+	if q.caller.MayAll() && route.serve != nil && q.target.kind == targetResource && !q.h.ops.AnyImport() {
 		return q.first(route.serve(q))
 	}
 	if err = q.admit(route); err == nil {
@@ -191,7 +191,7 @@ func (q *request) admit(route route) error {
 	mainBox := q.Method == "MKCOL" && q.target.kind == targetBox && q.target.path.Box() == cellfs.MainBox
 	switch q.Method {
 	case "GET", "HEAD", "PROPFIND": // their handlers look first and find the same
-		if q.caller.Admin && route.serve != nil {
+		if q.caller.MayAll() && route.serve != nil {
 			return nil
 		}
 	}

@@ -145,7 +145,7 @@ func (q *request) unlock() error {
 			return err
 		}
 	}
-	err := q.h.fs.Unlock(q.Context(), q.target.path, token, q.caller.Principal, q.caller.Admin)
+	err := q.h.fs.Unlock(q.Context(), q.target.path, token, q.caller.Principal, q.caller.MayAll())
 	switch {
 	case isNotExist(err):
 		return &coded{code: "PR409-DV-0004", message: "Lock token does not match the request URL.", element: "lock-token-matches-request-uri"}

@@ -27,6 +27,7 @@ var (
 	errRefreshFormat = &oauthError{"invalid_grant", "PR400-AN-0009", "Token parse error."}
 	errRefreshOld    = &oauthError{"invalid_grant", "PR400-AN-0010", "Token expired or invalid."}
 	errNotRefresh    = &oauthError{"invalid_grant", "PR400-AN-0013", "Not a refresh token."}
+	errNoScope       = &oauthError{"invalid_scope", "PR400-AN-0024", "Nothing of the scope can be granted."}
 )
 
 func errMissing(parameter string) error {
@@ -57,7 +58,7 @@ func (q *request) grant() error {
 	if g.RefreshLife, err = seconds(form, "refresh_token_expires_in", auth.MaxRefresh); err != nil {
 		return err
 	}
-	caller, err := q.recognise(form, &g)
+	caller, err := q.recognise(form)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,10 @@ func (q *request) grant() error {
 		return &oauthError{"invalid_request", "PR400-AN-0002", "Invalid p_target."} // tokens for others are not issued
 	}
 	t, err := q.h.auth.Issue(q.Context(), q.target.path.Cell(), &caller, g)
-	if err != nil {
+	switch {
+	case errors.Is(err, auth.ErrScope):
+		return errNoScope
+	case err != nil:
 		return err
 	}
 	if t.MustChange {
@@ -75,7 +79,7 @@ func (q *request) grant() error {
 }
 
 // recognise finds who asks for a token.
-func (q *request) recognise(form url.Values, g *auth.Grant) (c auth.Caller, err error) {
+func (q *request) recognise(form url.Values) (c auth.Caller, err error) {
 	cell := q.target.path.Cell()
 	switch form.Get("grant_type") {
 	case "password":
@@ -93,7 +97,7 @@ func (q *request) recognise(form url.Values, g *auth.Grant) (c auth.Caller, err 
 		if form.Get("refresh_token") == "" {
 			return c, errMissing("refresh_token")
 		}
-		c, g.Within, err = q.h.auth.Refresh(q.Context(), cell, form.Get("refresh_token"))
+		c, err = q.h.auth.Refresh(q.Context(), cell, form.Get("refresh_token"))
 		switch {
 		case err != nil || c.Fault == nil:
 			return c, err
@@ -123,7 +127,7 @@ func seconds(form url.Values, field string, limit int) (int, error) {
 func (q *request) writeTokens(t auth.Tokens, byPassword bool) error {
 	answer := map[string]any{
 		"access_token": t.Access, "token_type": "Bearer", "expires_in": t.Life,
-		"refresh_token": t.Refresh, "refresh_token_expires_in": t.RefreshLife, "scope": t.Scope,
+		"refresh_token": t.Refresh, "refresh_token_expires_in": t.RefreshLife, "scope": t.Scope.String(),
 	}
 	if byPassword {
 		answer["last_authenticated"], answer["failed_count"] = nil, 0

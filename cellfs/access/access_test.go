@@ -1,6 +1,7 @@
 package access
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"cellar/cellfs"
@@ -34,9 +35,61 @@ func TestHierarchy(t *testing.T) {
 		}
 	}
 	for word, want := range map[string]Set{"root": Root, "box": Box, "read": 0, "exec": 0, "openid": 0, "": 0} {
-		if got := ParseScope(word); got&OfCell != want|below[want]&OfCell {
+		if got := Whole().Narrow(word).Set(); got&OfCell != want|below[want]&OfCell {
 			t.Errorf("scope %q is %s", word, got)
 		}
+	}
+}
+
+// TestScopeOnlyShrinks: whatever is asked for of a scope, what comes out has nothing more;
+// nothing left is not everything, and stays nothing.
+func TestScopeOnlyShrinks(t *testing.T) {
+	for _, c := range []struct {
+		of    Scope
+		asked string
+		want  string
+	}{
+		{Whole(), "root", "root"},
+		{Whole(), "box-read  nonsense openid box-read", "box-read"},
+		{Whole(), "log box", "log box"},
+		{Whole(), "nonsense", ""},
+		{Whole(), "", ""},
+		{Whole().Narrow("box log-read"), "box-install log-read root log", "box-install log-read"},
+		{Whole().Narrow("box-read"), "root", ""},
+		{Whole().Narrow("box-read"), "box", ""},
+		{Whole().Narrow("nonsense"), "root", ""},
+		{Scope{}, "root", ""},
+		{Scope{}, "", ""},
+	} {
+		got := c.of.Narrow(c.asked)
+		if got.String() != c.want || got.Empty() != (c.want == "") || got.Set()&^c.of.Set() != 0 {
+			t.Errorf("%q of %q is %q, %s", c.asked, c.of, got, got.Set())
+		}
+		if got.Empty() && got != (Scope{}) {
+			t.Errorf("%q of %q is empty, and not the zero scope", c.asked, c.of)
+		}
+	}
+	words := []string{"root", "nonsense"}
+	for _, p := range OfCell.Names() {
+		words = append(words, p.Local)
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		s := Whole()
+		for range 4 {
+			asked := words[rnd.IntN(len(words))] + " " + words[rnd.IntN(len(words))]
+			next := s.Narrow(asked)
+			if next.Set()&^s.Set() != 0 {
+				t.Fatalf("%q of %q is %q", asked, s, next)
+			}
+			if again := Whole().Narrow(next.String()); again != next {
+				t.Fatalf("%q read again is %q", next, again)
+			}
+			s = next
+		}
+	}
+	if Whole().Bounded() || !(Scope{}).Bounded() || !Whole().Narrow("log").Bounded() {
+		t.Error("Bounded is wrong")
 	}
 }
 

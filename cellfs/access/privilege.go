@@ -124,15 +124,6 @@ var byName = func() map[cellfs.Privilege]Set {
 // that means nothing.
 func Parse(name cellfs.Privilege) Set { return byName[name] }
 
-// ParseScope returns what a word of a token's scope allows; 0 for one that is not the
-// name of a privilege of cells (spec/auth-and-acl.md §3).
-func ParseScope(word string) Set {
-	if s := byName[personium(word)]; s&OfCell != 0 {
-		return s
-	}
-	return 0
-}
-
 // Names lists the privileges in the set, in their order.
 func (s Set) Names() (all []cellfs.Privilege) {
 	for _, p := range privileges {

@@ -44,14 +44,14 @@ var ErrBusy = &Fault{"PR503-SV-0001", "Too many concurrent requests."}
 
 // Caller is who asks. The zero Caller is anonymous.
 type Caller struct {
-	Admin bool
+	Admin bool   // who it is; what the admin may, [Caller.MayAll] tells
 	Cell  string // of the account; "" for the admin
 	Name  string
 	// Principal tells callers apart who are not the same, for locks.
 	Principal string
 	Roles     []int64
-	// Scope is what cell privileges the credentials are good for.
-	Scope  access.Set
+	// Scope bounds what privileges of cells the credentials are good for.
+	Scope  access.Scope
 	Schema string // URL of the application that was authenticated; "" for none
 	Authz  access.Authz
 	// Fault is why the credentials given are not good; nil if none were given.
@@ -65,6 +65,19 @@ type Caller struct {
 
 // Known says that the caller is somebody.
 func (c *Caller) Known() bool { return c.Admin || c.Name != "" }
+
+// MayAll says that the caller may do everything: the admin, unless the token has a
+// narrower scope. Such a token has the privileges of its scope in every cell, and what all
+// have.
+func (c *Caller) MayAll() bool { return c.Admin && !c.Scope.Bounded() }
+
+// Has is the privileges that the caller has whatever the ACLs say.
+func (c *Caller) Has() access.Set {
+	if c.Admin {
+		return c.Scope.Set()
+	}
+	return 0
+}
 
 // Config is what an [Auth] is made of.
 type Config struct {
@@ -153,12 +166,12 @@ func (a *Auth) Again(tx cellfs.Tx, c *Caller) error {
 }
 
 func (a *Auth) adminCaller() Caller {
-	return Caller{Admin: true, Name: a.admin.Name, Principal: a.admin.Name, secret: a.admin.Secret, Scope: access.Parse(cellfs.Privilege{Space: "urn:x-personium:xmlns", Local: "root"})}
+	return Caller{Admin: true, Name: a.admin.Name, Principal: a.admin.Name, secret: a.admin.Secret, Scope: access.Whole()}
 }
 
 func (a *Auth) caller(cell string, id *account.Identity) Caller {
 	c := Caller{
-		Cell: cell, Name: id.Name, Principal: fmt.Sprintf("%s#%s#%d", cell, id.Name, id.ID), account: id.Name, Roles: id.Roles, Scope: access.ParseScope(defaultScope),
+		Cell: cell, Name: id.Name, Principal: fmt.Sprintf("%s#%s#%d", cell, id.Name, id.ID), account: id.Name, Roles: id.Roles, Scope: access.Whole(),
 		secret: id.Secret, change: id.Status == account.MustChange,
 	}
 	if c.change {
@@ -169,7 +182,7 @@ func (a *Auth) caller(cell string, id *account.Identity) Caller {
 
 // restrict leaves the caller nothing but to set a new password.
 func (c *Caller) restrict() {
-	c.Fault, c.Name, c.Roles = ErrMustChange, "", nil
+	c.Fault, c.Name, c.Roles, c.Scope = ErrMustChange, "", nil, access.Scope{}
 }
 
 func (a *Auth) isAdmin(name, password string) bool {

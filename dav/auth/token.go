@@ -8,7 +8,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,14 +37,12 @@ const (
 	MaxRefresh = 86400
 )
 
-// defaultScope is that of a token for which none was asked.
-const defaultScope = "root"
-
 // claims are what a token says. What it is good for is decided when it is used: roles
 // are looked up then, and a token of an account whose password is another by now, or
 // that is gone, is good for nothing.
 type claims struct {
 	jwt.RegisteredClaims
+	// Scope is that of the token in words; a token for setting a password has none.
 	Scope string `json:"scope,omitempty"`
 	// Mark is a keyed hash of the secret of the account.
 	Mark string `json:"mark"`
@@ -77,47 +74,36 @@ func mark(k signingKey, secret []byte) string {
 type Tokens struct {
 	Access, Refresh   string
 	Life, RefreshLife int // seconds
-	Scope             string
+	Scope             access.Scope
 	Cookie, Peer      string // "" unless asked for
 	MustChange        bool   // Access is good only for setting a new password
 }
 
 // Grant is what a client asks for. Lives are in seconds.
 type Grant struct {
-	Scope             string // "" for the default
+	Scope             string // in words; "" for all that the caller has
 	Life, RefreshLife int
 	Cookie            bool
-	Within            string // scope that the new one may not exceed; "" for none
 }
 
-// narrow leaves of the words of a scope those that mean something and lie within the
-// other; ones that do not are dropped silently (spec/auth-and-acl.md §3). Nothing asked
-// is all that is to be had.
-func narrow(scope, within string) string {
-	if within == "" {
-		within = defaultScope
+// ErrScope: nothing is left of a scope.
+var ErrScope = errors.New("the caller has nothing of the scope that was asked for")
+
+// scope is the part of the caller's scope that is asked for; that the parameter is empty
+// means that it was left out (RFC 6749, 3.1 and 3.3).
+func (g *Grant) scope(c *Caller) (access.Scope, error) {
+	s := c.Scope
+	if strings.TrimSpace(g.Scope) != "" {
+		s = s.Narrow(g.Scope)
 	}
-	if strings.TrimSpace(scope) == "" {
-		return within
+	if s.Empty() {
+		return s, ErrScope
 	}
-	most := parseScope(within)
-	var good []string
-	for _, w := range strings.Fields(scope) {
-		if s := access.ParseScope(w); s != 0 && s&^most == 0 && !slices.Contains(good, w) {
-			good = append(good, w)
-		}
-	}
-	return strings.Join(good, " ")
+	return s, nil
 }
 
-func parseScope(scope string) (s access.Set) {
-	for _, w := range strings.Fields(scope) {
-		s |= access.ParseScope(w)
-	}
-	return s
-}
-
-// Issue makes tokens for a caller who was recognised in the cell; "" is the unit.
+// Issue makes tokens for a caller who was recognised in the cell; "" is the unit. None of
+// them is good for more than what the caller was recognised by. It returns [ErrScope].
 func (a *Auth) Issue(ctx context.Context, cell string, c *Caller, g Grant) (t Tokens, err error) {
 	from := unitIssuer
 	if !c.Admin {
@@ -125,13 +111,17 @@ func (a *Auth) Issue(ctx context.Context, cell string, c *Caller, g Grant) (t To
 			return t, err
 		}
 	}
-	base := claims{RegisteredClaims: jwt.RegisteredClaims{Issuer: from, Subject: c.subject()}, Scope: narrow(g.Scope, g.Within)}
+	base := claims{RegisteredClaims: jwt.RegisteredClaims{Issuer: from, Subject: c.subject()}}
 	if c.change {
 		t.MustChange, t.Life = true, g.Life
 		t.Access, err = a.sign(base, changeToken, c.secret, g.Life)
 		return t, err
 	}
-	t = Tokens{Life: g.Life, RefreshLife: g.RefreshLife, Scope: base.Scope}
+	t = Tokens{Life: g.Life, RefreshLife: g.RefreshLife}
+	if t.Scope, err = g.scope(c); err != nil {
+		return t, err
+	}
+	base.Scope = t.Scope.String()
 	if t.Access, err = a.sign(base, accessToken, c.secret, g.Life); err != nil {
 		return t, err
 	}
@@ -268,17 +258,12 @@ func (a *Auth) Cookie(ctx context.Context, cell, cookie, peer string) (Caller, e
 	return a.byToken(ctx, cell, cookie, cookieToken)
 }
 
-// Refresh recognises a caller by a refresh token, and tells the scope that it had.
-func (a *Auth) Refresh(ctx context.Context, cell, token string) (c Caller, scope string, err error) {
+// Refresh recognises a caller by a refresh token, whose scope is then the caller's.
+func (a *Auth) Refresh(ctx context.Context, cell, token string) (Caller, error) {
 	if strings.HasPrefix(token, string(accessToken)) {
-		return Caller{Fault: ErrRefresh}, "", nil
+		return Caller{Fault: ErrRefresh}, nil
 	}
-	parsed, _, fault := a.parse(token, refreshToken)
-	if fault != nil {
-		return Caller{Fault: fault}, "", nil
-	}
-	c, err = a.byToken(ctx, cell, token, refreshToken)
-	return c, parsed.Scope, err
+	return a.byToken(ctx, cell, token, refreshToken)
 }
 
 // byToken finds the caller that a token of that kind names, as the caller is now.
@@ -292,6 +277,7 @@ func (a *Auth) byToken(ctx context.Context, cell, token string, k kind) (Caller,
 			return Caller{Fault: ErrExpired}, nil
 		}
 		caller := a.adminCaller()
+		caller.Scope = caller.Scope.Narrow(c.Scope)
 		return caller, nil
 	}
 	from, err := a.issuer(ctx, cell)
@@ -312,7 +298,7 @@ func (a *Auth) byToken(ctx context.Context, cell, token string, k kind) (Caller,
 		return Caller{Fault: ErrExpired}, nil // the password is another by now
 	}
 	caller := a.caller(cell, id)
-	caller.Scope = parseScope(c.Scope)
+	caller.Scope = caller.Scope.Narrow(c.Scope)
 	if k == changeToken { // also if the password need not be changed any more
 		caller.restrict()
 	}
