@@ -103,6 +103,10 @@ func (h *Handler) Close() {
 // now and then.
 func (h *Handler) RotateKeys(ctx context.Context) error { return h.auth.RotateIfOld(ctx) }
 
+// SetAdminPassword gives the unit admin another password: with the old one, nothing that
+// came of it is good any more.
+func (h *Handler) SetAdminPassword(password string) { h.auth.SetAdminPassword(password) }
+
 // request is one request on its way.
 type request struct {
 	*http.Request

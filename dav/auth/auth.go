@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"cellar/cellfs"
@@ -91,11 +92,10 @@ type Config struct {
 
 // Auth recognises callers. It is safe for concurrent use.
 type Auth struct {
-	fs     *cellfs.FS
-	admin  *account.Identity
-	secret [32]byte // SHA-256 of the admin's password, so that comparing takes the same time for all
-	now    func() time.Time
-	log    *slog.Logger
+	fs    *cellfs.FS
+	admin atomic.Pointer[account.Identity]
+	now   func() time.Time
+	log   *slog.Logger
 
 	keys     keys
 	parsed   parsed
@@ -108,22 +108,34 @@ type Auth struct {
 func New(ctx context.Context, c Config) (*Auth, error) {
 	a := &Auth{
 		fs: c.FS, now: c.Now, log: c.Log,
-		secret:   sha256.Sum256([]byte(c.Password)),
-		admin:    &account.Identity{Name: c.User, Status: account.Active},
 		verified: newVerified(), throttle: newThrottle(), gate: newGate(c.HashAtOnce),
 	}
-	a.admin.Secret = a.secret[:]
+	a.admin.Store(adminIdentity(c.User, c.Password))
 	if err := a.keys.load(ctx, c.FS, c.Now()); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
+// adminIdentity has the SHA-256 of the password for its secret, so that comparing takes
+// the same time for all.
+func adminIdentity(name, password string) *account.Identity {
+	secret := sha256.Sum256([]byte(password))
+	return &account.Identity{Name: name, Status: account.Active, Secret: secret[:]}
+}
+
+// SetAdminPassword gives the unit admin another password. From now on the old one, and
+// all tokens and cookies that came of it, are worth nothing.
+func (a *Auth) SetAdminPassword(password string) {
+	a.admin.Store(adminIdentity(a.admin.Load().Name, password))
+}
+
 // Password recognises a caller by name and password. cell is "" at the unit, where only
 // the admin is known; addr is where the caller comes from. A caller who is not
 // recognised has a fault.
 func (a *Auth) Password(ctx context.Context, cell, name, password string, addr netip.Addr) (Caller, error) {
-	id, isAdmin := a.admin, a.isAdmin(name, password)
+	id := a.admin.Load()
+	isAdmin := isAdmin(id, name, password)
 	if !isAdmin {
 		var err error
 		if id, err = a.find(ctx, cell, name); err != nil {
@@ -135,7 +147,7 @@ func (a *Auth) Password(ctx context.Context, cell, name, password string, addr n
 		return Caller{Fault: fault}, err
 	}
 	if isAdmin {
-		return a.adminCaller(), nil
+		return adminCaller(id), nil
 	}
 	return a.caller(cell, id), nil
 }
@@ -149,7 +161,13 @@ func (a *Auth) Turn(ctx context.Context, addr netip.Addr) (leave func(), err err
 // Again looks in a transaction whether the caller is still who it was, and takes over the
 // roles of now. It is for requests that took long.
 func (a *Auth) Again(tx cellfs.Tx, c *Caller) error {
-	if c.Admin || !c.Known() {
+	if c.Admin {
+		if !bytes.Equal(a.admin.Load().Secret, c.secret) {
+			return ErrExpired
+		}
+		return nil
+	}
+	if !c.Known() {
 		return nil
 	}
 	id, err := account.FindIn(tx, c.Cell, c.Name)
@@ -165,8 +183,8 @@ func (a *Auth) Again(tx cellfs.Tx, c *Caller) error {
 	return nil
 }
 
-func (a *Auth) adminCaller() Caller {
-	return Caller{Admin: true, Name: a.admin.Name, Principal: a.admin.Name, secret: a.admin.Secret, Scope: access.Whole()}
+func adminCaller(id *account.Identity) Caller {
+	return Caller{Admin: true, Name: id.Name, Principal: id.Name, secret: id.Secret, Scope: access.Whole()}
 }
 
 func (a *Auth) caller(cell string, id *account.Identity) Caller {
@@ -185,12 +203,12 @@ func (c *Caller) restrict() {
 	c.Fault, c.Name, c.Roles, c.Scope = ErrMustChange, "", nil, access.Scope{}
 }
 
-func (a *Auth) isAdmin(name, password string) bool {
-	if name != a.admin.Name {
+func isAdmin(admin *account.Identity, name, password string) bool {
+	if name != admin.Name {
 		return false // the name is no secret
 	}
 	p := sha256.Sum256([]byte(password))
-	return subtle.ConstantTimeCompare(p[:], a.secret[:]) == 1
+	return subtle.ConstantTimeCompare(p[:], admin.Secret) == 1
 }
 
 // find is the account, or one that nobody can log in to.

@@ -273,10 +273,11 @@ func (a *Auth) byToken(ctx context.Context, cell, token string, k kind) (Caller,
 		return Caller{Fault: fault}, nil
 	}
 	if c.Issuer == unitIssuer && c.Subject == "admin" { // good in every cell
-		if !a.marked(&c, key, a.admin.Secret) {
+		admin := a.admin.Load()
+		if !a.marked(&c, key, admin.Secret) {
 			return Caller{Fault: ErrExpired}, nil
 		}
-		caller := a.adminCaller()
+		caller := adminCaller(admin)
 		caller.Scope = caller.Scope.Narrow(c.Scope)
 		return caller, nil
 	}

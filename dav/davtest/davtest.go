@@ -173,6 +173,10 @@ func (s *Server) Close() {
 	}
 }
 
+// SetAdminPassword gives the admin another password; requests of this package go on with
+// [Password].
+func (s *Server) SetAdminPassword(password string) { s.dav.SetAdminPassword(password) }
+
 // Restart ends the server and starts it again on the same stores, at another address.
 func (s *Server) Restart() {
 	s.T.Helper()
