@@ -52,7 +52,8 @@ var (
 	// ErrQuota: the cell's files would take more than its quota (RFC 4331).
 	ErrQuota = errors.New("quota of the cell is exceeded")
 
-	// ErrProps: the dead properties of the resource would exceed [MaxProps].
+	// ErrProps: the dead properties of the resource would exceed [MaxProps] or
+	// [MaxPropBytes].
 	ErrProps = errors.New("dead properties take too much")
 
 	// ErrSchemaTaken: a box of the cell has this schema already.

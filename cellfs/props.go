@@ -22,10 +22,11 @@ func (f *FS) Patch(ctx context.Context, p Path, patches []PropPatch, check Check
 // mtime is zero.
 func (f *FS) PatchTime(ctx context.Context, p Path, patches []PropPatch, mtime time.Time, check Check) (Node, error) {
 	return f.alter(ctx, p, check, func(_ Tx, n *Node) error {
-		before := propBytes(n.Props)
+		count, bytes := len(n.Props), propBytes(n.Props)
 		n.Props = ApplyPatches(n.Props, patches)
-		if after := propBytes(n.Props); after > MaxProps && after > before {
-			return ErrProps
+		// What is beyond the bounds already, as an import can be, may shrink.
+		if err := CheckProps(n.Props); err != nil && (len(n.Props) > count || propBytes(n.Props) > bytes) {
+			return err
 		}
 		if !mtime.IsZero() {
 			n.MTime = mtime
@@ -84,9 +85,22 @@ func (f *FS) alter(ctx context.Context, p Path, check Check, change func(tx Tx, 
 	return n, err
 }
 
-// MaxProps bounds the dead properties of one resource, in bytes of XML. They are
-// read whenever the resource is listed.
-const MaxProps = 1 << 20
+const (
+	// MaxProps bounds the dead properties of one resource, and those that one request
+	// sets or removes.
+	MaxProps = 1000
+	// MaxPropBytes bounds the dead properties of one resource, in bytes of XML.
+	MaxPropBytes = 1 << 20
+)
+
+// CheckProps returns [ErrProps] if a resource cannot have so many properties, or ones so
+// large.
+func CheckProps(props []Property) error {
+	if len(props) > MaxProps || propBytes(props) > MaxPropBytes {
+		return ErrProps
+	}
+	return nil
+}
 
 func propBytes(props []Property) (n int) {
 	for i := range props {
@@ -98,17 +112,32 @@ func propBytes(props []Property) (n int) {
 // ApplyPatches returns props with the changes applied, in the order in which
 // properties were first set.
 func ApplyPatches(props []Property, patches []PropPatch) []Property {
+	type name struct{ space, local string }
 	props = slices.Clone(props)
+	at := make(map[name]int, len(props)+len(patches))
+	for i := range props {
+		at[name{props[i].Space, props[i].Local}] = i
+	}
+	removed := map[int]bool{}
 	for _, c := range patches {
-		i := slices.IndexFunc(props, func(p Property) bool { return p.Space == c.Space && p.Local == c.Local })
+		key := name{c.Space, c.Local}
+		i, there := at[key]
 		switch {
-		case c.Remove && i >= 0:
-			props = slices.Delete(props, i, i+1)
-		case !c.Remove && i >= 0:
+		case c.Remove && there:
+			removed[i] = true
+			delete(at, key)
+		case !c.Remove && there:
 			props[i] = c.Property
 		case !c.Remove:
+			at[key] = len(props)
 			props = append(props, c.Property)
 		}
 	}
-	return props
+	kept := props[:0]
+	for i := range props {
+		if !removed[i] {
+			kept = append(kept, props[i])
+		}
+	}
+	return kept
 }

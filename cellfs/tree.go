@@ -125,7 +125,7 @@ func (f *FS) Mkcol(ctx context.Context, p Path, kind Kind, check Check) (Node, e
 }
 
 // MkcolWith is [FS.Mkcol] for a collection with the kind, schema, properties, ACL
-// and modification time of from.
+// and modification time of from. It returns [ErrProps] too.
 func (f *FS) MkcolWith(ctx context.Context, p Path, from Node, check Check) (n Node, err error) {
 	err = f.Update(ctx, func(tx Tx) error {
 		n, err = f.MkcolTx(tx, p, from, check)
@@ -136,6 +136,9 @@ func (f *FS) MkcolWith(ctx context.Context, p Path, from Node, check Check) (n N
 
 // MkcolTx is [FS.MkcolWith] inside a transaction.
 func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
+	if err := CheckProps(from.Props); err != nil {
+		return Node{}, err
+	}
 	l, err := f.locate(tx, p)
 	if err != nil {
 		return Node{}, err

@@ -183,9 +183,8 @@ func (q *request) notZip(contentType string) error {
 	if !strings.Contains(contentType, "xml") {
 		return wrong
 	}
-	var root *xmltree.Element
-	root, err := q.readXML()
-	if err == nil && root != nil && root.Name == dav("mkcol") {
+	extended, err := readXML(q, func(root *xmltree.Element) (bool, error) { return root != nil && root.Name == dav("mkcol"), nil })
+	if err == nil && extended {
 		return errMediaType
 	}
 	return wrong

@@ -591,8 +591,8 @@ func TestManyProperties(t *testing.T) {
 			`</` + name + `></prop></set></propertyupdate>`).Expect()
 	}
 	const frame = len(`<a xmlns="u"></a>`)
-	patch("a", cellfs.MaxProps/2-frame).Status(http.StatusMultiStatus)
-	patch("b", cellfs.MaxProps/2-frame).Status(http.StatusMultiStatus)
+	patch("a", cellfs.MaxPropBytes/2-frame).Status(http.StatusMultiStatus)
+	patch("b", cellfs.MaxPropBytes/2-frame).Status(http.StatusMultiStatus)
 	unchanged(t, s, func() { davtest.Error(patch("c", 1), "PR507-DV-0002") })
 	patch("b", 1).Status(http.StatusMultiStatus)
 	patch("c", 1).Status(http.StatusMultiStatus)

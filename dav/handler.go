@@ -57,7 +57,8 @@ type Handler struct {
 	unitHost string // without port
 	auth     *auth.Auth
 	log      *slog.Logger
-	reads    *reads // nil: reads are in no log
+	reads    *reads        // nil: reads are in no log
+	parsing  chan struct{} // holds one for each XML body that is parsed now
 }
 
 // New returns a handler, or an error if the configuration lacks something.
@@ -77,7 +78,7 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	h := &Handler{cfg: c, fs: c.FS, ops: c.Ops, log: c.Log, unitHost: "localhost"}
+	h := &Handler{cfg: c, fs: c.FS, ops: c.Ops, log: c.Log, unitHost: "localhost", parsing: newParsing()}
 	if c.UnitURL != nil {
 		h.unitHost = strings.ToLower(c.UnitURL.Hostname())
 	}

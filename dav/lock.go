@@ -28,16 +28,12 @@ func (q *request) change(p cellfs.Path, deep, member bool) cellfs.Change {
 // lock answers LOCK.
 func (q *request) lock() error {
 	timeout := lockTimeout(q.Header.Get("Timeout"))
-	info, err := q.readXML()
+	l, err := readXML(q, parseLock)
 	if err != nil {
 		return err
 	}
-	if info == nil {
+	if l == nil {
 		return q.refreshLock(timeout)
-	}
-	l, err := parseLock(info)
-	if err != nil {
-		return err
 	}
 	l.Root, l.Token, l.Principal, l.Timeout = q.target.path, newLockToken(), q.caller.Principal, timeout
 	switch d := q.Header.Get("Depth"); {
@@ -73,8 +69,11 @@ func (q *request) lock() error {
 	return q.writeLock(*l, status)
 }
 
-// parseLock reads a lockinfo (RFC 4918, 14.11).
+// parseLock reads a lockinfo (RFC 4918, 14.11); nil if there is none.
 func parseLock(info *xmltree.Element) (*cellfs.Lock, error) {
+	if info == nil {
+		return nil, nil
+	}
 	scopes := info.All(davSpace, "lockscope")
 	types := info.All(davSpace, "locktype")
 	if info.Name != dav("lockinfo") || len(scopes) != 1 || len(types) != 1 || len(types[0].All(davSpace, "write")) != 1 {

@@ -36,36 +36,41 @@ func (q *request) extendedMkcol() (cellfs.Node, error) {
 	if !strings.Contains(contentType, "xml") {
 		return n, errMediaType
 	}
-	root, err := q.readXML()
-	if err != nil {
-		return n, err
-	}
+	return readXML(q, parseMkcol)
+}
+
+// parseMkcol reads the body of an extended MKCOL.
+func parseMkcol(root *xmltree.Element) (n cellfs.Node, err error) {
+	n.Kind = cellfs.KindCollection
 	if root == nil || root.Name != dav("mkcol") {
 		return n, errMediaType
 	}
+	var patches []cellfs.PropPatch
 	for _, set := range root.All(davSpace, "set") {
 		for _, prop := range set.All(davSpace, "prop") {
 			for _, e := range prop.Children {
-				if err := setProp(&n, e); err != nil {
+				switch {
+				case e.Name == dav("resourcetype"):
+					err = setResourceType(&n, e)
+				case isProtected(e.Name):
+					err = &coded{code: "PR403-DV-0011", message: "A protected property cannot be set.", element: "cannot-modify-protected-property"}
+				default:
+					patches, err = appendProperty(patches, e, false)
+				}
+				if err != nil {
 					return n, err
 				}
 			}
 		}
 	}
+	n.Props = cellfs.ApplyPatches(nil, patches)
 	return n, nil
 }
 
 // errResourceType: RFC 5689, 3.3.
 var errResourceType = &coded{code: "PR403-DV-0010", message: "This type of collection cannot be made.", element: "valid-resourcetype"}
 
-func setProp(n *cellfs.Node, e *xmltree.Element) error {
-	if e.Name != dav("resourcetype") {
-		if isProtected(e.Name) {
-			return &coded{code: "PR403-DV-0011", message: "A protected property cannot be set.", element: "cannot-modify-protected-property"}
-		}
-		n.Props = cellfs.ApplyPatches(n.Props, []cellfs.PropPatch{{Property: property(e)}})
-		return nil
-	}
+func setResourceType(n *cellfs.Node, e *xmltree.Element) error {
 	if len(e.All(davSpace, "collection")) != 1 {
 		return errResourceType
 	}

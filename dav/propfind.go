@@ -6,7 +6,6 @@ import (
 	"encoding/xml"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -36,7 +35,8 @@ func parsePropfind(root *xmltree.Element) (propRequest, error) {
 		return propRequest{}, errXML
 	}
 	var p propRequest
-	asked := 0
+	asked, bytes := 0, 0
+	seen := map[xml.Name]bool{}
 	for _, c := range root.Children {
 		if c.Name.Space != davSpace {
 			continue
@@ -53,10 +53,13 @@ func parsePropfind(root *xmltree.Element) (propRequest, error) {
 			fallthrough
 		case "include":
 			for _, prop := range c.Children {
-				if !slices.Contains(p.names, prop.Name) {
-					p.names = append(p.names, prop.Name)
+				if seen[prop.Name] {
+					continue
 				}
-				if len(p.names) > maxNames {
+				seen[prop.Name] = true
+				p.names = append(p.names, prop.Name)
+				bytes += len(prop.Name.Space) + len(prop.Name.Local)
+				if len(p.names) > maxNames || bytes > maxNameBytes {
 					return p, errTooLarge
 				}
 			}
@@ -69,9 +72,10 @@ func parsePropfind(root *xmltree.Element) (propRequest, error) {
 }
 
 const (
-	// maxNames bounds the properties that one PROPFIND can ask for: each stands
-	// in every response.
-	maxNames = 1000
+	// maxNames bounds the properties that one PROPFIND can ask for, and maxNameBytes
+	// their names together, in bytes: each stands in every response.
+	maxNames     = 1000
+	maxNameBytes = 16 << 10
 	// maxListing bounds an answer, in bytes.
 	maxListing = 2 << 30
 	// spillAbove is how much of an answer stays in memory, in bytes: of one that is
@@ -101,15 +105,14 @@ func parseDepth(v string) (depth, error) {
 // before the first byte goes out: a listing that breaks off must not look
 // complete.
 func (q *request) propfind() error {
-	root, err := q.readXML()
+	if err := q.judgedForBody(); err != nil {
+		return err
+	}
+	asked, err := readXML(q, parsePropfind)
 	if err != nil {
 		return err
 	}
 	d, err := parseDepth(q.Header.Get("Depth"))
-	if err != nil {
-		return err
-	}
-	asked, err := parsePropfind(root)
 	if err != nil {
 		return err
 	}

@@ -23,11 +23,7 @@ func isProtected(name xml.Name) bool {
 
 // proppatch answers PROPPATCH: all changes or none (RFC 4918, 9.2).
 func (q *request) proppatch() error {
-	root, err := q.readXML()
-	if err != nil {
-		return err
-	}
-	patches, err := parseProppatch(root)
+	patches, err := readXML(q, parseProppatch)
 	if err != nil {
 		return err
 	}
@@ -64,18 +60,19 @@ func (q *request) proppatch() error {
 
 func nameOf(p cellfs.PropPatch) xml.Name { return xml.Name{Space: p.Space, Local: p.Local} }
 
-func parseProppatch(root *xmltree.Element) ([]cellfs.PropPatch, error) {
+func parseProppatch(root *xmltree.Element) (patches []cellfs.PropPatch, err error) {
 	if root == nil || root.Name != dav("propertyupdate") {
 		return nil, errXML
 	}
-	var patches []cellfs.PropPatch
 	for _, action := range root.Children {
 		if action.Name != dav("set") && action.Name != dav("remove") {
 			continue
 		}
 		for _, prop := range action.All(davSpace, "prop") {
 			for _, e := range prop.Children {
-				patches = append(patches, cellfs.PropPatch{Remove: action.Name.Local == "remove", Property: property(e)})
+				if patches, err = appendProperty(patches, e, action.Name.Local == "remove"); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}

@@ -24,20 +24,22 @@ func errACLCause(format string, args ...any) error {
 	return codef("PR400-DV-0006", "XML validate error. Cause:[%s].", cause.message)
 }
 
-// MaxACEs bounds an ACL: it is read with every request below it.
-const MaxACEs = 10_000
+// MaxACEs bounds an ACL: it is read with every request below it, and its roles are looked
+// for in the transaction that sets it.
+const MaxACEs = 1000
 
 // setACL answers ACL: it replaces the whole ACL of the resource
 // (spec/auth-and-acl.md §8, RFC 3744, 8.1).
 func (q *request) setACL() error {
-	root, err := q.readXML()
-	if err != nil && !errors.Is(err, errXML) {
-		return err
-	}
-	if err != nil || root == nil || root.Name != dav("acl") {
+	asked, err := readXML(q, func(root *xmltree.Element) (askedACL, error) {
+		if root == nil || root.Name != dav("acl") {
+			return askedACL{}, errACL
+		}
+		return parseACL(root, q.target.kind == targetCell)
+	})
+	if errors.Is(err, errXML) {
 		return errACL
 	}
-	asked, err := parseACL(root, q.target.kind == targetCell)
 	if err != nil {
 		return err
 	}
@@ -146,12 +148,17 @@ func qualified(n xml.Name) string { return "{" + printable(n.Space) + "}" + prin
 // resolveACL finds the roles. An ACL that says nothing is none.
 func (q *request) resolveACL(tx cellfs.Tx, a askedACL) (*cellfs.ACL, error) {
 	acl := &cellfs.ACL{RequireSchemaAuthz: a.require}
+	roles := map[string]int64{} // found so far: aces often name the same ones
 	for _, e := range a.aces {
 		ace := cellfs.ACE{Privileges: e.privileges}
 		if !e.all {
-			role, err := q.findRole(tx, a.base, e.href)
-			if err != nil {
-				return nil, err
+			role, ok := roles[e.href]
+			if !ok {
+				var err error
+				if role, err = q.findRole(tx, a.base, e.href); err != nil {
+					return nil, err
+				}
+				roles[e.href] = role
 			}
 			ace.Role = role
 		}

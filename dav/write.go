@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 )
 
@@ -399,23 +398,4 @@ func plainPort(p string) string {
 		return ""
 	}
 	return p
-}
-
-// maxXML bounds an XML body, in bytes (DESIGN.md §5).
-const maxXML = 1 << 20
-
-// readXML reads an XML body; nil if there is none.
-func (q *request) readXML() (*xmltree.Element, error) {
-	text, err := io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxXML))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) == 0 {
-		return nil, nil
-	}
-	root, err := xmltree.Parse(text)
-	if err != nil {
-		return nil, errXML
-	}
-	return root, nil
 }

@@ -9,6 +9,7 @@ package xmltree
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -20,9 +21,12 @@ import (
 const (
 	// MaxDepth is how deeply elements may be nested.
 	MaxDepth = 64
-	// MaxElements is how many elements a document may have: the tree takes some
-	// hundred bytes for each.
+	// MaxElements is how many elements a document may have unless [Limits] say
+	// otherwise: the tree takes some hundred bytes for each.
 	MaxElements = 500_000
+	// MaxNames is how many bytes the names of all elements and attributes of a document
+	// may have together, each with its namespace, unless [Limits] say otherwise.
+	MaxNames = 64 << 20
 	// MaxAttributes is how many attributes an element may have: each is compared
 	// with all before it.
 	MaxAttributes = 256
@@ -48,24 +52,40 @@ type document struct{ tokens []xml.Token }
 
 func (e *Element) inside() []xml.Token { return e.doc.tokens[e.start:e.end] }
 
+// ErrTooLarge: the document has more than its [Limits] allow.
+var ErrTooLarge = errors.New("XML document is too large")
+
+// Limits bound a document besides the size of its text.
+type Limits struct {
+	Elements int // 0: [MaxElements]
+	// Names bounds the bytes of all names, each counted with its namespace. A short text
+	// can declare one long namespace for thousands of elements, and each of them carries
+	// it when it is written back. 0: [MaxNames]
+	Names int
+}
+
+// Parse is [Parse] with these limits. It wraps [ErrTooLarge].
+func (l Limits) Parse(text []byte) (*Element, error) { return l.parse(text, nil) }
+
 // Parse reads a whole document. Every error means that the text is not what it
 // should be. Besides what encoding/xml checks, names must be those of Namespaces
 // in XML 1.0: encoding/xml lets pass prefixes that nothing declares, names such
 // as ":a", and attributes that are the same once their prefixes are resolved.
 // Written back, such a document would spoil the one it stands in.
 func Parse(text []byte) (*Element, error) {
-	return parse(text, nil)
+	return Limits{}.parse(text, nil)
 }
 
 // ParseEach is [Parse] for a document of many members, the children of its root,
 // in little memory: each is called for every member when it is complete, which
 // must not keep it. The root that comes back has no children, and nothing inside.
 func ParseEach(text []byte, each func(member *Element)) (*Element, error) {
-	return parse(text, each)
+	return Limits{}.parse(text, each)
 }
 
-func parse(text []byte, each func(member *Element)) (*Element, error) {
-	p := &parser{d: xml.NewDecoder(bytes.NewReader(text)), doc: &document{}, each: each}
+func (l Limits) parse(text []byte, each func(member *Element)) (*Element, error) {
+	l = Limits{cmp.Or(l.Elements, MaxElements), cmp.Or(l.Names, MaxNames)}
+	p := &parser{d: xml.NewDecoder(bytes.NewReader(text)), doc: &document{}, each: each, left: l}
 	for {
 		t, err := p.d.RawToken()
 		if err == io.EOF {
@@ -85,13 +105,21 @@ func parse(text []byte, each func(member *Element)) (*Element, error) {
 }
 
 type parser struct {
-	d        *xml.Decoder
-	doc      *document
-	root     *Element
-	stack    []*Element
-	scopes   []map[string]string // namespaces by prefix that each element of stack declares; nil for none
-	elements int
-	each     func(member *Element) // nil: members are kept
+	d      *xml.Decoder
+	doc    *document
+	root   *Element
+	stack  []*Element
+	scopes []map[string]string   // namespaces by prefix that each element of stack declares; nil for none
+	left   Limits                // what the rest of the document may have
+	each   func(member *Element) // nil: members are kept
+}
+
+// take counts a name.
+func (p *parser) take(n xml.Name) error {
+	if p.left.Names -= len(n.Space) + len(n.Local); p.left.Names < 0 {
+		return fmt.Errorf("%w: its names are too long", ErrTooLarge)
+	}
+	return nil
 }
 
 func (p *parser) token(t xml.Token) error {
@@ -113,8 +141,8 @@ func (p *parser) token(t xml.Token) error {
 }
 
 func (p *parser) start(t xml.StartElement) error {
-	if p.elements++; p.elements > MaxElements {
-		return fmt.Errorf("XML has more than %d elements", MaxElements)
+	if p.left.Elements--; p.left.Elements < 0 {
+		return fmt.Errorf("%w: it has too many elements", ErrTooLarge)
 	}
 	if len(p.stack) == MaxDepth {
 		return fmt.Errorf("XML is nested deeper than %d", MaxDepth)
@@ -142,6 +170,14 @@ func (p *parser) start(t xml.StartElement) error {
 	}
 	if e.Attrs, err = p.resolveAttrs(t.Attr); err != nil {
 		return err
+	}
+	if err := p.take(e.Name); err != nil {
+		return err
+	}
+	for _, a := range e.Attrs {
+		if err := p.take(a.Name); err != nil {
+			return err
+		}
 	}
 	p.push(e)
 	return nil

@@ -2,6 +2,7 @@ package xmltree_test
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -15,7 +16,7 @@ func TestRefused(t *testing.T) {
 		"", "text", "<a>", "<a></b>", "</a>", "<a/><b/>", "<a/>text", "<!DOCTYPE a><a/>", `<a xmlns:x=""/>`, "<x:a/>", `<a x:b="c"/>`, `<a b="1" b="2"/>`,
 		`<a xmlns:x="u" xmlns:y="u" x:b="1" y:b="2"/>`, "<:a/>", "<a:/>", `<a :b="c"/>`, "<xml:a/>", `<a xmlns:xml="u"/>`, `<a xmlns:x="http://www.w3.org/XML/1998/namespace"/>`,
 		"<a>\x01</a>", "<a>&b;</a>", "<a:b:c xmlns:a='u'/>", strings.Repeat("<a>", 65) + strings.Repeat("</a>", 65),
-		"<a>" + strings.Repeat("<b/>", xmltree.MaxElements) + "</a>", "<a" + attributes(xmltree.MaxAttributes+1) + "/>",
+		"<a" + attributes(xmltree.MaxAttributes+1) + "/>",
 	} {
 		if _, err := xmltree.Parse([]byte(text)); err == nil {
 			t.Errorf("%.60q is accepted", text)
@@ -23,10 +24,24 @@ func TestRefused(t *testing.T) {
 	}
 	for _, text := range []string{
 		"<a/>", "\ufeff<?xml version='1.0'?> <!-- c --><a/>\n", strings.Repeat("<a>", 64) + strings.Repeat("</a>", 64), `<a xmlns=""/>`,
-		"<a>" + strings.Repeat("<b/>", xmltree.MaxElements-1) + "</a>", "<a" + attributes(xmltree.MaxAttributes) + "/>",
+		"<a" + attributes(xmltree.MaxAttributes) + "/>",
 	} {
 		if _, err := xmltree.Parse([]byte(text)); err != nil {
 			t.Errorf("%.60q: %v", text, err)
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	const text = `<a xmlns="12345678"><b x:c="" xmlns:x="1234"/><d/></a>` // names of 9, 9, 5 and 9 bytes
+	for _, l := range []xmltree.Limits{{Elements: 3}, {Names: 32}, {Elements: 3, Names: 32}} {
+		if _, err := l.Parse([]byte(text)); err != nil {
+			t.Errorf("%+v: %v", l, err)
+		}
+	}
+	for _, l := range []xmltree.Limits{{Elements: 2}, {Names: 31}} {
+		if _, err := l.Parse([]byte(text)); !errors.Is(err, xmltree.ErrTooLarge) {
+			t.Errorf("%+v: %v", l, err)
 		}
 	}
 }
