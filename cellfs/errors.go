@@ -3,6 +3,7 @@ package cellfs
 import (
 	"errors"
 	"io/fs"
+	"syscall"
 )
 
 // Sentinel errors of the tree. Absence and presence are [io/fs.ErrNotExist] and
@@ -62,6 +63,12 @@ var (
 	// ErrShortBody: fewer or more bytes arrived than were announced.
 	ErrShortBody = errors.New("body does not have the announced length")
 )
+
+// IsNoSpace reports whether an error means that there is no room left, in the database or
+// on the disk.
+func IsNoSpace(err error) bool {
+	return errors.Is(err, ErrNoSpace) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
 
 // InstallingError is an [ErrInstalling] that says which box.
 type InstallingError struct{ Box string }

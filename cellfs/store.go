@@ -302,6 +302,9 @@ type Snapshot struct {
 	Index   int64
 	Size    int64 // bytes of the file as served
 	Created time.Time
+	// Passing: whoever asked for it takes it away and removes it. Retention neither counts
+	// nor removes it.
+	Passing bool
 }
 
 // Job is the durable part of a long-running operation.
@@ -320,6 +323,8 @@ type Job struct {
 	Done       int64     // entries
 	Total      int64     // entries
 	Step       int64     // where a restart goes on
+	Starts     int64     // at that step
+	Passing    bool      // of an export: its snapshot is to be [Snapshot.Passing]
 	Code       string    // of the failure
 	Message    string
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"cellar/barfs/install"
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/cellfs/access"
@@ -88,9 +87,6 @@ func (q *request) getBox() error {
 	}
 	if installed && j.State == jobs.Failed {
 		text := strings.ReplaceAll(j.Message, cellfs.LocalCell, q.target.cellURL)
-		if j.Code == "" { // the job itself broke down
-			j.Code, text = install.CodeInternal, "Unknown error("+text+")."
-		}
 		box["message"] = map[string]any{"code": j.Code, "message": map[string]string{"lang": "en", "value": text}}
 	}
 	return q.writeJSON(http.StatusOK, map[string]any{"box": box, "cell": q.cellJSON(cell.Name), "unit": q.unitJSON()})

@@ -45,8 +45,8 @@ var (
 	errETag      = codef("PR412-DV-0001", "ETag does not match.")
 	errInfinite  = &coded{code: "PR403-DV-0001", message: "Infinite depth is not supported.", element: "propfind-finite-depth"}
 	// RFC 4918, 11.5 and RFC 4331, 6
-	errNoSpace = &coded{code: "PR507-SV-0001", message: "Insufficient storage.", element: "sufficient-disk-space"}
-	errQuota   = &coded{code: "PR507-SV-0002", message: "The quota of the cell is exceeded.", element: "quota-not-exceeded"}
+	errNoSpace = &coded{code: ops.NoSpace.Code, message: ops.NoSpace.Message, element: "sufficient-disk-space"}
+	errQuota   = &coded{code: ops.NoQuota.Code, message: ops.NoQuota.Message, element: "quota-not-exceeded"}
 	errBroken  = codef("PR400-CM-0006", "Request body broke off.")
 )
 
@@ -102,9 +102,6 @@ var statuses = []struct {
 	}},
 	{cellfs.ErrQuota, sayErr(errQuota)},
 	{cellfs.ErrProps, say("PR507-DV-0002", "The properties of the resource take too much.")}, // RFC 4918, 9.2.1
-	{cellfs.ErrNoSpace, sayErr(errNoSpace)},
-	{syscall.ENOSPC, sayErr(errNoSpace)},
-	{syscall.EDQUOT, sayErr(errNoSpace)},
 	{fs.ErrExist, say("PR405-DV-0001", "Method not allowed. MKCOL can only be executed on a deleted/non-existent resource.")},
 	{fs.ErrNotExist, func(q *request, _ error) *coded {
 		return codef("PR404-DV-0001", "Resource not found. [%s].", q.target.url())
@@ -148,12 +145,15 @@ func (q *request) answer(err error) (e *coded, ok bool) {
 	case errors.As(err, &large):
 		return errTooLarge, true
 	}
+	if cellfs.IsNoSpace(err) {
+		return errNoSpace, true
+	}
 	for _, s := range statuses {
 		if errors.Is(err, s.is) {
 			return s.answer(q, err), true
 		}
 	}
-	return codef("PR500-SV-0000", "Unknown error."), false
+	return codef(ops.Unknown.Code, "%s", ops.Unknown.Message), false
 }
 
 // statusOf reads the HTTP status from a code, PR404-….

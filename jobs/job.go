@@ -52,8 +52,12 @@ type Job struct {
 	Done       int64     // entries; exact at the time of the copy
 	Total      int64     // entries
 	Step       int64     // from which a restart goes on
-	Code       string    // of the failure
-	Message    string
+	// Starts is how often the job was started at this step, with this time.
+	Starts int64
+	// Passing says that what the job makes is for once: who asked takes it and removes it.
+	Passing bool
+	Code    string // of the failure
+	Message string
 }
 
 // Percent is how much is done, 0 to 100, rounded down.

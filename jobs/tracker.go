@@ -19,10 +19,13 @@ type Ledger[Tx any] interface {
 	Save(ctx context.Context, j *Job, with func(Tx) error) error
 	// Load returns all recorded jobs.
 	Load(ctx context.Context) ([]Job, error)
+	// Find returns a job as it is recorded now; false if there is none with that id.
+	Find(ctx context.Context, id int64) (Job, bool, error)
 }
 
 // Outcome is how a job ended. With is committed together with the transition and
-// may change what the ledger keeps of the job.
+// may change what the ledger keeps of the job. It may be called several times, until
+// the ledger takes the outcome.
 type Outcome[Tx any] struct {
 	Err     error // nil: succeeded
 	Code    string
@@ -32,16 +35,29 @@ type Outcome[Tx any] struct {
 	Done func()
 }
 
-// Work does a job. It returns early when ctx is done, which means that the
-// tracker closes: the job then is neither succeeded nor failed but goes on
-// after the next start.
-type Work[Tx any] func(ctx context.Context, j Job, p *Progress) Outcome[Tx]
+// Work is what is done for one kind of job. Both fields are required.
+type Work[Tx any] struct {
+	// Run does a job. It returns early when ctx is done, which means that the
+	// tracker closes: the job then is neither succeeded nor failed but goes on
+	// after the next start.
+	Run func(ctx context.Context, j Job, p *Progress) Outcome[Tx]
+	// Fail is the outcome of a job that failed with err elsewhere than in its work: that
+	// panicked, was cut off too often, or whose success cannot be recorded.
+	Fail func(j Job, err error) Outcome[Tx]
+}
+
+// MaxStarts is how often a job is started at the same step. One that was cut off so
+// often, by crashes and not by Close, fails: it may be what ends the program.
+const MaxStarts = 3
+
+// ErrCutOff: the job was started [MaxStarts] times at the same step and never got beyond it.
+var ErrCutOff = fmt.Errorf("it was cut off %d times at the same step", MaxStarts)
 
 // Config is what a [Tracker] is made of. All fields are required.
 type Config[Tx any] struct {
 	Ledger  Ledger[Tx]
 	Work    map[string]Work[Tx] // by kind
-	Workers int                 // jobs that run at once
+	Workers int                 // jobs of one scope that run at once; see [Tracker]
 	Now     func() time.Time
 	Log     *slog.Logger
 }
@@ -53,17 +69,22 @@ var ErrBusy = errors.New("job is already running")
 var ErrClosed = errors.New("job tracker is closed")
 
 // Tracker runs jobs. It owns its goroutines; Close ends them.
+//
+// Scopes take turns. One of them may hold all workers while no other waits; for one
+// that holds none there is always another worker, so that a short job need not wait for
+// the long ones of somebody else.
 type Tracker[Tx any] struct {
 	cfg Config[Tx]
 	db  *memdb.MemDB
 
 	mu      sync.Mutex // held while a transition is made, so that they have one order
-	queue   []int64    // accepted jobs, oldest first
+	queue   queue      // accepted jobs
+	pauses  pauses     // of jobs whose begin could not be recorded
 	pending int64      // ids of jobs whose acceptance is not committed: -1, -2 …
 	wake    *sync.Cond // queue or closed changed
 	closed  bool
 	stop    context.CancelFunc
-	workers sync.WaitGroup
+	workers sync.WaitGroup // and what waits to be recorded
 
 	table  sync.Mutex     // one change of db at a time, together with open
 	open   map[int64]bool // jobs in db that have not ended
@@ -98,14 +119,15 @@ func NewTracker[Tx any](ctx context.Context, c Config[Tx]) (*Tracker[Tx], error)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tracker[Tx]{cfg: c, db: db, open: map[int64]bool{}}
+	workers := max(1, c.Workers)
+	t := &Tracker[Tx]{cfg: c, db: db, open: map[int64]bool{}, pauses: pauses{}, queue: newQueue(workers)}
 	t.wake = sync.NewCond(&t.mu)
 	if err := t.resume(ctx); err != nil {
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	t.stop = stop
-	for range max(1, c.Workers) {
+	for range workers + reserve {
 		t.workers.Go(func() { t.run(running) })
 	}
 	return t, nil
@@ -118,14 +140,16 @@ func (t *Tracker[Tx]) resume(ctx context.Context) error {
 	}
 	for _, j := range all {
 		if j.State == Running {
-			if err := t.transition(ctx, &j, Accepted, nil); err != nil {
+			// In memory only: the ledger goes on saying that it runs, so that a restart needs
+			// no room to write.
+			if j.State, err = j.State.Next(Accepted); err != nil {
 				return err
 			}
 		}
 		t.put(j, nil)
 		if j.State == Accepted {
 			t.cfg.Log.Info("job resumed", "job", j.ID, "kind", j.Kind)
-			t.queue = append(t.queue, j.ID)
+			t.queue.add(j.Scope, j.ID)
 		}
 	}
 	return nil
@@ -149,7 +173,7 @@ func (t *Tracker[Tx]) Start(ctx context.Context, j Job, with func(Tx, *Job) erro
 	t.pending--
 	id := t.pending
 	before, had := t.get(j.Kind, j.Scope, j.Target)
-	err := t.transition(ctx, &j, Accepted, func(tx Tx, j *Job) error {
+	accepted, err := t.transition(ctx, j, Accepted, func(tx Tx, j *Job) error {
 		if with != nil {
 			if err := with(tx, j); err != nil {
 				return err
@@ -160,28 +184,44 @@ func (t *Tracker[Tx]) Start(ctx context.Context, j Job, with func(Tx, *Job) erro
 		t.put(visible, nil)
 		return nil
 	})
-	if err != nil {
+	if err != nil && !t.storedAllTheSame(ctx, accepted.ID) {
 		t.drop(id)
 		if had {
 			t.put(before.Job, before.Progress)
 		}
 		return Job{}, err
 	}
-	t.put(j, nil)
-	t.queue = append(t.queue, j.ID)
+	// A job that is in the ledger runs, also if its acceptance failed: else a restart
+	// would be the first that anybody hears of it.
+	t.put(accepted, nil)
+	t.queue.add(accepted.Scope, accepted.ID)
 	t.wake.Signal()
-	return j, nil
+	return accepted, err
 }
 
-// transition is the one place where a job's state changes: in the ledger first.
-func (t *Tracker[Tx]) transition(ctx context.Context, j *Job, to State, with func(Tx, *Job) error) error {
-	next, err := j.State.Next(to)
-	if err != nil {
-		return err
+// storedAllTheSame reports whether a job whose acceptance failed is in the ledger.
+func (t *Tracker[Tx]) storedAllTheSame(ctx context.Context, id int64) bool {
+	if id == 0 {
+		return false
 	}
-	changed := *j
-	changed.State = next
-	if next.Ended() {
+	_, found, err := t.cfg.Ledger.Find(context.WithoutCancel(ctx), id)
+	if err != nil {
+		t.cfg.Log.Error("is a job that was not accepted in the ledger?", "job", id, "err", err)
+	}
+	return found
+}
+
+// transition is the one place where a job's state changes in the ledger, which is before
+// anybody hears of it. It returns the job as it was to be recorded, whether it was or not.
+func (t *Tracker[Tx]) transition(ctx context.Context, j Job, to State, with func(Tx, *Job) error) (changed Job, err error) {
+	changed = j
+	if changed.State, err = j.State.Next(to); err != nil {
+		return j, err
+	}
+	switch {
+	case to == Running:
+		changed.Starts++
+	case to.Ended():
 		changed.Ended = t.cfg.Now()
 	}
 	err = t.cfg.Ledger.Save(ctx, &changed, func(tx Tx) error {
@@ -190,10 +230,7 @@ func (t *Tracker[Tx]) transition(ctx context.Context, j *Job, to State, with fun
 		}
 		return with(tx, &changed)
 	})
-	if err == nil {
-		*j = changed
-	}
-	return err
+	return changed, err
 }
 
 // drop takes back what a failed Start made visible.

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 )
@@ -10,103 +9,119 @@ import (
 // run is a worker.
 func (t *Tracker[Tx]) run(ctx context.Context) {
 	for {
-		id, ok := t.take()
+		scope, id, ok := t.take()
 		if !ok {
 			return
 		}
-		if err := t.do(ctx, id); err != nil {
-			t.cfg.Log.Error("job", "job", id, "err", err)
-		}
+		t.do(ctx, id)
+		t.mu.Lock()
+		t.queue.giveBack(scope)
+		t.wake.Broadcast() // one who was kept back may have its turn
+		t.mu.Unlock()
 	}
 }
 
-func (t *Tracker[Tx]) take() (int64, bool) {
+func (t *Tracker[Tx]) take() (scope, id int64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for len(t.queue) == 0 && !t.closed {
+	for !t.closed {
+		if scope, id, ok = t.queue.take(); ok {
+			return scope, id, true
+		}
 		t.wake.Wait()
 	}
-	if t.closed {
-		return 0, false
-	}
-	id := t.queue[0]
-	t.queue = t.queue[1:]
-	return id, true
+	return 0, 0, false
 }
 
-func (t *Tracker[Tx]) do(ctx context.Context, id int64) error {
+func (t *Tracker[Tx]) do(ctx context.Context, id int64) {
 	raw, err := t.db.Txn(false).First("job", "id", id)
-	if err != nil || raw == nil {
-		return errors.Join(err, nil) // replaced meanwhile
+	if err != nil {
+		panic(err) // the schema is wrong
+	}
+	if raw == nil {
+		return // replaced meanwhile
 	}
 	j, p := raw.(*record).Job, &Progress{}
 	p.Set(j.Done, j.Total)
-	if err := t.change(ctx, &j, p, Running, nil); err != nil {
-		if ctx.Err() == nil { // what waits for the job goes on; a restart runs it again
-			j.State, j.Ended, j.Message = Failed, t.cfg.Now(), "internal error"
-			t.put(j, p)
-		}
-		return err
+	if err := t.begin(ctx, &j, p); err != nil {
+		t.cfg.Log.Error("the begin of a job cannot be recorded", "job", id, "err", err)
+		t.beginLater(ctx, j)
+		return
 	}
 	out := t.work(ctx, j, p)
 	if ctx.Err() != nil && out.Err != nil {
-		if out.Done != nil {
-			out.Done()
-		}
-		return nil // interrupted: the ledger says running, a restart resumes
+		t.putBack(context.WithoutCancel(ctx), j.ID)
+		out.done()
+		return
 	}
 	p.into(&j)
-	state := Succeeded
-	if out.Err != nil {
-		state, j.Code, j.Message = Failed, out.Code, out.Message
-	}
-	if out.Done != nil {
-		defer out.Done()
-	}
-	return t.conclude(context.WithoutCancel(ctx), j, p, state, out.With)
+	t.conclude(ctx, &ending[Tx]{job: j, progress: p, Outcome: out})
 }
 
-// conclude commits the outcome, even while the tracker closes. If that cannot
-// be done, the job has failed: as far as possible in the ledger, else in memory,
-// so that what waits for it goes on; a restart then runs it again.
-func (t *Tracker[Tx]) conclude(ctx context.Context, j Job, p *Progress, state State, with func(Tx, *Job) error) error {
-	err := t.change(ctx, &j, p, state, with)
-	if err == nil {
-		return nil
-	}
-	if j.Message == "" {
-		j.Message = "internal error"
-	}
-	if ferr := t.change(ctx, &j, p, Failed, nil); ferr != nil {
-		j.State, j.Ended = Failed, t.cfg.Now()
-		t.put(j, p)
-		return errors.Join(err, ferr)
-	}
-	return err
-}
-
-func (t *Tracker[Tx]) change(ctx context.Context, j *Job, p *Progress, to State, with func(Tx, *Job) error) error {
+// begin records that the job runs.
+func (t *Tracker[Tx]) begin(ctx context.Context, j *Job, p *Progress) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.transition(ctx, j, to, with); err != nil {
+	running, err := t.transition(context.WithoutCancel(ctx), *j, Running, nil)
+	if err != nil {
 		return err
 	}
-	t.put(*j, p)
+	delete(t.pauses, j.ID)
+	*j = running
+	t.put(running, p)
 	return nil
+}
+
+// putBack records that a job was interrupted in good order: such a start does not count.
+// If that fails, it does.
+func (t *Tracker[Tx]) putBack(ctx context.Context, id int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	j, ok, err := t.cfg.Ledger.Find(ctx, id) // the work may have recorded a later step
+	if err == nil && ok {
+		j.Starts = max(0, j.Starts-1)
+		_, err = t.transition(ctx, j, Accepted, nil)
+	}
+	if err != nil {
+		t.cfg.Log.Warn("that a job was interrupted cannot be recorded", "job", id, "err", err)
+	}
 }
 
 // work calls the function for the job's kind; a panic fails the job, not the
 // program.
 func (t *Tracker[Tx]) work(ctx context.Context, j Job, p *Progress) (out Outcome[Tx]) {
+	if j.Starts > MaxStarts {
+		t.cfg.Log.Error("job given up", "job", j.ID, "kind", j.Kind, "err", ErrCutOff)
+		return t.fail(j, ErrCutOff)
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			t.cfg.Log.Error("job panicked", "job", j.ID, "panic", r, "stack", string(debug.Stack()))
-			out = Outcome[Tx]{Err: fmt.Errorf("panic: %v", r), Message: "internal error"}
+			out = t.fail(j, fmt.Errorf("panic: %v", r))
 		}
 	}()
-	work := t.cfg.Work[j.Kind]
-	if work == nil {
-		return Outcome[Tx]{Err: fmt.Errorf("no work for jobs of kind %q", j.Kind)}
+	work, ok := t.cfg.Work[j.Kind]
+	if !ok {
+		return t.fail(j, fmt.Errorf("no work for jobs of kind %q", j.Kind))
 	}
-	return work(ctx, j, p)
+	return work.Run(ctx, j, p)
+}
+
+// fail is the outcome of a job that failed elsewhere than in its work.
+func (t *Tracker[Tx]) fail(j Job, err error) Outcome[Tx] {
+	work, ok := t.cfg.Work[j.Kind]
+	if !ok {
+		return Outcome[Tx]{Err: err, Message: "internal error"}
+	}
+	out := work.Fail(j, err)
+	if out.Err == nil {
+		out.Err = err
+	}
+	return out
+}
+
+func (o *Outcome[Tx]) done() {
+	if o.Done != nil {
+		o.Done()
+	}
 }

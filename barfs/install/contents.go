@@ -80,9 +80,6 @@ func (r *run) item(x item) error {
 	if col, rest, ok := r.insideOData(x.path); ok {
 		return r.odataItem(x, col, rest)
 	}
-	if !x.dir {
-		r.reached()
-	}
 	if err := r.begin(x.name); err != nil {
 		return err
 	}
@@ -90,16 +87,14 @@ func (r *run) item(x item) error {
 		return err
 	}
 	r.entry = x.name
-	var err error
+	work, end := r.file, r.endFile
 	if x.dir {
-		err = r.directory(x)
-	} else {
-		err = r.file(x)
+		work, end = r.directory, r.end
 	}
-	if err != nil {
+	if err := work(x); err != nil {
 		return err
 	}
-	return r.end(x.name)
+	return end(x.name)
 }
 
 // directory only checks: the collections were made from 90_rootprops.xml.

@@ -48,7 +48,7 @@ type Content any
 type Batch struct {
 	Steps []Step
 	Next  int64 // steps of the whole install that are done with this batch
-	Done  int64 // entries of the archive that are reached
+	Done  int64 // entries of the archive that are done
 	Total int64
 }
 
@@ -72,7 +72,7 @@ type Step struct {
 	DataLink   *DataLink
 
 	on   string // object of the event if the step fails
-	done int64  // entries reached when it was planned
+	done int64  // entries done when it was planned
 }
 
 // Event is a line of the log.
@@ -127,8 +127,11 @@ type Options struct {
 	Cell string // name
 	Box  string // name
 	From int64  // steps done by an earlier run
-	// Progress is called as entries are reached and recorded. nil: not.
+	// Progress is called as entries are done and recorded. nil: not.
 	Progress func(done, total int64)
+	// Cause is what an error that is no fault of the bar is called in the log and to
+	// clients. nil: an internal error.
+	Cause func(error) string
 }
 
 // Failure is why an install ended badly. Code is [CodeFailed] for a fault of the
@@ -176,8 +179,10 @@ type run struct {
 	spare       []Step  // of a batch that is done, for the next
 	flight      *flight // the batch before, while it is performed; nil for none
 	bytes       int64
-	emitted     int64 // steps so far, those of an earlier run included
-	done, total int64
+	emitted     int64  // steps so far, those of an earlier run included
+	done, total int64  // entries: planned to their end, of how many
+	applied     int64  // entries: recorded as done
+	begun       bool   // the first entry is
 	entry       string // being worked on: the object of its failure
 
 	// Of version 1, where the order of entries counts:
@@ -203,11 +208,11 @@ func (r *run) all() error {
 }
 
 func (r *run) start() error {
-	started := &Event{CodeStarted, r.boxObject(), "Bar installation started."}
-	created := &Event{"cellctl.Box.create", LocalCell + "__ctl/Box('" + r.o.Box + "')", "box install"}
-	order := []*Event{started, created}
+	started := Started(r.o.Box)
+	created := Event{"cellctl.Box.create", LocalCell + "__ctl/Box('" + r.o.Box + "')", "box install"}
+	order := []*Event{&started, &created}
 	if r.a.Version == 1 {
-		order = []*Event{created, started}
+		order = []*Event{&created, &started}
 	}
 	for _, e := range order {
 		if err := r.emit(Step{Event: e}, 0); err != nil {
@@ -224,6 +229,7 @@ func (r *run) isDone() bool { return r.emitted < r.o.From }
 func (r *run) emit(s Step, size int64) error {
 	if r.isDone() {
 		r.emitted++
+		r.applied = r.done
 		return nil
 	}
 	r.emitted++
@@ -242,15 +248,23 @@ func (r *run) event(code, object, info string) error {
 
 func (r *run) begin(entry string) error {
 	r.entry = entry
-	return r.event(CodeEntry, entry, "Installation started.")
+	err := r.event(CodeEntry, entry, "Installation started.")
+	if err != nil || r.begun {
+		return err
+	}
+	r.begun = true
+	return r.flush() // who looks sees that the work has begun
 }
 
 func (r *run) end(entry string) error {
 	return r.event(CodeEntryDone, entry, "Installation completed.")
 }
 
-// reached counts a file of the archive.
-func (r *run) reached() { r.done++ }
+// endFile is end for a file of the archive, which counts as done with it.
+func (r *run) endFile(entry string) error {
+	r.done++
+	return r.end(entry)
+}
 
 // stepFailed is a fault together with the object it is logged for.
 type stepFailed struct {
@@ -301,6 +315,9 @@ func (r *run) landed() error {
 	<-f.ended
 	r.flight = nil
 	err := f.err
+	if err == nil {
+		r.applied = f.Done
+	}
 	for { // until what lies before the first step that fails is done
 		var failed *StepError
 		if !errors.As(err, &failed) {
@@ -309,13 +326,14 @@ func (r *run) landed() error {
 		before := f.Batch
 		before.Steps, before.Next = f.Steps[:failed.Index], f.Next-int64(len(f.Steps)-failed.Index)
 		before.Done = f.Steps[failed.Index].done
-		r.done = before.Done
 		err = &stepFailed{f.Steps[failed.Index].on, failed.Err}
 		if len(before.Steps) == 0 {
 			break
 		}
 		if aerr := r.t.Apply(r.ctx, before); aerr != nil {
 			err = aerr
+		} else {
+			r.applied = before.Done
 		}
 	}
 	clear(f.Steps)
@@ -352,26 +370,46 @@ func (r *run) failed(err error) ([]Event, error) {
 		return nil, r.ctx.Err()
 	}
 	if r.o.Progress != nil {
-		r.o.Progress(r.done, r.total)
+		r.o.Progress(r.applied, r.total)
 	}
-	f := &Failure{Code: CodeInternal, Message: fmt.Sprintf("Unknown error(%v).", err), Err: err}
 	var link *linkFailed
 	var invalid *barfs.Invalid
+	cause := ""
 	switch {
 	case errors.As(err, &link):
-		on = link.from
-		f.Code, f.Message = CodeFailed, "Installation failed("+link.Error()+")."
+		on, cause = link.from, link.Error()
 	case errors.As(err, &invalid):
-		f.Code, f.Message = CodeFailed, "Installation failed("+invalid.Cause+")."
+		cause = invalid.Cause
+	default:
+		cause = "internal error"
+		if r.o.Cause != nil {
+			cause = r.o.Cause(err)
+		}
+		f, events := Broken(r.o.Box, cause, err)
+		return events, f
 	}
-	cause := f.Message
+	f := &Failure{Code: CodeFailed, Message: "Installation failed(" + cause + ").", Err: err}
+	cause = f.Message
 	if r.a.Version == 1 {
 		cause = barfs.CauseStructure
 	}
-	if f.Code == CodeInternal {
-		on = ""
-	}
-	return []Event{{f.Code, on, f.Message}, {CodeEnded, r.boxObject(), "Bar installation failed(" + cause + ")."}}, f
+	return []Event{{f.Code, on, f.Message}, ended(r.o.Box, cause)}, f
+}
+
+// Broken is how an install ends that failed for no fault of the bar: with a cause that
+// clients may hear, and the last lines of the log.
+func Broken(box, cause string, err error) (*Failure, []Event) {
+	f := &Failure{Code: CodeInternal, Message: "Unknown error(" + cause + ").", Err: err}
+	return f, []Event{{f.Code, "", f.Message}, ended(box, f.Message)}
+}
+
+// Started is the line of the log that an install begins with.
+func Started(box string) Event {
+	return Event{CodeStarted, LocalCell + box, "Bar installation started."}
+}
+
+func ended(box, cause string) Event {
+	return Event{CodeEnded, LocalCell + box, "Bar installation failed(" + cause + ")."}
 }
 
 // logPath is the path of a part of the archive as the log shows it.

@@ -119,7 +119,7 @@ func TestStepRefused(t *testing.T) {
 	bar := bartest.New("").Collection("c", "").File("c/a", "text/plain", "a").File("c/b", "text/plain", "b").File("c/d", "text/plain", "d").Bytes()
 	for cause, c := range map[error]struct{ code, message, on string }{
 		&barfs.Invalid{Cause: "no."}: {install.CodeFailed, "Installation failed(no.).", "90_contents/c/b"},
-		errors.New("disk"):           {install.CodeInternal, "Unknown error(disk).", ""},
+		errors.New("disk"):           {install.CodeInternal, "Unknown error(internal error).", ""},
 	} {
 		l := &ledger{refuse: func(s install.Step) error {
 			if s.File != nil && s.File.Path == "c/b" {
@@ -140,8 +140,92 @@ func TestStepRefused(t *testing.T) {
 		if !strings.Contains(all, "file c/a") || strings.Contains(all, "file c/d") {
 			t.Errorf("steps:\n%s", all)
 		}
-		if done != 3 || total != 4 { // rootprops, a, b of rootprops, a, b, d
-			t.Errorf("progress %d of %d, want 3 of 4", done, total)
+		if done != 2 || total != 4 { // rootprops, a of rootprops, a, b, d
+			t.Errorf("progress %d of %d, want 2 of 4", done, total)
 		}
+	}
+}
+
+// TestBeginIsSeen: who looks when the work begins finds the first lines of the log, though
+// more is to come in the same batch.
+func TestBeginIsSeen(t *testing.T) {
+	for name, bar := range map[string]*bartest.Bar{"version 1": bartest.NewV1("https://a.example/"), "version 2": bartest.New("")} {
+		l := &ledger{after: 1, end: func() {}}
+		ctx, cancel := context.WithCancel(t.Context())
+		l.end = cancel
+		if _, err := install.Run(ctx, open(t, bar.Bytes()), l, install.Options{Cell: "c", Box: "b"}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: Run = %v", name, err)
+		}
+		first := strings.Join(l.steps, "\n")
+		if len(l.steps) != 3 || !strings.Contains(first, install.CodeStarted) || !strings.Contains(first, install.CodeEntry) {
+			t.Errorf("%s: the first batch is\n%s", name, first)
+		}
+	}
+}
+
+// TestProgressIsOfWhatIsDone: an entry that fails is not done, and neither is one whose
+// batch could not be recorded, in this run or in one that it goes on from.
+func TestProgressIsOfWhatIsDone(t *testing.T) {
+	good := func() *bartest.Bar {
+		return bartest.New("").Collection("c", "").File("c/a", "text/plain", strings.Repeat("a", 5<<20)).File("c/b", "text/plain", "b")
+	}
+	full := func(s install.Step) error {
+		if s.File != nil && s.File.Path == "c/b" {
+			return errors.New("full")
+		}
+		return nil
+	}
+	for name, c := range map[string]struct {
+		bar    *bartest.Bar
+		refuse func(install.Step) error
+		done   int64
+		total  int64
+	}{
+		"good":                {good(), nil, 3, 3},
+		"undeclared":          {good().Entry("90_contents/c/x", ""), nil, 3, 4},
+		"list":                {good().Meta("20_roles.json", "x"), nil, 0, 4},
+		"step":                {good(), full, 2, 3},
+		"step of version 1":   {bartest.NewV1("https://a.example/").Collection("c", "").File("c/a", "text/plain", "a").File("c/b", "text/plain", "b"), full, 3, 4},
+		"broken user data":    {bartest.New("").OData("o").Entry("90_contents/o/00_$metadata.xml", "x"), nil, 1, 2},
+		"undeclared, stalled": {good().Entry("90_contents/c/x", ""), full, 2, 4},
+	} {
+		for from := range int64(2) {
+			l := &ledger{refuse: c.refuse}
+			done, total := int64(-1), int64(-1)
+			options := install.Options{Cell: "c", Box: "b", Progress: func(d, n int64) { done, total = d, n }}
+			if from > 0 { // all but what fails is done
+				if _, err := install.Run(t.Context(), open(t, c.bar.Bytes()), l, options); err == nil {
+					continue
+				}
+				options.From = l.next
+			}
+			_, err := install.Run(t.Context(), open(t, c.bar.Bytes()), l, options)
+			if (err == nil) != (name == "good") || done != c.done || total != c.total {
+				t.Errorf("%s, run %d: %d of %d done, want %d of %d, with %v", name, from+1, done, total, c.done, c.total, err)
+			}
+		}
+	}
+}
+
+// TestInternalErrorsAreNotTold: what an error says is for the operator.
+func TestInternalErrorsAreNotTold(t *testing.T) {
+	secret := errors.New("write /srv/cellar/blobs/tmp/x: broken")
+	l := &ledger{refuse: func(s install.Step) error {
+		if s.File != nil {
+			return secret
+		}
+		return nil
+	}}
+	bar := bartest.New("").Collection("c", "").File("c/a", "text/plain", "a").Bytes()
+	for want, cause := range map[string]func(error) string{"internal error": nil, "no room": func(error) string { return "no room" }} {
+		events, err := install.Run(t.Context(), open(t, bar), l, install.Options{Cell: "c", Box: "b", Cause: cause})
+		var f *install.Failure
+		if !errors.As(err, &f) || f.Message != "Unknown error("+want+")." || !errors.Is(f, secret) {
+			t.Errorf("Run = %v, want %s", err, want)
+		}
+		if text := fmt.Sprint(events); strings.Contains(text, "/srv") || !strings.Contains(text, want) {
+			t.Errorf("events %s", text)
+		}
+		l.steps, l.next = nil, 0
 	}
 }

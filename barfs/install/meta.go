@@ -40,7 +40,6 @@ func (r *run) manifest() error {
 	if r.beyond(name) {
 		return nil
 	}
-	r.reached()
 	if err := r.begin(name); err != nil {
 		return err
 	}
@@ -53,7 +52,7 @@ func (r *run) manifest() error {
 			return barfs.Invalidf("[manifest.json#%s] file format error.", f.field)
 		}
 	}
-	return r.end(name)
+	return r.endFile(name)
 }
 
 // findWrong looks for the first entry that version 1 does not allow where it lies
@@ -93,9 +92,6 @@ func (r *run) beyond(name string) bool {
 
 // outOfOrder is the failure at the wrong entry.
 func (r *run) outOfOrder() error {
-	if !r.wrong.IsDir() {
-		r.reached()
-	}
 	if err := r.begin(r.wrong.Name); err != nil {
 		return err
 	}
@@ -114,7 +110,6 @@ func list[T any](r *run, file, key string, complete func(*T) bool, install func(
 	if r.a.Version == 2 {
 		name = base(file) // the log shows no folder
 	}
-	r.reached()
 	if err := r.begin(name); err != nil {
 		return err
 	}
@@ -134,7 +129,7 @@ func list[T any](r *run, file, key string, complete func(*T) bool, install func(
 	if bad != nil {
 		return bad
 	}
-	return r.end(name)
+	return r.endFile(name)
 }
 
 func hasName(n *barfs.Named) bool { return n.Name != nil }
@@ -220,7 +215,6 @@ func (r *run) rootProps() error {
 	if r.beyond(name) {
 		return r.outOfOrder()
 	}
-	r.reached()
 	if err := r.begin(name); err != nil {
 		return err
 	}
@@ -238,7 +232,7 @@ func (r *run) rootProps() error {
 	if err := r.collections(); err != nil {
 		return err
 	}
-	return r.end(name)
+	return r.endFile(name)
 }
 
 // collections makes the collections as the document has them: what holds others

@@ -73,10 +73,6 @@ func (r *run) odataItem(x item, col *barfs.Resource, rest string) error {
 		}
 	}
 	m := dataFile.FindStringSubmatch(rest)
-	known := m != nil || rest == barfs.MetadataFile || rest == barfs.DataLinksFile
-	if !x.dir && (v1 || known) { // version 2 counts only what belongs there
-		r.reached()
-	}
 	switch {
 	case x.dir:
 		r.odata.data = r.odata.data || rest == barfs.DataDir
@@ -133,7 +129,7 @@ func (r *run) metadataFile(x item) error {
 		return err
 	}
 	o.schema, o.check, r.metadata[o.path] = schema, schema.Checker(r.a.Limits()), true
-	if err := r.end(x.name); err != nil || r.a.Version == 1 {
+	if err := r.endFile(x.name); err != nil || r.a.Version == 1 {
 		return err
 	}
 	return r.end(o.dir)
@@ -153,7 +149,7 @@ func (r *run) dataLinksFile(x item) error {
 		return err
 	}
 	r.odata.links = links
-	return r.end(x.name)
+	return r.endFile(x.name)
 }
 
 // maxDocument is the longest JSON document of an entity that is read into
@@ -208,7 +204,7 @@ func (r *run) makeLump(o *odata) error {
 		}
 	}
 	for _, e := range o.lump {
-		if err := r.end(e.entry); err != nil {
+		if err := r.endFile(e.entry); err != nil {
 			return err
 		}
 	}

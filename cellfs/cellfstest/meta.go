@@ -535,14 +535,14 @@ func testRecords(t metaTest) {
 		}
 		return err
 	})
-	s := cellfs.Snapshot{Cell: c.ID, Name: "s.zip", Index: f.Blob, Size: 99, Created: at}
+	s := cellfs.Snapshot{Cell: c.ID, Name: "s.zip", Index: f.Blob, Size: 99, Created: at, Passing: true}
 	t.update(func(tx cellfs.Tx) error { return tx.AddSnapshot(&s) })
 	twin := s
 	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddSnapshot(&twin) }); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("AddSnapshot twice = %v", err)
 	}
 	j := cellfs.Job{
-		Kind: "k", Cell: c.ID, Target: 5, State: "running", Name: "n", RequestKey: "r", Input: f.Blob, Started: at, Done: 1, Total: 2, Step: 3,
+		Kind: "k", Cell: c.ID, Target: 5, State: "running", Name: "n", RequestKey: "r", Input: f.Blob, Started: at, Done: 1, Total: 2, Step: 3, Starts: 2, Passing: true,
 		Code: "c", Message: "m",
 	}
 	t.update(func(tx cellfs.Tx) error { return tx.PutJob(&j) })

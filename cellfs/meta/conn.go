@@ -96,7 +96,8 @@ func translate(err error) error {
 		return fs.ErrNotExist
 	}
 	var e *sqlite.Error
-	if errors.As(err, &e) && e.Code() == sqlite3.SQLITE_FULL {
+	// SQLITE_IOERR_SHMSIZE: there is no room for the index of the log.
+	if errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE) {
 		return fmt.Errorf("%w: %w", cellfs.ErrNoSpace, err)
 	}
 	if errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY) {

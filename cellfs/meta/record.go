@@ -270,18 +270,18 @@ func (t *tx) Events(cell, after int64, limit int) (all []cellfs.Event, err error
 
 // --- snapshots
 
-const snapshotColumns = "SELECT id, cell, name, blob, size, created FROM snapshot "
+const snapshotColumns = "SELECT id, cell, name, blob, size, created, passing FROM snapshot "
 
 func scanSnapshot(scan func(...any) error) (s cellfs.Snapshot, err error) {
 	var created int64
-	err = scan(&s.ID, &s.Cell, &s.Name, &s.Index, &s.Size, &created)
+	err = scan(&s.ID, &s.Cell, &s.Name, &s.Index, &s.Size, &created, &s.Passing)
 	s.Created = fromMicros(created)
 	return s, err
 }
 
 func (t *tx) AddSnapshot(s *cellfs.Snapshot) error {
-	err := t.insert(&s.ID, "INSERT INTO snapshot (cell, name, blob, size, created) VALUES (?, ?, ?, ?, ?) RETURNING id",
-		s.Cell, s.Name, s.Index, s.Size, micros(s.Created))
+	err := t.insert(&s.ID, "INSERT INTO snapshot (cell, name, blob, size, created, passing) VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
+		s.Cell, s.Name, s.Index, s.Size, micros(s.Created), s.Passing)
 	if err != nil {
 		return fmt.Errorf("add snapshot %q: %w", s.Name, err)
 	}
@@ -320,17 +320,17 @@ func (t *tx) DeleteSnapshot(id int64, now time.Time) error {
 
 // --- jobs
 
-const jobColumns = `SELECT id, kind, cell, target, state, name, reqkey, input, started, ended, done, total, step, code, message, subject FROM job `
+const jobColumns = `SELECT id, kind, cell, target, state, name, reqkey, input, started, ended, done, total, step, code, message, subject, starts, passing FROM job `
 
 func (t *tx) PutJob(j *cellfs.Job) error {
 	args := []any{j.Kind, j.Cell, j.Target, j.State, j.Name, j.RequestKey, orNull(j.Input),
-		micros(j.Started), micros(j.Ended), j.Done, j.Total, j.Step, j.Code, j.Message, j.Subject}
+		micros(j.Started), micros(j.Ended), j.Done, j.Total, j.Step, j.Code, j.Message, j.Subject, j.Starts, j.Passing}
 	if j.ID == 0 {
-		return t.insert(&j.ID, `INSERT INTO job (kind, cell, target, state, name, reqkey, input, started, ended, done, total, step, code, message, subject)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, args...)
+		return t.insert(&j.ID, `INSERT INTO job (kind, cell, target, state, name, reqkey, input, started, ended, done, total, step, code, message, subject, starts, passing)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, args...)
 	}
 	n, err := t.write(`UPDATE job SET kind = ?, cell = ?, target = ?, state = ?, name = ?, reqkey = ?, input = ?,
-		started = ?, ended = ?, done = ?, total = ?, step = ?, code = ?, message = ?, subject = ? WHERE id = ?`, append(args, j.ID)...)
+		started = ?, ended = ?, done = ?, total = ?, step = ?, code = ?, message = ?, subject = ?, starts = ?, passing = ? WHERE id = ?`, append(args, j.ID)...)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("job %d: %w", j.ID, fs.ErrNotExist)
 	}
@@ -357,7 +357,7 @@ func (t *tx) Jobs() (all []cellfs.Job, err error) {
 		var input sql.NullInt64
 		var started, ended int64
 		err := scan(&j.ID, &j.Kind, &j.Cell, &j.Target, &j.State, &j.Name, &j.RequestKey, &input,
-			&started, &ended, &j.Done, &j.Total, &j.Step, &j.Code, &j.Message, &j.Subject)
+			&started, &ended, &j.Done, &j.Total, &j.Step, &j.Code, &j.Message, &j.Subject, &j.Starts, &j.Passing)
 		j.Input = input.Int64
 		j.Started, j.Ended = fromMicros(started), fromMicros(ended)
 		all = append(all, j)

@@ -109,10 +109,9 @@ func (o *Ops) export(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Out
 		if ctx.Err() == nil {
 			o.cfg.Log.Error("export", "job", j.ID, "cell", j.Scope, "err", err)
 		}
-		code, message := "PR500-CM-0002", "Files I/O error caused [create snapshot file] to fail."
-		return jobs.Outcome[cellfs.Tx]{Err: err, Code: code, Message: message, Done: release, With: func(tx cellfs.Tx, _ *jobs.Job) error {
-			return o.recordError(tx, j, code, message)
-		}}
+		out := o.exportFailed(j, err)
+		out.Done = release
+		return out
 	}
 	keep := func() {
 		release()
@@ -121,6 +120,17 @@ func (o *Ops) export(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Out
 		}
 	}
 	return jobs.Outcome[cellfs.Tx]{Done: keep, With: func(tx cellfs.Tx, _ *jobs.Job) error { return record(tx) }}
+}
+
+// exportFailed leaves {Name}.error, the only sign of a failed export.
+func (o *Ops) exportFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
+	told := Tell(err)
+	if told == Unknown {
+		told = &Refused{"PR500-CM-0002", "Files I/O error caused [create snapshot file] to fail."}
+	}
+	return jobs.Outcome[cellfs.Tx]{Err: err, Code: told.Code, Message: told.Message, With: func(tx cellfs.Tx, _ *jobs.Job) error {
+		return o.recordError(tx, j, told)
+	}}
 }
 
 // build writes the index and returns what records it.
@@ -155,9 +165,8 @@ func (o *Ops) build(ctx context.Context, j jobs.Job, p *jobs.Progress) (func(cel
 	}, nil
 }
 
-// recordError leaves {Name}.error, the only sign of a failed export.
-func (o *Ops) recordError(tx cellfs.Tx, j jobs.Job, code, message string) error {
-	text, err := json.Marshal(map[string]any{"code": code, "message": map[string]string{"lang": "en", "value": message}})
+func (o *Ops) recordError(tx cellfs.Tx, j jobs.Job, told *Refused) error {
+	text, err := json.Marshal(map[string]any{"code": told.Code, "message": map[string]string{"lang": "en", "value": told.Message}})
 	if err != nil {
 		return err
 	}

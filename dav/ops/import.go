@@ -153,43 +153,39 @@ func (o *Ops) importCell(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs
 	release := o.fs.Hold()
 	defer releaseOnPanic(release)
 	restored, err := o.restore(ctx, j, p)
-	out := jobs.Outcome[cellfs.Tx]{Err: err, Done: func() {
+	out := jobs.Outcome[cellfs.Tx]{With: func(tx cellfs.Tx, row *jobs.Job) error {
+		return errors.Join(o.dropInput(tx, j, row), o.show(tx, j, restored))
+	}}
+	if err != nil {
+		if Tell(err) == Unknown && ctx.Err() == nil {
+			o.cfg.Log.Error("import", "job", j.ID, "cell", j.Scope, "err", err)
+		}
+		out = o.importFailed(j, err)
+	}
+	out.Done = func() {
 		release()
 		if err := o.fs.PruneAsides(ctx); err != nil && ctx.Err() == nil {
 			o.cfg.Log.Error("remove what an import replaced", "job", j.ID, "err", err) // the sweeper tries again
 		}
-	}}
-	var refused *Refused
-	var damaged *restore.Error
-	switch {
-	case err == nil:
-	case errors.As(err, &refused):
-		out.Code, out.Message = refused.Code, refused.Message
-	case errors.As(err, &damaged):
-		out.Code, out.Message = damaged.Code, damaged.Message
-	case errors.Is(err, cellfs.ErrQuota):
-		out.Code, out.Message = "PR507-SV-0002", "The quota of the cell is exceeded."
-	case errors.Is(err, cellfs.ErrNoSpace):
-		out.Code, out.Message = "PR507-SV-0001", "Insufficient storage."
-	default:
-		out.Code, out.Message = "PR500-SV-0000", "Unknown error."
-		if ctx.Err() == nil {
-			o.cfg.Log.Error("import", "job", j.ID, "cell", j.Scope, "err", err)
-		}
-	}
-	out.With = func(tx cellfs.Tx, row *jobs.Job) error {
-		if j.Input != 0 {
-			row.Input = 0 // the zip is not needed any more
-			if err := tx.AddOrphans([]int64{j.Input}, o.fs.Now()); err != nil {
-				return err
-			}
-		}
-		if out.Err != nil {
-			return restore.DropLeft(tx, j.ID)
-		}
-		return o.show(tx, j, restored)
 	}
 	return out
+}
+
+// importFailed leaves the cell as it was.
+func (o *Ops) importFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
+	told := Tell(err)
+	return jobs.Outcome[cellfs.Tx]{Err: err, Code: told.Code, Message: told.Message, With: func(tx cellfs.Tx, row *jobs.Job) error {
+		return errors.Join(o.dropInput(tx, j, row), restore.DropLeft(tx, j.ID))
+	}}
+}
+
+// dropInput lets go of the zip that came with the request, if one did.
+func (o *Ops) dropInput(tx cellfs.Tx, j jobs.Job, row *jobs.Job) error {
+	if j.Input == 0 {
+		return nil
+	}
+	row.Input = 0
+	return tx.AddOrphans([]int64{j.Input}, o.fs.Now())
 }
 
 // releaseOnPanic lets go of what a job holds that ends without an outcome.

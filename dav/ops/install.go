@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"cellar/barfs"
 	"cellar/barfs/install"
@@ -152,19 +153,52 @@ func (o *Ops) RefusedInstall(ctx context.Context, cell int64, name string, c Cal
 // install is the work of an install job.
 func (o *Ops) install(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Outcome[cellfs.Tx] {
 	events, err := o.runInstall(ctx, j, p)
-	out := jobs.Outcome[cellfs.Tx]{Err: err}
 	var failure *install.Failure
 	switch {
 	case err == nil:
-	case errors.As(err, &failure):
-		out.Code, out.Message = failure.Code, failure.Message
-		if failure.Code == install.CodeInternal {
-			o.cfg.Log.Error("install", "job", j.ID, "err", failure.Err)
-		}
-	default:
-		out.Code, out.Message = install.CodeInternal, fmt.Sprintf("Unknown error(%v).", err)
+		return jobs.Outcome[cellfs.Tx]{With: o.installEnds(j, events)}
+	case ctx.Err() != nil || !errors.As(err, &failure):
+		return o.installFailed(j, err)
 	}
-	out.With = func(tx cellfs.Tx, row *jobs.Job) error {
+	if failure.Code == install.CodeInternal {
+		o.cfg.Log.Error("install", "job", j.ID, "err", failure.Err)
+	}
+	return jobs.Outcome[cellfs.Tx]{Err: err, Code: failure.Code, Message: failure.Message, With: o.installEnds(j, events)}
+}
+
+// installFailed is the outcome of an install that failed elsewhere than in the bar.
+func (o *Ops) installFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
+	failure, events := install.Broken(j.Name, installCause(err), err)
+	return jobs.Outcome[cellfs.Tx]{Err: failure, Code: failure.Code, Message: failure.Message, With: func(tx cellfs.Tx, row *jobs.Job) error {
+		begun, err := hasSteps(tx, j.ID)
+		if err != nil {
+			return err
+		}
+		if !begun { // not even that is in the log
+			events = append([]install.Event{install.Started(j.Name)}, events...)
+		}
+		return o.installEnds(j, events)(tx, row)
+	}}
+}
+
+// installCause is what an error that is no fault of the bar is called.
+func installCause(err error) string {
+	if told := Tell(err); told != Unknown {
+		return told.Error()
+	}
+	return "internal error"
+}
+
+// hasSteps reports whether a step of the job is done, by the row and not by what the
+// job knew when it began.
+func hasSteps(tx cellfs.Tx, job int64) (bool, error) {
+	all, err := tx.Jobs()
+	return slices.ContainsFunc(all, func(j cellfs.Job) bool { return j.ID == job && j.Step > 0 }), err
+}
+
+// installEnds records the last lines of an install together with its end.
+func (o *Ops) installEnds(j jobs.Job, events []install.Event) func(cellfs.Tx, *jobs.Job) error {
+	return func(tx cellfs.Tx, row *jobs.Job) error {
 		now := o.fs.Now()
 		for _, e := range events {
 			if err := tx.AddEvents(event(j.Scope, j.RequestKey, now, e.Type, e.Object, e.Info)); err != nil {
@@ -174,7 +208,6 @@ func (o *Ops) install(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Ou
 		row.Input = 0 // the bar itself is not needed any more
 		return tx.AddOrphans([]int64{j.Input}, now)
 	}
-	return out
 }
 
 func (o *Ops) runInstall(ctx context.Context, j jobs.Job, p *jobs.Progress) ([]install.Event, error) {
@@ -202,7 +235,7 @@ func (o *Ops) runInstall(ctx context.Context, j jobs.Job, p *jobs.Progress) ([]i
 	if err != nil {
 		return nil, err
 	}
-	return install.Run(ctx, bar, t, install.Options{Cell: cell.Name, Box: j.Name, From: j.Step, Progress: p.Set})
+	return install.Run(ctx, bar, t, install.Options{Cell: cell.Name, Box: j.Name, From: j.Step, Progress: p.Set, Cause: installCause})
 }
 
 // target writes an install into the tree; it implements [install.Target].
@@ -258,6 +291,7 @@ func (t *target) Apply(ctx context.Context, b install.Batch) error {
 		}
 		j := toRow(t.job)
 		j.State, j.Step, j.Done, j.Total = string(jobs.Running), b.Next, b.Done, b.Total
+		j.Starts = 1 // this is the first at that step
 		return tx.PutJob(&j)
 	})
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"cellar/barfs"
@@ -65,7 +66,11 @@ func New(ctx context.Context, c Config) (*Ops, error) {
 		Workers: c.Workers,
 		Now:     c.FS.Now,
 		Log:     c.Log,
-		Work:    map[string]jobs.Work[cellfs.Tx]{KindInstall: o.install, KindExport: o.export, KindImport: o.importCell},
+		Work: map[string]jobs.Work[cellfs.Tx]{
+			KindInstall: {Run: o.install, Fail: o.installFailed},
+			KindExport:  {Run: o.export, Fail: o.exportFailed},
+			KindImport:  {Run: o.importCell, Fail: o.importFailed},
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -96,6 +101,15 @@ func (l ledger) Save(ctx context.Context, j *jobs.Job, with func(cellfs.Tx) erro
 	})
 }
 
+func (l ledger) Find(ctx context.Context, id int64) (jobs.Job, bool, error) {
+	all, err := l.Load(ctx)
+	i := slices.IndexFunc(all, func(j jobs.Job) bool { return j.ID == id })
+	if err != nil || i < 0 {
+		return jobs.Job{}, false, err
+	}
+	return all[i], true, nil
+}
+
 func (l ledger) Load(ctx context.Context) (all []jobs.Job, err error) {
 	err = l.fs.View(ctx, func(tx cellfs.Tx) error {
 		rows, err := tx.Jobs()
@@ -111,7 +125,7 @@ func toRow(j jobs.Job) cellfs.Job {
 	return cellfs.Job{
 		ID: j.ID, Kind: j.Kind, Cell: j.Scope, Target: j.Target, State: string(j.State), Name: j.Name,
 		RequestKey: j.RequestKey, Subject: j.Subject, Input: j.Input, Started: j.Started, Ended: j.Ended, Done: j.Done, Total: j.Total,
-		Step: j.Step, Code: j.Code, Message: j.Message,
+		Step: j.Step, Starts: j.Starts, Passing: j.Passing, Code: j.Code, Message: j.Message,
 	}
 }
 
@@ -119,7 +133,7 @@ func fromRow(r cellfs.Job) jobs.Job {
 	return jobs.Job{
 		ID: r.ID, Kind: r.Kind, Scope: r.Cell, Target: r.Target, State: jobs.State(r.State), Name: r.Name,
 		RequestKey: r.RequestKey, Subject: r.Subject, Input: r.Input, Started: r.Started, Ended: r.Ended, Done: r.Done, Total: r.Total,
-		Step: r.Step, Code: r.Code, Message: r.Message,
+		Step: r.Step, Starts: r.Starts, Passing: r.Passing, Code: r.Code, Message: r.Message,
 	}
 }
 

@@ -1,0 +1,38 @@
+package ops
+
+import (
+	"errors"
+
+	"cellar/cellfs"
+	"cellar/cellfs/restore"
+	"cellar/jobs"
+)
+
+// What clients are told of errors that are no fault of theirs.
+var (
+	NoSpace = &Refused{"PR507-SV-0001", "Insufficient storage."}
+	NoQuota = &Refused{"PR507-SV-0002", "The quota of the cell is exceeded."}
+	CutOff  = &Refused{"PR500-MC-0001", "The operation is given up: " + jobs.ErrCutOff.Error() + "."}
+	Unknown = &Refused{"PR500-SV-0000", "Unknown error."}
+)
+
+// Tell is what a client, or a reader of an event log, is told of an error. The text of an
+// error that is meant for nobody but the operator, with paths of the server for one,
+// never goes further: for these it is [Unknown].
+func Tell(err error) *Refused {
+	var refused *Refused
+	var damaged *restore.Error
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errors.As(err, &damaged):
+		return &Refused{damaged.Code, damaged.Message}
+	case errors.Is(err, cellfs.ErrQuota):
+		return NoQuota
+	case cellfs.IsNoSpace(err):
+		return NoSpace
+	case errors.Is(err, jobs.ErrCutOff):
+		return CutOff
+	}
+	return Unknown
+}
