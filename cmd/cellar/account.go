@@ -1,16 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"cellar/cellfs/account"
 )
@@ -20,11 +16,11 @@ func accountCommand(stdout, stderr io.Writer) *cli.Command {
 		Name: "account", Usage: "manage the accounts of a cell, of a running server or with it stopped",
 		Subcommands: []*cli.Command{
 			{
-				Name: "add", Usage: "make an account", ArgsUsage: "CELL NAME", Flags: passwordFlags(),
+				Name: "add", Usage: "make an account", ArgsUsage: "CELL NAME", Flags: peopleFlags(passwordFlag()),
 				Action: withPassword(stdout, stderr, "made", people.Create),
 			},
 			{
-				Name: "passwd", Usage: "set the password of an account", ArgsUsage: "CELL NAME", Flags: passwordFlags(),
+				Name: "passwd", Usage: "set the password of an account", ArgsUsage: "CELL NAME", Flags: peopleFlags(passwordFlag()),
 				Action: withPassword(stdout, stderr, "has a new password", people.SetPassword),
 			},
 			{
@@ -109,7 +105,7 @@ func parseRole(s string) account.Role {
 func onCell(n int, what string, do func(c *cli.Context, p people, args []string) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if c.NArg() != n {
-			return usagef("%s takes %s", c.Command.FullName(), what)
+			return takes(c, what)
 		}
 		return withPeople(c, func(p people) error {
 			args := c.Args().Slice()
@@ -136,19 +132,13 @@ func listAccounts(c *cli.Context, p people, stdout io.Writer, cell string) error
 	return err
 }
 
-func passwordFlags() []cli.Flag {
-	return peopleFlags(&cli.StringFlag{
-		Name: "password-file", Usage: "`FILE` whose first line is the password; - is the standard input. Without it a terminal is asked",
-	})
-}
-
 // withPassword is an action for an account that needs a password.
 func withPassword(stdout, stderr io.Writer, done string, do func(p people, ctx context.Context, cell, name, password string) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if c.NArg() != 2 {
-			return usagef("%s takes a cell and a name", c.Command.FullName())
+			return takes(c, "a cell and a name")
 		}
-		password, err := readPassword(c.String("password-file"), stderr)
+		password, err := accountPassword(c, stderr, true)
 		if err != nil {
 			return err
 		}
@@ -160,46 +150,4 @@ func withPassword(stdout, stderr io.Writer, done string, do func(p people, ctx c
 			return nil
 		})(c)
 	}
-}
-
-// readPassword takes the password from a file or, asked twice, from the terminal.
-func readPassword(file string, stderr io.Writer) (string, error) {
-	if file != "" {
-		return firstLine(file)
-	}
-	terminal := int(os.Stdin.Fd())
-	if !term.IsTerminal(terminal) {
-		return "", usagef("no terminal to ask for the password: use --password-file")
-	}
-	var answers [2]string
-	for i, question := range []string{"password: ", "once more: "} {
-		fmt.Fprint(stderr, question)
-		answer, err := term.ReadPassword(terminal)
-		fmt.Fprintln(stderr)
-		if err != nil {
-			return "", err
-		}
-		answers[i] = string(answer)
-	}
-	if answers[0] != answers[1] {
-		return "", errors.New("the two passwords differ")
-	}
-	return answers[0], nil
-}
-
-func firstLine(file string) (string, error) {
-	in := os.Stdin
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		in = f
-	}
-	line, err := bufio.NewReader(io.LimitReader(in, 4096)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	return strings.TrimRight(line, "\r\n"), nil
 }

@@ -21,18 +21,12 @@ func cellCommand(stdout, stderr io.Writer) *cli.Command {
 		Subcommands: []*cli.Command{
 			cellCreate(stdout), cellList(stdout), cellQuota(stdout), cellKeep(stdout), cellDelete(stdout), cellExport(stdout, stderr), cellImport(stdout, stderr),
 		},
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return usagef("no command %q; see cellar help cell", "cell "+c.Args().First())
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
 	}
 }
 
 func cellCreate(stdout io.Writer) *cli.Command {
 	return &cli.Command{
-		Name: "create", Usage: "make a cell", ArgsUsage: "NAME", Flags: []cli.Flag{dataFlag(), &cli.StringFlag{
+		Name: "create", Usage: "make a cell", ArgsUsage: "NAME", Flags: []cli.Flag{newDataFlag(), &cli.StringFlag{
 			Name: "quota", Value: noQuota, Usage: "bytes that its files may take, a `SIZE` such as 10GB, 512MiB or none",
 		}, &cli.StringFlag{Name: "keep-snapshots", Value: keepAll, Usage: "snapshots that are kept, a `NUMBER` or all; older ones go when one is taken"}},
 		Action: func(c *cli.Context) error {
@@ -48,7 +42,10 @@ func cellCreate(stdout io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			return withUnit(c, func(u *unit) error {
+			if err := cellfs.CheckCellName(name); err != nil { // before a folder is made
+				return cellError(name, err)
+			}
+			return withNewUnit(c, func(u *unit) error {
 				if _, err := u.fs.CreateCellWith(c.Context, cellfs.Cell{Name: name, Quota: quota, Keep: keep}); err != nil {
 					return cellError(name, err)
 				}
@@ -64,7 +61,7 @@ func cellList(stdout io.Writer) *cli.Command {
 		Name: "list", Usage: "list the cells, one a line", Flags: []cli.Flag{dataFlag(), &cli.BoolFlag{
 			Name: "long", Aliases: []string{"l"}, Usage: "with the bytes in use and the quota",
 		}},
-		Action: func(c *cli.Context) error {
+		Action: onlyFlags(func(c *cli.Context) error {
 			return withUnit(c, func(u *unit) error {
 				cells, err := u.fs.Cells(c.Context)
 				out := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
@@ -77,7 +74,7 @@ func cellList(stdout io.Writer) *cli.Command {
 				}
 				return errors.Join(err, out.Flush())
 			})
-		},
+		}),
 	}
 }
 
@@ -88,7 +85,7 @@ func cellQuota(stdout io.Writer) *cli.Command {
 			"content is stored once for several files. Snapshots and the event log do not count.",
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
-				return usagef("%s takes a name and a size", c.Command.FullName())
+				return takes(c, "a name and a size")
 			}
 			name := c.Args().First()
 			bytes, err := parseQuota(c.Args().Get(1))
@@ -115,7 +112,7 @@ func cellKeep(stdout io.Writer) *cli.Command {
 		Description: "NUMBER is one or more, or all. When a snapshot was taken, the oldest beyond that number are removed.",
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
-				return usagef("%s takes a name and a number", c.Command.FullName())
+				return takes(c, "a name and a number")
 			}
 			name := c.Args().First()
 			keep, err := parseKeep(c.Args().Get(1))
@@ -154,7 +151,7 @@ func cellDelete(stdout io.Writer) *cli.Command {
 				return err
 			}
 			if !c.Bool("yes") {
-				return usagef("this removes cell %s for good: add --yes before its name", name)
+				return usagef("this removes cell %s for good: add --yes", name)
 			}
 			return withUnit(c, func(u *unit) error {
 				if err := u.fs.DeleteCell(c.Context, name, nil); err != nil {

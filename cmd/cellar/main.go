@@ -54,16 +54,21 @@ func (e *exitError) Error() string {
 	return e.err.Error()
 }
 
-func usagef(format string, args ...any) error {
-	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+func allCommands(stdout, stderr io.Writer) []*cli.Command {
+	return []*cli.Command{
+		serveCommand(stdout, stderr), cellCommand(stdout, stderr), accountCommand(stdout, stderr), roleCommand(stdout),
+		tokenCommand(stdout, stderr), checkCommand(stdout), spaceCommand(stdout), sweepCommand(stdout), versionCommand(stdout),
+	}
 }
 
-// noCommand is for a name that is no command's, and for none.
-func noCommand(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return usagef("no command %q; see cellar help", c.Args().First())
+func versionCommand(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "version", Usage: "print the version",
+		Action: onlyFlags(func(*cli.Context) error {
+			fmt.Fprintln(stdout, "cellar", programVersion())
+			return nil
+		}),
 	}
-	return cli.ShowAppHelp(c)
 }
 
 // run executes the command line and returns the exit code.
@@ -76,20 +81,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Writer:         stdout,
 		ErrWriter:      stderr,
 		ExitErrHandler: func(*cli.Context, error) {}, // the code is returned, not exited with
-		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &exitError{exitUsage, err} },
-		Commands: []*cli.Command{
-			serveCommand(stdout, stderr), cellCommand(stdout, stderr), accountCommand(stdout, stderr), roleCommand(stdout), tokenCommand(stdout), checkCommand(stdout), spaceCommand(stdout), sweepCommand(stdout),
-			{
-				Name: "version", Usage: "print the version",
-				Action: func(*cli.Context) error {
-					fmt.Fprintln(stdout, "cellar", programVersion())
-					return nil
-				},
-			},
-		},
-		Action: noCommand,
+		OnUsageError:   flagError,
+		Commands:       allCommands(stdout, stderr),
+		Action:         noCommand,
 	}
-	err := app.RunContext(ctx, args)
+	prepare(app.Commands)
+	err := app.RunContext(ctx, append(args[:1:1], arrange(app.Commands, nil, args[1:])...))
 	if err == nil {
 		return exitOK
 	}

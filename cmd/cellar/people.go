@@ -31,15 +31,11 @@ type people interface {
 }
 
 func peopleFlags(more ...cli.Flag) []cli.Flag {
-	return append([]cli.Flag{
+	flags := append([]cli.Flag{
 		dataFlag(),
-		&cli.StringFlag{Name: "server", EnvVars: env("SERVER"), Usage: "`URL` of a running server (default: work on the data folder of a stopped one)"},
-		&cli.StringFlag{Name: "admin-user", Value: "admin", EnvVars: env("ADMIN_USER"), Usage: "`NAME` of the unit admin, with --server"},
-		&cli.StringFlag{
-			Name: "admin-password-file", EnvVars: env("ADMIN_PASSWORD_FILE"),
-			Usage: "`FILE` with the admin's password, with --server (default: admin-password in the data folder); CELLAR_ADMIN_PASSWORD sets it directly",
-		},
-	}, more...)
+		&cli.StringFlag{Name: "server", EnvVars: env("SERVER"), Usage: "`URL` of a running server, which is asked as the unit admin (default: work on the data folder of a stopped one)"},
+	}, adminFlags()...)
+	return append(flags, more...)
 }
 
 // withPeople runs fn on the data folder, or on the server if one is named.
@@ -47,7 +43,7 @@ func withPeople(c *cli.Context, fn func(people) error) error {
 	if c.String("server") == "" {
 		return withUnit(c, func(u *unit) error { return fn(folder{u.fs}) })
 	}
-	r, err := dialRemote(c, c.String("admin-user"), c.String("admin-password-file"))
+	r, err := asAdmin(c)
 	if err != nil {
 		return err
 	}

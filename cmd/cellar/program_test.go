@@ -22,12 +22,13 @@ const (
 	adminPassword = "correct horse"
 )
 
-// binary is the program under test, built once.
+// binary is the program under test, built once, in binaryDir.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "cellar-test-*")
 	if err != nil {
 		return "", err
 	}
+	binaryDir = dir
 	file := filepath.Join(dir, "cellar")
 	out, err := exec.Command("go", "build", "-o", file, ".").CombinedOutput()
 	if err != nil {
@@ -36,10 +37,12 @@ var binary = sync.OnceValues(func() (string, error) {
 	return file, nil
 })
 
+var binaryDir string // "" before it is built
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if file, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(file))
+	if binaryDir != "" {
+		os.RemoveAll(binaryDir)
 	}
 	os.Exit(code)
 }

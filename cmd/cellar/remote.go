@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -21,43 +20,59 @@ type remote struct {
 	user, password string
 }
 
+// remoteFlags are for commands that the unit admin or an account of the cell can run.
 func remoteFlags() []cli.Flag {
-	return []cli.Flag{
+	flags := append([]cli.Flag{
 		&cli.StringFlag{Name: "server", Value: "http://127.0.0.1:8080/", EnvVars: env("SERVER"), Usage: "`URL` of the running server"},
-		&cli.StringFlag{Name: "user", Value: "admin", EnvVars: env("ADMIN_USER"), Usage: "`NAME` of the unit admin"},
-		&cli.StringFlag{
-			Name: "password-file", EnvVars: env("ADMIN_PASSWORD_FILE"),
-			Usage: "`FILE` with the password (default: admin-password in the folder of --data); CELLAR_ADMIN_PASSWORD sets it directly",
-		},
 		dataFlag(),
+	}, adminFlags()...)
+	return append(flags,
+		&cli.StringFlag{Name: "user", Usage: "`NAME` of an account of the cell that asks in the place of the unit admin"},
+		passwordFlag(),
+	)
+}
+
+// openRemote is the server of --server for the account of --user, or for the unit admin.
+func openRemote(c *cli.Context, stderr io.Writer) (*remote, error) {
+	user := c.String("user")
+	if user == "" {
+		if c.String("password-file") != "" {
+			return nil, usagef("--password-file is for the account of --user; the unit admin's is --admin-password-file")
+		}
+		return asAdmin(c)
 	}
+	r, err := dial(c)
+	if err != nil {
+		return nil, err
+	}
+	r.user = user
+	r.password, err = accountPassword(c, stderr, false)
+	return r, err
 }
 
-// openRemote reads the flags of a command that talks to a server.
-func openRemote(c *cli.Context) (*remote, error) {
-	return dialRemote(c, c.String("user"), c.String("password-file"))
+// asAdmin is the server of --server for the unit admin.
+func asAdmin(c *cli.Context) (*remote, error) {
+	r, err := dial(c)
+	if err != nil {
+		return nil, err
+	}
+	r.user, r.password = c.String("admin-user"), os.Getenv(adminVariable)
+	if r.password != "" {
+		return r, nil
+	}
+	file, _ := adminPasswordFile(c)
+	if r.password, err = passwordFrom(file); err != nil {
+		return nil, fmt.Errorf("the unit admin has no password (--admin-password-file): %w", err)
+	}
+	return r, nil
 }
 
-// dialRemote is for the server of --server, as that user. Without a file, the admin's
-// password is looked for in the data folder.
-func dialRemote(c *cli.Context, user, file string) (*remote, error) {
+func dial(c *cli.Context) (*remote, error) {
 	u, err := url.Parse(c.String("server"))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, usagef("--server %q: use http(s)://host[:port]/", c.String("server"))
 	}
-	r := &remote{url: strings.TrimSuffix(u.String(), "/") + "/", user: user, password: os.Getenv("CELLAR_ADMIN_PASSWORD")}
-	if r.password != "" {
-		return r, nil
-	}
-	if file == "" {
-		file = filepath.Join(c.String("data"), "admin-password")
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("no password: %w", err)
-	}
-	r.password = strings.TrimRight(string(text), "\r\n")
-	return r, nil
+	return &remote{url: strings.TrimSuffix(u.String(), "/") + "/"}, nil
 }
 
 // answerError is an error answer of the server.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -45,50 +43,43 @@ const (
 
 func serveFlags() []cli.Flag {
 	flags := []cli.Flag{
-		dataFlag(),
+		newDataFlag(),
 		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", EnvVars: env("LISTEN"), Usage: "`ADDRESS` to listen on"},
 		&cli.StringFlag{Name: "unit-url", EnvVars: env("UNIT_URL"), Usage: "public `URL` of the unit, if it is not the address listened on"},
 		&cli.StringSliceFlag{Name: "cell", EnvVars: env("CELL"), Usage: "make sure that the cell `NAME` exists; may be repeated"},
-		&cli.StringFlag{Name: "admin-user", Value: "admin", EnvVars: env("ADMIN_USER"), Usage: "`NAME` of the unit admin"},
-		&cli.StringFlag{
-			Name: "admin-password-file", EnvVars: env("ADMIN_PASSWORD_FILE"),
-			Usage: "`FILE` with the admin's password (default: admin-password in the data folder, made at the first start); CELLAR_ADMIN_PASSWORD sets it directly",
-		},
 		&cli.StringFlag{Name: "tls-cert", EnvVars: env("TLS_CERT"), Usage: "`FILE` with the certificate; needs --tls-key"},
 		&cli.StringFlag{Name: "tls-key", EnvVars: env("TLS_KEY"), Usage: "`FILE` with the key of the certificate"},
 		&cli.StringSliceFlag{
 			Name: "trusted-proxy", EnvVars: env("TRUSTED_PROXY"),
 			Usage: "`NETWORK` or address of a proxy whose X-Forwarded-For, -Proto and -Host are believed; may be repeated",
 		},
-		&cli.DurationFlag{Name: "stall-time", Value: dav.DefaultStallTime, EnvVars: env("STALL_TIME"), Usage: "how `LONG` a client may send nothing of a body, or take nothing of an answer"},
+		&cli.DurationFlag{Name: "stall-time", Value: dav.DefaultStallTime, EnvVars: env("STALL_TIME"), Usage: "`TIME` for which a client may send nothing of a body, or take nothing of an answer"},
 		&cli.BoolFlag{Name: "insecure-basic", EnvVars: env("INSECURE_BASIC"), Usage: "accept passwords over plain HTTP from other machines"},
 		&cli.StringFlag{
 			Name: "durability", Value: "full", EnvVars: env("DURABILITY"),
-			Usage: "`full`: what was acknowledged survives a power loss; relaxed: but for the last second",
+			Usage: "`LEVEL` full: what was acknowledged survives a power loss; relaxed: but for the last second",
 		},
-		&cli.IntFlag{Name: "propfind-limit", Value: dav.DefaultPropfindLimit, EnvVars: env("PROPFIND_LIMIT"), Usage: "resources that a PROPFIND of infinite depth may list"},
-		&cli.IntFlag{Name: "job-workers", Value: runtime.NumCPU(), EnvVars: env("JOB_WORKERS"), Usage: "installs and exports that run at once"},
+		&cli.IntFlag{Name: "propfind-limit", Value: dav.DefaultPropfindLimit, EnvVars: env("PROPFIND_LIMIT"), Usage: "`NUMBER` of resources that a PROPFIND of infinite depth may list"},
+		&cli.IntFlag{Name: "job-workers", Value: runtime.NumCPU(), EnvVars: env("JOB_WORKERS"), Usage: "`NUMBER` of installs and exports that run at once"},
 		&cli.BoolFlag{Name: "log-reads", EnvVars: env("LOG_READS"), Usage: "write reads into the event logs of cells too, not only changes"},
-		&cli.StringFlag{Name: "log-format", Value: "text", EnvVars: env("LOG_FORMAT"), Usage: "`text` or json"},
-		&cli.StringFlag{Name: "log-level", Value: "info", EnvVars: env("LOG_LEVEL"), Usage: "`debug` (a line for every request), info, warn or error"},
+		&cli.StringFlag{Name: "log-format", Value: "text", EnvVars: env("LOG_FORMAT"), Usage: "`FORMAT` text or json"},
+		&cli.StringFlag{Name: "log-level", Value: "info", EnvVars: env("LOG_LEVEL"), Usage: "`LEVEL` debug (a line for every request), info, warn or error"},
 	}
+	flags = append(flags, adminFlags()...)
 	return append(flags, limitFlags()...)
 }
 
 func serveCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "serve", Usage: "serve a unit", Flags: serveFlags(),
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return usagef("serve takes no arguments, only flags: %q", c.Args().First())
-			}
+		Action: onlyFlags(func(c *cli.Context) error {
 			log, err := newLogger(stderr, c.String("log-format"), c.String("log-level"))
 			if err != nil {
 				return err
 			}
 			s := &server{c: c, log: log, stdout: stdout}
 			return s.run(c.Context)
-		},
+		}),
 	}
 }
 
@@ -152,7 +143,7 @@ func (s *server) run(ctx context.Context) (err error) {
 	if err := s.makeCells(ctx); err != nil {
 		return err
 	}
-	password, where, err := s.password()
+	password, where, err := serverPassword(s.c, s.stdout, s.log)
 	if err != nil {
 		return err
 	}
@@ -218,39 +209,6 @@ func (s *server) makeCells(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// password finds the admin's password, or makes one at the first start, and
-// says where it is.
-func (s *server) password() (password, where string, err error) {
-	if v := os.Getenv("CELLAR_ADMIN_PASSWORD"); v != "" {
-		return v, "the environment (CELLAR_ADMIN_PASSWORD)", nil
-	}
-	file := s.c.String("admin-password-file")
-	given := file != ""
-	if !given {
-		file = filepath.Join(s.unit.dir, "admin-password")
-	}
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) && !given {
-		password = rand.Text()
-		if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
-			return "", "", err
-		}
-		fmt.Fprintf(s.stdout, "The admin's password is %s (shown this once, kept in %s)\n", password, file)
-		return password, file, nil
-	}
-	if err != nil {
-		return "", "", err
-	}
-	info, err := os.Stat(file)
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		s.log.Warn("the admin's password can be read by others: chmod 600 it", "file", file)
-	}
-	if password = strings.TrimRight(string(text), "\r\n"); password == "" {
-		return "", "", fmt.Errorf("%s holds no password", file)
-	}
-	return password, file, nil
 }
 
 func (s *server) start(ctx context.Context, unitURL *url.URL, password string) error {

@@ -17,7 +17,7 @@ func spaceCommand(stdout io.Writer) *cli.Command {
 		Description: "A content is stored once, however many files have it. What only snapshots hold is freed\n" +
 			"once the last of them is deleted; what several cells hold counts for each of them.",
 		Flags: []cli.Flag{dataFlag()},
-		Action: func(c *cli.Context) error {
+		Action: onlyFlags(func(c *cli.Context) error {
 			return withUnit(c, func(u *unit) error {
 				s, err := u.fs.Space(c.Context)
 				if err != nil {
@@ -25,7 +25,7 @@ func spaceCommand(stdout io.Writer) *cli.Command {
 				}
 				return printSpace(stdout, &s)
 			})
-		},
+		}),
 	}
 }
 

@@ -17,20 +17,20 @@ import (
 	"cellar/dav/auth"
 )
 
-func tokenCommand(stdout io.Writer) *cli.Command {
+func tokenCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "token", Usage: "print an access token of a running server, for scripts",
-		Description: "Without --cell the token is the unit admin's. Use it as: curl -H \"Authorization: Bearer $(cellar token …)\"",
+		Description: "Without --user the token is the unit admin's. Use it as: curl -H \"Authorization: Bearer $(cellar token …)\"",
 		Flags: append(remoteFlags(),
-			&cli.StringFlag{Name: "cell", Usage: "`NAME` of the cell whose account --user is"},
+			&cli.StringFlag{Name: "cell", Usage: "`NAME` of the cell that is asked; the account of --user is one of its (default: the unit)"},
 			&cli.StringFlag{Name: "scope", Usage: "`PRIVILEGES` of the cell that the token is good for, separated by blanks (default: all that the account has)"},
-			&cli.DurationFlag{Name: "life", Value: auth.MaxAccess * time.Second, Usage: "how `LONG` the token is good, at most an hour"},
+			&cli.DurationFlag{Name: "life", Value: auth.MaxAccess * time.Second, Usage: "`TIME` that the token is good, at most an hour"},
 		),
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return usagef("token takes no arguments, only flags: %q", c.Args().First())
+		Action: onlyFlags(func(c *cli.Context) error {
+			if c.String("user") != "" && c.String("cell") == "" {
+				return usagef("--user is an account of a cell: say which by --cell")
 			}
-			r, err := openRemote(c)
+			r, err := openRemote(c, stderr)
 			if err != nil {
 				return err
 			}
@@ -40,12 +40,12 @@ func tokenCommand(stdout io.Writer) *cli.Command {
 			}
 			fmt.Fprintln(stdout, token)
 			return nil
-		},
+		}),
 		Subcommands: []*cli.Command{{
 			Name: "rotate", Usage: "sign tokens with a new key, with the server stopped",
 			Description: "Tokens that are out stay good for their time. The server does this by itself every 30 days.",
 			Flags:       []cli.Flag{dataFlag(), &cli.BoolFlag{Name: "revoke", Usage: "make all tokens that are out worthless"}},
-			Action: func(c *cli.Context) error {
+			Action: onlyFlags(func(c *cli.Context) error {
 				return withUnit(c, func(u *unit) error {
 					if err := auth.Rotate(c.Context, u.fs, u.fs.Now(), c.Bool("revoke")); err != nil {
 						return err
@@ -53,7 +53,7 @@ func tokenCommand(stdout io.Writer) *cli.Command {
 					fmt.Fprintln(stdout, "tokens are signed with a new key")
 					return nil
 				})
-			},
+			}),
 		}},
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,7 +33,7 @@ func cellExport(stdout, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			r, err := openRemote(c)
+			r, err := openRemote(c, stderr)
 			if err != nil {
 				return err
 			}
@@ -52,9 +51,9 @@ func cellImport(stdout, stderr io.Writer) *cli.Command {
 		Flags: remoteFlags(),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
-				return usagef("%s takes a cell and a file", c.Command.FullName())
+				return takes(c, "a cell and a file")
 			}
-			r, err := openRemote(c)
+			r, err := openRemote(c, stderr)
 			if err != nil {
 				return err
 			}
@@ -154,39 +153,6 @@ func (t *transfer) cause(ctx context.Context, snapshot string) error {
 		return err
 	}
 	return e.asError("export failed")
-}
-
-// writeWhole writes a file that appears under its name only when it is complete and
-// on the disk.
-func writeWhole(name string, from io.Reader) (n int64, err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".part-*")
-	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
-		}
-	}()
-	if n, err = io.Copy(f, from); err != nil {
-		return n, err
-	}
-	if err = f.Sync(); err != nil {
-		return n, err
-	}
-	if err = os.Rename(f.Name(), name); err != nil {
-		return n, err
-	}
-	return n, errors.Join(f.Close(), syncDir(filepath.Dir(name)))
-}
-
-// syncDir makes a new name in a directory durable.
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func (t *transfer) importFile(ctx context.Context, cell, name string) error {

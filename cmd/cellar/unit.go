@@ -18,11 +18,13 @@ import (
 	"cellar/cellfs/snapshot"
 )
 
-func dataFlag() cli.Flag {
-	return &cli.StringFlag{
-		Name: "data", Value: "./cellar-data", EnvVars: []string{"CELLAR_DATA"},
-		Usage: "`DIR` of the unit's data, made if it is missing",
-	}
+// dataFlag is for commands that need a data folder, newDataFlag for those that make one.
+func dataFlag() cli.Flag { return dataFlagWith("`DIR` of the unit's data") }
+
+func newDataFlag() cli.Flag { return dataFlagWith("`DIR` of the unit's data, made if it is missing") }
+
+func dataFlagWith(usage string) cli.Flag {
+	return &cli.StringFlag{Name: "data", Value: "./cellar-data", EnvVars: env("DATA"), Usage: usage}
 }
 
 func env(name string) []string { return []string{"CELLAR_" + name} }
@@ -52,7 +54,7 @@ func openUnit(ctx context.Context, dir string, o unitOptions) (u *unit, err erro
 		}
 	}()
 	if _, serr := os.Stat(filepath.Join(dir, "cellar.db")); serr != nil && !o.create {
-		return u, fmt.Errorf("%s holds no cellar data (no cellar.db)", dir)
+		return u, fmt.Errorf("%s holds no cellar data (no cellar.db): say where it is by --data", dir)
 	}
 	if err := makeDir(dir); err != nil {
 		return u, err
@@ -120,8 +122,16 @@ func (u *unit) Close() (err error) {
 }
 
 // withUnit runs fn on the data folder of a command that works offline.
-func withUnit(c *cli.Context, fn func(*unit) error) error {
-	u, err := openUnit(c.Context, c.String("data"), unitOptions{log: slog.New(slog.DiscardHandler)})
+func withUnit(c *cli.Context, fn func(*unit) error) error { return withUnitOf(c, unitOptions{}, fn) }
+
+// withNewUnit is withUnit, and makes the folder if it is missing.
+func withNewUnit(c *cli.Context, fn func(*unit) error) error {
+	return withUnitOf(c, unitOptions{create: true}, fn)
+}
+
+func withUnitOf(c *cli.Context, o unitOptions, fn func(*unit) error) error {
+	o.log = slog.New(slog.DiscardHandler)
+	u, err := openUnit(c.Context, c.String("data"), o)
 	if err != nil {
 		return err
 	}
@@ -131,7 +141,7 @@ func withUnit(c *cli.Context, fn func(*unit) error) error {
 
 func oneArgument(c *cli.Context, what string) (string, error) {
 	if c.NArg() != 1 {
-		return "", usagef("%s takes one %s", c.Command.FullName(), what)
+		return "", takes(c, "one "+what)
 	}
 	return c.Args().First(), nil
 }
@@ -141,7 +151,7 @@ func checkCommand(stdout io.Writer) *cli.Command {
 		Name: "check", Usage: "verify all data of a stopped server: rows, references, checksums",
 		Description: "Reads every content. Ends with 0 if all is sound and 3 if something is wrong.",
 		Flags:       []cli.Flag{dataFlag()},
-		Action: func(c *cli.Context) error {
+		Action: onlyFlags(func(c *cli.Context) error {
 			return withUnit(c, func(u *unit) error {
 				r, err := u.fs.Check(c.Context)
 				if err != nil {
@@ -157,7 +167,7 @@ func checkCommand(stdout io.Writer) *cli.Command {
 				}
 				return nil
 			})
-		},
+		}),
 	}
 }
 
@@ -168,7 +178,7 @@ func sweepCommand(stdout io.Writer) *cli.Command {
 		Flags: []cli.Flag{dataFlag(), &cli.DurationFlag{
 			Name: "grace", Value: cellfs.SweepGrace, Usage: "spare what became free within this `TIME`; 0s spares nothing",
 		}, &cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "only tell what would go"}},
-		Action: func(c *cli.Context) error {
+		Action: onlyFlags(func(c *cli.Context) error {
 			return withUnit(c, func(u *unit) error {
 				if c.Bool("dry-run") {
 					s, err := u.fs.SweepPlan(c.Context, c.Duration("grace"))
@@ -184,6 +194,6 @@ func sweepCommand(stdout io.Writer) *cli.Command {
 					s.Contents, strays.Strays, s.Bytes+strays.Bytes)
 				return err
 			})
-		},
+		}),
 	}
 }
