@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"cellar/cellfs"
 	"cellar/cellfs/access"
@@ -63,7 +62,7 @@ var (
 
 // installs says that a MKCOL on a box brings a bar, or what should be one.
 func (q *request) installs() bool {
-	return q.ContentLength != 0 || strings.EqualFold(strings.TrimSpace(q.Header.Get("Content-Type")), "application/zip")
+	return q.ContentLength != 0 || q.sendsZip()
 }
 
 func needs(all access.Set) []rule      { return []rule{{who: granted, all: all}} }

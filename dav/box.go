@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -128,8 +129,7 @@ func (q *request) wait() time.Duration {
 // mkcolBox answers MKCOL on a box name: an empty box without a body, an install
 // with one (DECISIONS 32).
 func (q *request) mkcolBox() error {
-	contentType := strings.TrimSpace(q.Header.Get("Content-Type"))
-	zip := strings.EqualFold(contentType, "application/zip")
+	zip := q.sendsZip()
 	body, err := q.hasBody()
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func (q *request) mkcolBox() error {
 		return err
 	}
 	if !zip {
-		return q.notZip(contentType)
+		return q.notZip()
 	}
 	err = q.h.ops.Install(q.Context(), cell, q.target.path.Box(), q.Body, ops.Caller{Subject: q.subject(), RequestKey: q.key})
 	if err != nil {
@@ -174,10 +174,11 @@ func (q *request) logRefusal(err error) error {
 
 // notZip is the answer to a body of another type. An RFC 5689 body is a type
 // that is known but not taken here.
-func (q *request) notZip(contentType string) error {
+func (q *request) notZip() error {
 	wrong := codef("PR400-BI-0001", "Request header is not defined or invalid [%s].", "Content-Type")
-	if !strings.Contains(contentType, "xml") {
-		return wrong
+	xml, err := q.sendsXML()
+	if err != nil || !xml {
+		return cmp.Or(err, error(wrong))
 	}
 	extended, err := readXML(q, func(root *xmltree.Element) (bool, error) { return root != nil && root.Name == dav("mkcol"), nil })
 	if err == nil && extended {

@@ -616,8 +616,9 @@ func TestExtendedMkcol(t *testing.T) { // RFC 5689
 			t.Errorf("%s: resourcetype %s", path, props["{DAV:}resourcetype"])
 		}
 	}
-	mkcol("/cell1/box/new", "<D:collection/><p:stream/>", "").Status(http.StatusForbidden).Body().Contains("valid-resourcetype")
-	mkcol("/cell1/box/new", "", "").Status(http.StatusForbidden)
+	davtest.Error(mkcol("/cell1/box/new", "<D:collection/><p:stream/>", ""), "PR400-DV-0002")
+	davtest.Error(mkcol("/cell1/box/new", "<p:odata/>", ""), "PR400-DV-0002")
+	davtest.Error(mkcol("/cell1/box/new", "", ""), "PR400-DV-0002")
 	mkcol("/cell1/box/new", "<D:collection/>", "<D:getetag>x</D:getetag>").Status(http.StatusForbidden).Body().Contains("cannot-modify-protected-property")
 	s.Request("MKCOL", "/cell1/box/new").WithHeader("Content-Type", "text/xml").WithText(`<propfind xmlns="DAV:"/>`).Expect().Status(http.StatusUnsupportedMediaType)
 	s.WantGone("/cell1/box/new")

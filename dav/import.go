@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"cellar/cellfs"
 	"cellar/dav/ops"
@@ -20,7 +19,7 @@ func (q *request) postImport() error {
 		return err
 	}
 	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
-	if mediaType, _, _ := strings.Cut(q.Header.Get("Content-Type"), ";"); strings.EqualFold(strings.TrimSpace(mediaType), "application/zip") {
+	if q.sendsZip() {
 		err = q.h.ops.ImportBody(q.Context(), cell, q.Body, caller)
 	} else {
 		err = q.importByName(cell, caller)

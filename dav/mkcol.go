@@ -1,7 +1,11 @@
 package dav
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"errors"
+	"io"
 	"strings"
 
 	"cellar/barfs/xmltree"
@@ -28,13 +32,47 @@ func (q *request) mkcol() error {
 	return q.created(true)
 }
 
+// sendsZip reports whether the body is said to be a zip. Parameters do not matter.
+func (q *request) sendsZip() bool {
+	kind, _, _ := strings.Cut(q.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "application/zip")
+}
+
+// beforeXML are bytes that may stand before the first tag: marks of UTF-8 and UTF-16, the
+// other half of its characters, and blanks.
+var beforeXML = []byte("\xef\xbb\xbf\xfe\xff\x00 \t\r\n")
+
+// sendsXML reports whether the body is XML, by what the client says or by how it begins:
+// many clients say nothing, or that it is a form.
+func (q *request) sendsXML() (bool, error) {
+	if strings.Contains(strings.ToLower(q.Header.Get("Content-Type")), "xml") {
+		return true, nil
+	}
+	b := bufio.NewReader(q.Body)
+	q.Body = struct {
+		io.Reader
+		io.Closer
+	}{b, q.Body}
+	for n := 1; ; n++ {
+		begin, err := b.Peek(n)
+		if len(begin) < n {
+			if errors.Is(err, io.EOF) || errors.Is(err, bufio.ErrBufferFull) {
+				err = nil
+			}
+			return false, err
+		}
+		if c := begin[n-1]; !bytes.Contains(beforeXML, []byte{c}) {
+			return c == '<', nil
+		}
+	}
+}
+
 // extendedMkcol reads the kind and the properties of the collection to make
 // (RFC 5689, 3). Any other body is of a type that is not taken (RFC 4918, 9.3.1).
 func (q *request) extendedMkcol() (cellfs.Node, error) {
 	n := cellfs.Node{Kind: cellfs.KindCollection}
-	contentType := q.Header.Get("Content-Type")
-	if !strings.Contains(contentType, "xml") {
-		return n, errMediaType
+	if xml, err := q.sendsXML(); err != nil || !xml {
+		return n, cmp.Or(err, error(errMediaType))
 	}
 	return readXML(q, parseMkcol)
 }
@@ -67,8 +105,9 @@ func parseMkcol(root *xmltree.Element) (n cellfs.Node, err error) {
 	return n, nil
 }
 
-// errResourceType: RFC 5689, 3.3.
-var errResourceType = &coded{code: "PR403-DV-0010", message: "This type of collection cannot be made.", element: "valid-resourcetype"}
+// errResourceType: no collection of that type can be made. Personium's clients look for
+// its code, where RFC 5689, 3.3 has 403.
+var errResourceType = codef("PR400-DV-0002", "XML content error.")
 
 func setResourceType(n *cellfs.Node, e *xmltree.Element) error {
 	if len(e.All(davSpace, "collection")) != 1 {
