@@ -84,7 +84,11 @@ func (q *request) byCookie(cell string) (auth.Caller, error) {
 	if !strings.Contains(q.URL.RawQuery, peerParameter) {
 		return auth.Caller{}, nil
 	}
-	peer := q.URL.Query().Get(peerParameter)
+	values, err := q.query()
+	if err != nil {
+		return auth.Caller{}, err
+	}
+	peer := values.Get(peerParameter)
 	if peer == "" {
 		return auth.Caller{}, nil
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"cellar/cellfs"
 	"cellar/cellfs/access"
@@ -124,7 +126,11 @@ func (q *request) readControl(r *odata.ControlRequest) error {
 	if r.Other != nil {
 		listed = r.Other
 	}
-	query, err := odata.ParseQuery(q.URL.Query(), odata.Properties(listed))
+	options, err := q.query()
+	if err != nil {
+		return err
+	}
+	query, err := odata.ParseQuery(options, odata.Properties(listed))
 	if err != nil {
 		return err
 	}
@@ -135,6 +141,9 @@ func (q *request) readControl(r *odata.ControlRequest) error {
 	var all []control.Object
 	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) (err error) {
 		if q.target.kind == targetUnitCtl {
+			if r.Other != nil {
+				return control.ErrNoAssoc
+			}
 			if r.Keyed {
 				one, err = control.GetCell(tx, r.Key)
 			} else {
@@ -278,12 +287,33 @@ func (q *request) link(r *odata.ControlRequest) error {
 	if err != nil {
 		return err
 	}
-	key, err := odata.ParseLink(body, q.ctlBase(), r.Other)
+	key, err := odata.ParseLink(body, q.ownObject, r.Other)
 	if err != nil {
 		return err
 	}
 	r.OtherKey = key
-	return q.changeLink(r, "create", (*control.Store).Link)
+	err = q.changeLink(r, "create", (*control.Store).Link)
+	if errors.Is(err, control.ErrNoEnd) {
+		return odata.ErrLinkURI
+	}
+	return err
+}
+
+// ownObject returns what follows __ctl/ in the URL of a control object of the cell, in
+// any form of the cell's URL.
+func (q *request) ownObject(uri string) (segment string, ok bool) {
+	u, err := url.Parse(strings.Replace(uri, cellfs.LocalCell, q.target.cellURL, 1))
+	if err != nil {
+		return "", false
+	}
+	if u.Scheme == "" && u.Host == "" {
+		u.Scheme, u.Host = "http", q.Host
+	}
+	// The key may hold slashes, as it stands or encoded.
+	cell, segment, ok := strings.Cut(u.EscapedPath(), "/__ctl/")
+	u.Path, u.RawPath = cell, ""
+	below, in := q.inThisCell(u)
+	return segment, ok && in && len(below) == 0
 }
 
 func (q *request) unlink(r *odata.ControlRequest) error {

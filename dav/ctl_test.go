@@ -186,7 +186,8 @@ func TestLinks(t *testing.T) {
 	}
 	davtest.Error(link("Account('me')/$links/_Role", "Role('one')"), "PR409-OD-0002")
 	davtest.Error(link("Role('one')/$links/_Account", "Account('me')"), "PR409-OD-0002")
-	davtest.Error(link("Account('me')/$links/_Role", "Role('none')"), "PR404-OD-0002")
+	davtest.Error(link("Account('me')/$links/_Role", "Role('none')"), "PR400-OD-0006")
+	davtest.Error(link("Account('none')/$links/_Role", "Role('one')"), "PR404-OD-0002")
 	davtest.Error(link("Account('me')/$links/_Role", "Account('me')"), "PR400-OD-0006")
 	davtest.Error(link("Account('me')/$links/_Box", "Box('b')"), "PR404-OD-0003")
 	davtest.Error(link("Account('me')/$links/_Nothing", "Box('b')"), "PR404-OD-0003")
@@ -244,7 +245,7 @@ func TestControlQueries(t *testing.T) {
 	}
 	d := query("$filter", "startswith(Name,'r2')", "$top", "1", "$inlinecount", "allpages", "$select", "Name").JSON().Object().Value("d").Object()
 	d.Value("__count").IsEqual("10")
-	d.Value("results").Array().Value(0).Object().Keys().ContainsOnly("__metadata", "Name")
+	d.Value("results").Array().Value(0).Object().Keys().ContainsOnly("__metadata", "Name", "_Box.Name", "__published", "__updated")
 	for _, c := range []struct{ option, value, code string }{
 		{"$top", "10001", "PR400-OD-0029"}, {"$top", "x", "PR400-OD-0036"}, {"$top", "-1", "PR400-OD-0029"},
 		{"$skip", "100001", "PR400-OD-0029"}, {"$inlinecount", "some", "PR400-OD-0013"},

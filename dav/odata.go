@@ -48,7 +48,11 @@ func (q *request) getEntity() error {
 // links (DECISIONS 18).
 func (q *request) getOData(col cellfs.Path) error {
 	segments := slices.Concat(q.target.path.Segments()[col.Len()-1:], q.target.entity)
-	r, err := odata.Parse(segments, q.URL.Query())
+	query, err := q.query()
+	if err != nil {
+		return err
+	}
+	r, err := odata.Parse(segments, query)
 	if err != nil {
 		return err
 	}

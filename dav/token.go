@@ -10,9 +10,6 @@ import (
 	"cellar/dav/auth"
 )
 
-// maxForm bounds the body of a token request, in bytes.
-const maxForm = 64 << 10
-
 // oauthError is a refusal of the token endpoint (spec/auth-and-acl.md §2).
 type oauthError struct {
 	kind        string // RFC 6749, 5.2
@@ -45,13 +42,11 @@ func (q *request) token() error {
 }
 
 func (q *request) grant() error {
-	q.Body = http.MaxBytesReader(q.w, q.Body, maxForm)
-	if err := q.ParseForm(); err != nil {
-		return errMissing("grant_type")
+	form, err := q.form()
+	if err != nil {
+		return err
 	}
-	form := q.PostForm
 	g := auth.Grant{Scope: form.Get("scope"), Cookie: form.Get("p_cookie") == "true"}
-	var err error
 	if g.Life, err = seconds(form, "expires_in", auth.MaxAccess); err != nil {
 		return err
 	}

@@ -61,7 +61,8 @@ func (s *Store) owner(o *Object, set *Set) ([]Object, error) {
 	return []Object{owner}, err
 }
 
-// Link links two objects. It returns [ErrNone], [ErrNoAssoc] and [ErrLinked].
+// Link links two objects. It returns [ErrNone], [ErrNoEnd] if the other one is missing,
+// [ErrNoAssoc] and [ErrLinked].
 func (s *Store) Link(set *Set, key Values, other *Set, otherKey Values) error {
 	l, err := s.linkOf(set, key, other, otherKey)
 	if err != nil {
@@ -83,7 +84,7 @@ func (s *Store) Unlink(set *Set, key Values, other *Set, otherKey Values) error 
 	if err == nil {
 		err = s.Tx.DeleteLink(l)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNoEnd) {
 		err = ErrNoLink
 	}
 	return err
@@ -98,6 +99,9 @@ func (s *Store) linkOf(set *Set, key Values, other *Set, otherKey Values) (l cel
 		return l, ErrNoAssoc
 	}
 	to, err := s.Get(other, otherKey)
+	if errors.Is(err, ErrNone) {
+		err = ErrNoEnd
+	}
 	if err != nil {
 		return l, err
 	}

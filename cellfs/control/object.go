@@ -20,6 +20,7 @@ var (
 	ErrRelated = errors.New("the entity has related data")
 	ErrLinked  = errors.New("the link exists already")
 	ErrNoLink  = errors.New("there is no such link")
+	ErrNoEnd   = errors.New("what is to be linked does not exist")
 	ErrNoAssoc = errors.New("objects of these sets cannot be linked")
 )
 

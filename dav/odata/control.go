@@ -66,8 +66,9 @@ func controlKey(segment string, setOf func(string) *control.Set) (*control.Set, 
 }
 
 // ParseLink reads the body of a request that makes a link, {"uri":"…"}, and returns the
-// key of the object of that set that it names. base is the URL of __ctl with a slash.
-func ParseLink(body []byte, base string, set *control.Set) (control.Values, error) {
+// key of the object of that set that it names. below returns what follows __ctl/ in the
+// URL of a control object of the cell, as it stands there.
+func ParseLink(body []byte, below func(uri string) (segment string, ok bool), set *control.Set) (control.Values, error) {
 	var link struct{ URI *string }
 	if err := json.Unmarshal(body, &link); err != nil {
 		return nil, errJSON
@@ -75,9 +76,9 @@ func ParseLink(body []byte, base string, set *control.Set) (control.Values, erro
 	if link.URI == nil {
 		return nil, errorf("PR400-OD-0009", "[%s] is required.", "uri")
 	}
-	segment, ok := strings.CutPrefix(*link.URI, base)
+	segment, ok := below(*link.URI)
 	if !ok {
-		return nil, errorf("PR400-OD-0006", "request body format error. field [%s]", "uri")
+		return nil, ErrLinkURI
 	}
 	if s, err := url.PathUnescape(segment); err == nil {
 		segment = s
@@ -89,10 +90,13 @@ func ParseLink(body []byte, base string, set *control.Set) (control.Values, erro
 		return nil
 	})
 	if err != nil || !keyed || s != set {
-		return nil, errorf("PR400-OD-0006", "request body format error. field [%s]", "uri")
+		return nil, ErrLinkURI
 	}
 	return key, nil
 }
+
+// ErrLinkURI: what a link is to be made to is not there, or cannot be linked.
+var ErrLinkURI = errorf("PR400-OD-0006", "request body format error. field [%s]", "uri")
 
 var errJSON = errorf("PR400-OD-0001", "JSON parse error.")
 
@@ -151,19 +155,16 @@ func URI(base string, o *control.Object) string {
 }
 
 // Entity is an object as clients see it; selected are the properties asked for, nil all.
+// Those of the key, and what the server knows of it, are always there.
 func Entity(base string, o *control.Object, selected []string) any {
 	uri := URI(base, o)
 	m := members{{"__metadata", members{{"uri", uri}, {"etag", ObjectETag(o)}, {"type", o.Set.Type}}}}
-	add := func(name string, v any) {
-		if selected == nil || slices.Contains(selected, name) {
-			m = append(m, member{name, v})
+	for _, p := range o.Set.Properties {
+		if selected == nil || slices.Contains(selected, p.Name) || slices.Contains(o.Set.Key, p.Name) {
+			m = append(m, member{p.Name, o.Values[p.Name]})
 		}
 	}
-	for _, p := range o.Set.Properties {
-		add(p.Name, o.Values[p.Name])
-	}
-	add("__published", date(o.Created))
-	add("__updated", date(o.Updated))
+	m = append(m, member{"__published", date(o.Created)}, member{"__updated", date(o.Updated)})
 	if selected != nil {
 		return m
 	}

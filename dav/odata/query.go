@@ -2,6 +2,7 @@ package odata
 
 import (
 	"cmp"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -30,10 +31,8 @@ func ParseQuery(query url.Values, properties []string) (q Query, err error) {
 	if q.Top, q.Skip, q.Count, err = paging(query); err != nil {
 		return q, err
 	}
-	for _, option := range []string{"$expand", "$skiptoken", "q"} {
-		if query.Has(option) { // to ignore it would give a wrong answer
-			return q, errorf("PR400-OD-0042", "Operation is not supported: %s", option)
-		}
+	if err := supported(query, "$filter", "$orderby", "$select"); err != nil {
+		return q, err
 	}
 	if v := query.Get("$filter"); v != "" {
 		if q.filter, err = parseFilter(v, properties); err != nil {
@@ -52,13 +51,28 @@ func ParseQuery(query url.Values, properties []string) (q Query, err error) {
 	}
 	if v := query.Get("$select"); v != "" && v != "*" {
 		for name := range strings.SplitSeq(v, ",") {
-			if name = strings.TrimSpace(name); !slices.Contains(properties, name) {
+			if name = strings.TrimSpace(name); name != "__metadata" && !slices.Contains(properties, name) {
 				return q, errorf("PR400-OD-0017", "OData $select Parse error.")
 			}
 			q.Select = append(q.Select, name)
 		}
 	}
 	return q, nil
+}
+
+// everywhere are the options that every list understands.
+var everywhere = []string{"$top", "$skip", "$inlinecount", "$format"}
+
+// supported refuses options of OData, and Personium's q, but for those that are known: to
+// ignore one would give a wrong answer.
+func supported(query url.Values, known ...string) error {
+	for _, option := range slices.Sorted(maps.Keys(query)) {
+		isOption := option == "q" || strings.HasPrefix(option, "$")
+		if isOption && !slices.Contains(everywhere, option) && !slices.Contains(known, option) {
+			return errorf("PR400-OD-0042", "Operation is not supported: %s", option)
+		}
+	}
+	return nil
 }
 
 // paging reads what every list understands.

@@ -58,13 +58,11 @@ func Parse(segments []string, query url.Values) (r Request, err error) {
 	if r.top, r.skip, r.count, err = paging(query); err != nil {
 		return r, err
 	}
-	if v := query.Get("$format"); query.Has("$format") && v != "json" {
+	if v := query.Get("$format"); query.Has("$format") && !strings.EqualFold(v, "json") {
 		return r, errorf("PR400-OD-0005", "$format value [%s] is invalid.", v)
 	}
-	for _, option := range []string{"$filter", "$orderby", "$select", "$expand", "$skiptoken", "q"} {
-		if query.Has(option) { // to ignore it would give a wrong answer
-			return r, errorf("PR400-OD-0042", "Operation is not supported: %s", option)
-		}
+	if err := supported(query); err != nil {
+		return r, err
 	}
 	return r, r.parsePath(segments)
 }
