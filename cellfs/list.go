@@ -18,8 +18,8 @@ var ErrManyMembers = errors.New("collection has too many members for one listing
 type Listing struct {
 	Place          // of the resource; its node is not nil
 	Members []Node // in the order of their keys; nil unless asked for
-	// Locks are those that may protect the resource or a member. They may have
-	// expired since.
+	// Locks are those that may protect the resource, and those that were taken of
+	// a member. They may have expired since.
 	Locks []Lock
 }
 
@@ -65,11 +65,15 @@ func (f *FS) list(tx Tx, p Path, at found, members bool) (*Listing, error) {
 	if l.Locks, err = tx.LocksAbove(p, f.now()); err != nil || !members {
 		return l, err
 	}
-	below, err := tx.LocksBelow(p, f.now())
+	err = tx.LocksBelow(p, f.now(), func(k Lock) error {
+		if k.Root.Len() == p.Len()+1 {
+			l.Locks = append(l.Locks, k)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	l.Locks = append(l.Locks, below...)
 	err = f.Members(tx, n, func(m *Node) error {
 		if len(l.Members) == MaxListed {
 			return ErrManyMembers

@@ -29,8 +29,13 @@ type LockTx interface {
 	SetLock(l Lock) error
 	// LocksAbove lists those whose root is p or a collection above it, of any depth.
 	LocksAbove(p Path, now time.Time) ([]Lock, error)
-	// LocksBelow lists those whose root lies below p.
-	LocksBelow(p Path, now time.Time) ([]Lock, error)
+	// LocksBelow calls yield for those whose root lies below p, until it returns an
+	// error, which LocksBelow returns. yield must not use the transaction.
+	LocksBelow(p Path, now time.Time, yield func(l Lock) error) error
+	// Lock is the one with that token.
+	Lock(token string, now time.Time) (Lock, error)
+	// CountLocks counts the locks whose root is p, and all that a principal has taken.
+	CountLocks(p Path, principal string, now time.Time) (at, taken int, err error)
 	DeleteLock(l Lock) error
 	// DeleteLocks removes those whose root is p or lies below it.
 	DeleteLocks(p Path) error
@@ -66,6 +71,23 @@ type Change struct {
 	Own bool
 }
 
+const (
+	// MaxLocksOfResource bounds the locks whose root is one resource: each is looked at
+	// before the resource changes, and before what lies below changes.
+	MaxLocksOfResource = 100
+	// MaxLocksOfPrincipal bounds the locks that one principal has taken in the unit.
+	MaxLocksOfPrincipal = 1000
+)
+
+// ErrManyLocks: one more lock would be beyond [MaxLocksOfResource] or
+// [MaxLocksOfPrincipal].
+var ErrManyLocks = errors.New("too many locks")
+
+// Protects reports whether the lock is one of p: taken there, or above it for all below.
+func (l *Lock) Protects(p Path) bool {
+	return l.Root.Contains(p) && (l.Infinite || l.Root.Len() == p.Len())
+}
+
 // CheckLocks returns a [*LockedError] unless for every locked resource that the
 // change concerns one of its locks was submitted by the one who took it.
 func (f *FS) CheckLocks(tx Tx, c Change) error {
@@ -74,60 +96,67 @@ func (f *FS) CheckLocks(tx Tx, c Change) error {
 	if err != nil {
 		return err
 	}
-	concerned := above[:0]
-	for _, l := range above {
+	var s submission
+	for i := range above {
+		l := &above[i]
 		own := l.Root.Len() == c.Path.Len()
 		membership := c.Member && l.Root.Len() == c.Path.Len()-1 // RFC 4918, 7.4
-		if own || l.Infinite || membership {
-			concerned = append(concerned, l)
+		if !own && !l.Infinite && !membership {
+			continue
+		}
+		if err := s.see(&c, *l); err != nil {
+			return err
 		}
 	}
 	if c.Deep {
-		below, err := tx.LocksBelow(c.Path, now)
-		if err != nil {
+		if err := tx.LocksBelow(c.Path, now, func(l Lock) error { return s.see(&c, l) }); err != nil {
 			return err
 		}
-		concerned = append(concerned, below...)
 	}
-	return submitted(concerned, c)
+	return s.end()
 }
 
-// submitted checks the locks root by root: of several shared ones, one will do.
-func submitted(locks []Lock, c Change) error {
-	for len(locks) > 0 {
-		root := locks[0].Root.Key()
-		held, n := false, 0
-		for n < len(locks) && locks[n].Root.Key() == root {
-			held = held || locks[n].Principal == c.Principal && (c.Own || slices.Contains(c.Tokens, locks[n].Token))
-			n++
+// submission goes through locks root by root: of several shared ones of a root, one that
+// was submitted will do. It ends with the first root of which none was. The zero value is
+// one that has seen nothing.
+type submission struct {
+	root Lock // the first lock of the root it is at
+	held bool
+}
+
+func (s *submission) see(c *Change, l Lock) error {
+	if s.root.Token == "" || l.Root.Key() != s.root.Root.Key() {
+		if err := s.end(); err != nil {
+			return err
 		}
-		if !held {
-			return &LockedError{Root: locks[0].Root, Collection: locks[0].Collection}
-		}
-		locks = locks[n:]
+		*s = submission{root: l}
 	}
+	s.held = s.held || l.Principal == c.Principal && (c.Own || slices.Contains(c.Tokens, l.Token))
 	return nil
 }
 
-// Covers reports whether the token is that of a lock that protects p.
-func (f *FS) Covers(tx Tx, token string, p Path) (bool, error) {
-	l, err := f.covering(tx, token, p)
-	return l != nil, err
+func (s *submission) end() error {
+	if s.root.Token == "" || s.held {
+		return nil
+	}
+	return &LockedError{Root: s.root.Root, Collection: s.root.Collection}
 }
 
+// covering is the lock with that token if it protects p; nil if there is none.
 func (f *FS) covering(tx Tx, token string, p Path) (*Lock, error) {
-	all, err := tx.LocksAbove(p, f.now())
-	for i := range all {
-		if l := &all[i]; l.Token == token && (l.Infinite || l.Root.Len() == p.Len()) {
-			return l, nil
-		}
+	l, err := tx.Lock(token, f.now())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil || !l.Protects(p):
+		return nil, err
 	}
-	return nil, err
+	return &l, nil
 }
 
 // Lock takes a lock as l describes, with expiry from its timeout. Where there
 // is nothing, it makes an empty file of the given content type and reports so
-// (RFC 4918, 9.10.4). It returns [ErrLockConflict], the errors of [FS.Put], and
+// (RFC 4918, 9.10.4). It returns [ErrLockConflict], [ErrManyLocks], the errors of [FS.Put], and
 // those of check. A lock survives the end of the process; a power loss may take
 // the last second of them.
 func (f *FS) Lock(ctx context.Context, l *Lock, contentType string, check Check) (created bool, err error) {
@@ -167,22 +196,33 @@ func (f *FS) Lock(ctx context.Context, l *Lock, contentType string, check Check)
 
 func (f *FS) addLock(tx Tx, l *Lock) error {
 	now := f.now()
-	in, err := tx.LocksAbove(l.Root, now)
-	if err != nil {
-		return err
-	}
-	if l.Infinite {
-		below, err := tx.LocksBelow(l.Root, now)
-		if err != nil {
-			return err
-		}
-		in = append(in, below...)
-	}
-	for _, other := range in {
+	conflict := func(other Lock) error {
 		concerns := other.Infinite || other.Root.Len() >= l.Root.Len()
 		if concerns && !(l.Shared && other.Shared) {
 			return ErrLockConflict
 		}
+		return nil
+	}
+	above, err := tx.LocksAbove(l.Root, now)
+	if err != nil {
+		return err
+	}
+	for _, other := range above {
+		if err := conflict(other); err != nil {
+			return err
+		}
+	}
+	if l.Infinite {
+		if err := tx.LocksBelow(l.Root, now, conflict); err != nil {
+			return err
+		}
+	}
+	at, taken, err := tx.CountLocks(l.Root, l.Principal, now)
+	if err != nil {
+		return err
+	}
+	if at >= MaxLocksOfResource || taken >= MaxLocksOfPrincipal {
+		return ErrManyLocks
 	}
 	l.Expires = now.Add(l.Timeout)
 	return tx.AddLock(*l)

@@ -15,8 +15,7 @@ import (
 // LockSystem returns the locks of the tree as a webdav.LockSystem, for the handler
 // of x/net: what package dav locks that handler respects, and the other way
 // round. That interface knows neither request nor caller, so that all its locks
-// are taken and used by one principal; and it finds locks by token alone, which
-// goes through all of them.
+// are taken and used by one principal.
 //
 // The handler takes a lock for the time of each request that brings no token. Such
 // a lock, which it asks to last for ever, only looks whether it could be taken. A
@@ -121,7 +120,8 @@ func (s *lockSystem) confirm(tx Tx, paths []Path, conditions []webdav.Condition)
 
 func (s *lockSystem) holds(tx Tx, p Path, c webdav.Condition) (bool, error) {
 	if c.ETag == "" {
-		return s.fs.Covers(tx, c.Token, p)
+		l, err := s.fs.covering(tx, c.Token, p)
+		return l != nil, err
 	}
 	n, err := s.fs.Lookup(tx, p)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -132,16 +132,11 @@ func (s *lockSystem) holds(tx Tx, p Path, c webdav.Condition) (bool, error) {
 
 // find looks for a lock by its token.
 func (s *lockSystem) find(tx Tx, token string) (Lock, error) {
-	all, err := tx.LocksBelow(Path{}, s.fs.now())
-	for _, l := range all {
-		if l.Token == token && l.Principal == s.principal {
-			return l, nil
-		}
+	l, err := tx.Lock(token, s.fs.now())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && l.Principal != s.principal {
+		return Lock{}, webdav.ErrNoSuchLock
 	}
-	if err == nil {
-		err = webdav.ErrNoSuchLock
-	}
-	return Lock{}, err
+	return l, err
 }
 
 // Refresh implements webdav.LockSystem.

@@ -55,9 +55,9 @@ func (t countingTx) LocksAbove(p cellfs.Path, now time.Time) ([]cellfs.Lock, err
 	return t.Tx.LocksAbove(p, now)
 }
 
-func (t countingTx) LocksBelow(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
+func (t countingTx) LocksBelow(p cellfs.Path, now time.Time, yield func(cellfs.Lock) error) error {
 	t.calls.Add(1)
-	return t.Tx.LocksBelow(p, now)
+	return t.Tx.LocksBelow(p, now, yield)
 }
 
 // countingBlobs counts the contents that are opened.

@@ -123,6 +123,8 @@ type request struct {
 	stalled bool
 	caller  auth.Caller
 	rules   []rule // of the method
+	// ifHeader is the If header once it was read; see submitted.
+	ifHeader *ifHeader
 	// What was read, if something was.
 	seenCell int64
 	seenKind cellfs.Kind

@@ -1,12 +1,29 @@
 package dav
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"cellar/cellfs"
 )
+
+const (
+	// maxConditions bounds the conditions of an If header. Each is evaluated inside the
+	// transaction of the change.
+	maxConditions = 256
+	// maxTagged bounds the resources that the header tags, the request's own besides: each
+	// is looked up there.
+	maxTagged = 32
+)
+
+// ifHeader is an If header as a request submits it.
+type ifHeader struct {
+	lists  []ifList // one of them must hold; nil: there is no header
+	tokens []string // all state tokens that the lists name
+	err    error    // the header is malformed, or beyond the bounds
+}
 
 // ifList is one list of an If header (RFC 4918, 10.4.2): conditions that must
 // all hold for the tagged resource, or for the request's own.
@@ -85,61 +102,90 @@ func parseConditions(s string) (all []condition, rest string, ok bool) {
 	}
 }
 
-// tokens are the state tokens that the request submits.
-func (q *request) tokens() []string {
-	lists, _ := parseIf(q.Header.Get("If"))
-	var all []string
-	for _, l := range lists {
-		for _, c := range l.conditions {
-			if c.token != "" {
-				all = append(all, c.token)
-			}
-		}
+// submitted reads the If header, once for the request.
+func (q *request) submitted() *ifHeader {
+	if q.ifHeader == nil {
+		q.ifHeader = readIf(q.Header.Get("If"))
 	}
-	return all
+	return q.ifHeader
 }
 
-// checkIf evaluates the If header as the precondition it is: one of its lists
-// must hold. Submitting a token for a lock is another matter (checkLocks).
-func (q *request) checkIf(tx cellfs.Tx, p cellfs.Path, n *cellfs.Node) error {
-	v := q.Header.Get("If")
+func readIf(v string) *ifHeader {
 	if v == "" {
-		return nil
+		return &ifHeader{}
 	}
 	lists, ok := parseIf(v)
 	if !ok {
-		return codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "If", printable(v))
+		return &ifHeader{err: codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "If", printable(v))}
 	}
+	h := &ifHeader{lists: lists}
+	tags, conditions := map[string]bool{}, 0
 	for _, l := range lists {
-		if ok, err := q.holds(tx, l, p, n); ok || err != nil {
+		if l.tag != "" {
+			tags[l.tag] = true
+		}
+		conditions += len(l.conditions)
+		for _, c := range l.conditions {
+			if c.token != "" {
+				h.tokens = append(h.tokens, c.token)
+			}
+		}
+	}
+	if conditions > maxConditions || len(tags) > maxTagged {
+		return &ifHeader{err: codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "If",
+			fmt.Sprintf("more than %d conditions or %d resources", maxConditions, maxTagged))}
+	}
+	return h
+}
+
+// checkIf evaluates the If header as the precondition it is: one of its lists
+// must hold. Submitting a token for a lock is another matter (checkLocks). n is what is
+// at p, nil if there is nothing.
+func (q *request) checkIf(tx cellfs.Tx, p cellfs.Path, n *cellfs.Node) error {
+	h := q.submitted()
+	if h.err != nil || h.lists == nil {
+		return h.err
+	}
+	e := ifEvaluation{q: q, tx: tx, own: subject{path: p, node: n, readable: true}, tagged: map[string]subject{}, locks: map[string]*cellfs.Lock{}}
+	for _, l := range h.lists {
+		if ok, err := e.holds(l); ok || err != nil {
 			return err
 		}
 	}
 	return errETag
 }
 
-func (q *request) holds(tx cellfs.Tx, l ifList, p cellfs.Path, n *cellfs.Node) (bool, error) {
+// ifEvaluation evaluates a header. It looks up each resource and each token once.
+type ifEvaluation struct {
+	q      *request
+	tx     cellfs.Tx
+	own    subject
+	tagged map[string]subject      // by tag
+	locks  map[string]*cellfs.Lock // by token; nil for one that is not there
+}
+
+// subject is the resource that a list is about.
+type subject struct {
+	path     cellfs.Path
+	node     *cellfs.Node // nil: nothing is there, or nothing that the caller may read
+	readable bool         // the caller may read it, if it is there
+}
+
+func (e *ifEvaluation) holds(l ifList) (bool, error) {
+	s := e.own
 	if l.tag != "" {
-		var ok bool
-		if p, ok = q.tagged(l.tag); !ok {
-			return false, nil
-		}
-		n = nil
-		if found, err := q.h.fs.Lookup(tx, p); err == nil {
-			n = &found
-		} else if !isNotExist(err) {
+		var err error
+		if s, err = e.find(l.tag); err != nil {
 			return false, err
 		}
 	}
 	for _, c := range l.conditions {
-		is := false
+		is := s.node != nil && c.etag != "" && s.node.ETag() == strings.TrimPrefix(c.etag, "W/")
 		if c.token != "" {
 			var err error
-			if is, err = q.h.fs.Covers(tx, c.token, p); err != nil {
+			if is, err = e.locked(&s, c.token); err != nil {
 				return false, err
 			}
-		} else {
-			is = n != nil && n.ETag() == strings.TrimPrefix(c.etag, "W/")
 		}
 		if is == c.not {
 			return false, nil
@@ -148,18 +194,59 @@ func (q *request) holds(tx cellfs.Tx, l ifList, p cellfs.Path, n *cellfs.Node) (
 	return true, nil
 }
 
-// tagged is the path of a resource tag: a URL of this unit, or only its path.
-func (q *request) tagged(tag string) (cellfs.Path, bool) {
+// find looks up a tagged resource. What the caller could not GET has no tag and no lock
+// for him, as if it were not there: else its tag could be guessed.
+func (e *ifEvaluation) find(tag string) (subject, error) {
+	if s, ok := e.tagged[tag]; ok {
+		return s, nil
+	}
+	s := subject{}
+	if t, ok := e.q.taggedTarget(tag); ok {
+		s.path = t.path
+		at, err := e.q.h.fs.FindTx(e.tx, t.path)
+		if err != nil && !isNotExist(err) {
+			return s, err
+		}
+		if s.readable = e.q.judge(&at, methods[t.kind]["GET"].rules) == nil; s.readable {
+			s.node = at.Node
+		}
+	}
+	e.tagged[tag] = s
+	return s, nil
+}
+
+// locked reports whether the token is that of a lock of the subject, which the caller
+// knows of: it may read the resource, or took the lock.
+func (e *ifEvaluation) locked(s *subject, token string) (bool, error) {
+	l, ok := e.locks[token]
+	if !ok {
+		found, err := e.tx.Lock(token, e.q.h.fs.Now())
+		if err != nil && !isNotExist(err) {
+			return false, err
+		}
+		if err == nil {
+			l = &found
+		}
+		e.locks[token] = l
+	}
+	if l == nil || !s.readable && l.Principal != e.q.caller.Principal {
+		return false, nil
+	}
+	return s.path.Len() > 0 && l.Protects(s.path), nil
+}
+
+// taggedTarget is what a resource tag names: a URL of this unit, or only its path.
+func (q *request) taggedTarget(tag string) (target, bool) {
 	u, err := url.Parse(tag)
 	if err != nil || u.Host != "" && !q.sameUnit(u) {
-		return cellfs.Path{}, false
+		return target{}, false
 	}
 	r := &http.Request{Host: q.Host, URL: u}
 	if u.Host != "" {
 		r.Host = u.Host
 	}
 	t, err := q.h.route(r, q.peer.https)
-	return t.path, err == nil && t.kind != targetEntity && !t.kind.cut()
+	return t, err == nil && t.kind != targetEntity && !t.kind.cut()
 }
 
 // checkLocks evaluates the If header and wants a token for every lock that

@@ -132,9 +132,17 @@ func (l *listing) loadLocks(p cellfs.Path, d depth) error {
 		l.locks = above
 		return err
 	}
-	below, err := l.tx.LocksBelow(p, now)
-	l.locks = append(above, below...)
-	return err
+	l.locks = above
+	return l.tx.LocksBelow(p, now, func(k cellfs.Lock) error {
+		if d == 1 && k.Root.Len() > p.Len()+1 {
+			return nil
+		}
+		if len(l.locks) > maxListedLocks {
+			return errLongListing
+		}
+		l.locks = append(l.locks, k)
+		return nil
+	})
 }
 
 // member lists what is in a collection where the caller stands so, unless the caller may
@@ -180,7 +188,7 @@ func (l *listing) spill() error {
 		return nil
 	}
 	if l.spool.size > maxListing {
-		return codef("PR507-DV-0001", "The listing is too large.")
+		return errLongListing
 	}
 	err := l.spool.add(l.q.h.cfg.TempDir, l.buf)
 	l.buf = l.buf[:0]

@@ -153,7 +153,9 @@ func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	l.buf = append(l.buf, `<D:lockdiscovery>`...)
 	for i := range l.locks {
 		k := &l.locks[i]
-		if k.Root.Contains(p) && (k.Infinite || k.Root.Len() == p.Len()) {
+		// The resource asked for has all locks that protect it. Its members show those that
+		// were taken of them: those of what lies above are told once, there.
+		if k.Protects(p) && (k.Root.Len() == p.Len() || p.Len() == l.q.target.path.Len()) {
 			l.buf = l.q.appendLock(l.buf, k)
 		}
 	}

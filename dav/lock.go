@@ -22,7 +22,7 @@ const (
 
 // change is what the request is about to do at p, as the locks see it.
 func (q *request) change(p cellfs.Path, deep, member bool) cellfs.Change {
-	return cellfs.Change{Path: p, Deep: deep, Member: member, Tokens: q.tokens(), Principal: q.caller.Principal}
+	return cellfs.Change{Path: p, Deep: deep, Member: member, Tokens: q.submitted().tokens, Principal: q.caller.Principal}
 }
 
 // lock answers LOCK.
@@ -119,7 +119,7 @@ func (q *request) refreshLock(timeout time.Duration) error {
 	if q.Header.Get("If") == "" {
 		return codef("PR400-DV-0010", "Header %s is required.", "If")
 	}
-	l, err := q.h.fs.Refresh(q.Context(), q.target.path, q.tokens(), q.caller.Principal, timeout)
+	l, err := q.h.fs.Refresh(q.Context(), q.target.path, q.submitted().tokens, q.caller.Principal, timeout)
 	if isNotExist(err) {
 		return &coded{code: errETag.code, message: "Lock token does not match.", element: "lock-token-matches-request-uri"}
 	}

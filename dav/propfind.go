@@ -76,6 +76,8 @@ const (
 	// their names together, in bytes: each stands in every response.
 	maxNames     = 1000
 	maxNameBytes = 16 << 10
+	// maxListedLocks bounds the locks that a listing shows: they are read before it.
+	maxListedLocks = 10_000
 	// maxListing bounds an answer, in bytes.
 	maxListing = 2 << 30
 	// spillAbove is how much of an answer stays in memory, in bytes: of one that is

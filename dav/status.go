@@ -45,9 +45,10 @@ var (
 	errETag      = codef("PR412-DV-0001", "ETag does not match.")
 	errInfinite  = &coded{code: "PR403-DV-0001", message: "Infinite depth is not supported.", element: "propfind-finite-depth"}
 	// RFC 4918, 11.5 and RFC 4331, 6
-	errNoSpace = &coded{code: ops.NoSpace.Code, message: ops.NoSpace.Message, element: "sufficient-disk-space"}
-	errQuota   = &coded{code: ops.NoQuota.Code, message: ops.NoQuota.Message, element: "quota-not-exceeded"}
-	errBroken  = codef("PR400-CM-0006", "Request body broke off.")
+	errNoSpace     = &coded{code: ops.NoSpace.Code, message: ops.NoSpace.Message, element: "sufficient-disk-space"}
+	errQuota       = &coded{code: ops.NoQuota.Code, message: ops.NoQuota.Message, element: "quota-not-exceeded"}
+	errBroken      = codef("PR400-CM-0006", "Request body broke off.")
+	errLongListing = codef("PR507-DV-0001", "The listing is too large.")
 )
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
@@ -102,6 +103,7 @@ var statuses = []struct {
 	}},
 	{cellfs.ErrQuota, sayErr(errQuota)},
 	{cellfs.ErrProps, say("PR507-DV-0002", "The properties of the resource take too much.")}, // RFC 4918, 9.2.1
+	{cellfs.ErrManyLocks, say("PR507-DV-0003", "There are too many locks.")},
 	{fs.ErrExist, say("PR405-DV-0001", "Method not allowed. MKCOL can only be executed on a deleted/non-existent resource.")},
 	{fs.ErrNotExist, func(q *request, _ error) *coded {
 		return codef("PR404-DV-0001", "Resource not found. [%s].", q.target.url())

@@ -44,13 +44,40 @@ func testLockRows(t metaTest) {
 			if !reflect.DeepEqual(above, c.above) {
 				t.Errorf("LocksAbove %s = %+v, want %+v", c.path, above, c.above)
 			}
-			below, berr := tx.LocksBelow(Path(t, c.path), at)
+			var below []cellfs.Lock
+			berr := tx.LocksBelow(Path(t, c.path), at, func(l cellfs.Lock) error {
+				below = append(below, l)
+				return nil
+			})
 			if c.path != "/c/b" && !reflect.DeepEqual(below, c.below) {
 				t.Errorf("LocksBelow %s = %+v, want %+v", c.path, below, c.below)
 			}
 			return errors.Join(err, berr)
 		})
 	}
+	stop := errors.New("stop")
+	t.view(func(tx cellfs.Tx) error {
+		seen := 0
+		err := tx.LocksBelow(Path(t, "/c/b"), at, func(cellfs.Lock) error {
+			seen++
+			return stop
+		})
+		if !errors.Is(err, stop) || seen != 1 {
+			t.Errorf("LocksBelow that is stopped = %v after %d", err, seen)
+		}
+		if l, err := tx.Lock("b", at); err != nil || !reflect.DeepEqual(l, dir) {
+			t.Errorf("Lock = %+v, %v, want %+v", l, err, dir)
+		}
+		for _, token := range []string{"e", "none"} {
+			if _, err := tx.Lock(token, at); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("Lock %s = %v", token, err)
+			}
+		}
+		if n, taken, err := tx.CountLocks(Path(t, "/c/b/d"), "me", at); n != 1 || taken != 5 || err != nil {
+			t.Errorf("CountLocks = %d, %d, %v", n, taken, err)
+		}
+		return nil
+	})
 	ctx := context.Background()
 	if err := t.m.UpdateSoon(ctx, func(tx cellfs.Tx) error { return tx.AddLock(box) }); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("AddLock twice = %v", err)
@@ -60,7 +87,11 @@ func testLockRows(t metaTest) {
 	t.update(func(tx cellfs.Tx) error { return tx.DeleteLock(box) })
 	t.update(func(tx cellfs.Tx) error { return tx.PurgeLocks(later) })
 	t.view(func(tx cellfs.Tx) error {
-		all, err := tx.LocksBelow(Path(t, "/"), time.Time{})
+		var all []cellfs.Lock
+		err := tx.LocksBelow(Path(t, "/"), time.Time{}, func(l cellfs.Lock) error {
+			all = append(all, l)
+			return nil
+		})
 		if want := []cellfs.Lock{file}; !reflect.DeepEqual(all, want) {
 			t.Errorf("after the purge: %+v, want %+v", all, want)
 		}
@@ -148,7 +179,49 @@ func testLocks(t fsTest) {
 	t.wantErr("a lock in no box", err, cellfs.ErrNoBox)
 	_, err = take("/c", true, false)
 	t.wantErr("a lock of a cell", err, cellfs.ErrReadOnly)
+	testLockBounds(t)
 	testManyLocks(t)
+}
+
+// testLockBounds takes as many locks as one resource and one principal may have, and one
+// more.
+func testLockBounds(t fsTest) {
+	take := func(path, principal string, i int) error {
+		l := cellfs.Lock{Token: fmt.Sprintf("urn:%s:%s:%d", path, principal, i), Root: t.path(path), Shared: true, Principal: principal, Timeout: time.Hour}
+		_, err := t.fs.Lock(context.Background(), &l, "text/plain", nil)
+		return err
+	}
+	// All but the last are rows that the bound is not asked for.
+	has := func(n int, path, principal string) {
+		err := t.fs.Update(context.Background(), func(tx cellfs.Tx) error {
+			for i := range n {
+				l := cellfs.Lock{
+					Token: fmt.Sprintf("urn:%s:%s:%d", path, principal, i), Root: t.path(path), Shared: true, Principal: principal,
+					Timeout: time.Hour, Expires: t.fs.Now().Add(time.Hour),
+				}
+				if path == "" {
+					l.Root = t.path(fmt.Sprintf("/c/b/l%d", i))
+				}
+				if principal == "" {
+					l.Principal = fmt.Sprint(i)
+				}
+				if err := tx.AddLock(l); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		t.wantErr("rows of locks", err, nil)
+	}
+	has(cellfs.MaxLocksOfResource-1, "/c/b", "")
+	t.wantErr("the last lock of a resource", take("/c/b", "last", 0), nil)
+	t.wantErr("one more", take("/c/b", "another", 0), cellfs.ErrManyLocks)
+	has(cellfs.MaxLocksOfPrincipal-1, "", "one")
+	t.wantErr("the last lock of a principal", take("/c/b/last", "one", 0), nil)
+	t.wantErr("one more", take("/c/b/l", "one", 1), cellfs.ErrManyLocks)
+	_, err := t.fs.Node(context.Background(), t.path("/c/b/l"))
+	t.wantErr("what it would have locked", err, fs.ErrNotExist)
+	t.wantErr("another principal", take("/c/b/l", "another", 1), nil)
 }
 
 // testManyLocks has 20 goroutines take and release locks as fast as they can.

@@ -36,8 +36,27 @@ func (t *memTx) LocksAbove(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) 
 	return t.findLocks(func(l cellfs.Lock) bool { return l.Root.Contains(p) }, now), nil
 }
 
-func (t *memTx) LocksBelow(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
-	return t.findLocks(func(l cellfs.Lock) bool { return l.Root.Len() > p.Len() && p.Contains(l.Root) }, now), nil
+func (t *memTx) LocksBelow(p cellfs.Path, now time.Time, yield func(cellfs.Lock) error) error {
+	for _, l := range t.findLocks(func(l cellfs.Lock) bool { return l.Root.Len() > p.Len() && p.Contains(l.Root) }, now) {
+		if err := yield(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *memTx) Lock(token string, now time.Time) (cellfs.Lock, error) {
+	l, ok := t.locks[token]
+	if !ok || !l.Expires.After(now) {
+		return cellfs.Lock{}, absent("lock %s", token)
+	}
+	return l, nil
+}
+
+func (t *memTx) CountLocks(p cellfs.Path, principal string, now time.Time) (at, taken int, err error) {
+	at = len(t.findLocks(func(l cellfs.Lock) bool { return l.Root.Key() == p.Key() }, now))
+	taken = len(t.findLocks(func(l cellfs.Lock) bool { return l.Principal == principal }, now))
+	return at, taken, nil
 }
 
 func (t *memTx) DeleteLock(l cellfs.Lock) error {

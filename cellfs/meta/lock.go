@@ -56,13 +56,14 @@ func scanLock(scan func(...any) error) (l cellfs.Lock, err error) {
 	return l, err
 }
 
-func (t *tx) locks(query string, args ...any) (all []cellfs.Lock, err error) {
-	err = t.c.query(t.ctx, lockColumns+query, args, func(scan func(...any) error) error {
+func (t *tx) eachLock(yield func(cellfs.Lock) error, query string, args ...any) error {
+	return t.c.query(t.ctx, lockColumns+query, args, func(scan func(...any) error) error {
 		l, err := scanLock(scan)
-		all = append(all, l)
-		return err
+		if err != nil {
+			return err
+		}
+		return yield(l)
 	})
-	return all, err
 }
 
 func (t *tx) AddLock(l cellfs.Lock) error {
@@ -99,7 +100,12 @@ func (t *tx) LocksAbove(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.locks("WHERE path IN (SELECT value FROM json_each(?)) AND expires > ? ORDER BY path, token", string(list), micros(now))
+	var all []cellfs.Lock
+	err = t.eachLock(func(l cellfs.Lock) error {
+		all = append(all, l)
+		return nil
+	}, "WHERE path IN (SELECT value FROM json_each(?)) AND expires > ? ORDER BY path, token", string(list), micros(now))
+	return all, err
 }
 
 // below is the range of paths below one: "0" comes after "/".
@@ -110,12 +116,32 @@ func below(p cellfs.Path) (from, to string) {
 	return p.Key() + "/", p.Key() + "0"
 }
 
-func (t *tx) LocksBelow(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
+func (t *tx) LocksBelow(p cellfs.Path, now time.Time, yield func(cellfs.Lock) error) error {
 	if none, err := t.noLocks(); none || err != nil {
-		return nil, err
+		return err
 	}
 	from, to := below(p)
-	return t.locks("WHERE path >= ? AND path < ? AND expires > ? ORDER BY path, token", from, to, micros(now))
+	return t.eachLock(yield, "WHERE path >= ? AND path < ? AND expires > ? ORDER BY path, token", from, to, micros(now))
+}
+
+func (t *tx) Lock(token string, now time.Time) (l cellfs.Lock, err error) {
+	if none, err := t.noLocks(); err != nil {
+		return l, err
+	} else if none {
+		return l, fs.ErrNotExist
+	}
+	return scanLock(func(dest ...any) error {
+		return t.row(lockColumns+"WHERE token = ? AND expires > ?", []any{token, micros(now)}, dest...)
+	})
+}
+
+func (t *tx) CountLocks(p cellfs.Path, principal string, now time.Time) (at, taken int, err error) {
+	if none, err := t.noLocks(); none || err != nil {
+		return 0, 0, err
+	}
+	err = t.row("SELECT (SELECT count(*) FROM lock WHERE path = ?1 AND expires > ?3), (SELECT count(*) FROM lock WHERE principal = ?2 AND expires > ?3)",
+		[]any{p.Key(), principal, micros(now)}, &at, &taken)
+	return at, taken, err
 }
 
 func (t *tx) DeleteLock(l cellfs.Lock) error {
