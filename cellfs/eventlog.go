@@ -13,8 +13,7 @@ import (
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
 // AppendLine adds the event as a line of the log to buf (spec/event-log.md §2).
-// cellURL, ending in "/", stands where object and info say [LocalCell].
-func (e *Event) AppendLine(buf []byte, cellURL string) []byte {
+func (e *Event) AppendLine(buf []byte, urls LogURLs) []byte {
 	buf = e.Time.UTC().AppendFormat(buf, timeFormat)
 	buf = append(buf, ",[INFO ],"...)
 	buf = append(appendField(buf, e.RequestKey), ',')
@@ -23,16 +22,36 @@ func (e *Event) AppendLine(buf []byte, cellURL string) []byte {
 	} else {
 		buf = append(buf, `"false",`...)
 	}
-	for _, optional := range []string{e.Schema, e.Subject} {
-		if optional == "" {
-			buf = append(buf, "null,"...)
-		} else {
-			buf = append(appendField(buf, optional), ',')
-		}
-	}
+	buf = append(appendOptional(buf, e.Schema, e.Schema), ',')
+	buf = append(appendOptional(buf, e.Subject, urls.subject(e.Subject)), ',')
 	buf = append(appendField(buf, e.Type), ',')
-	buf = append(appendField(buf, strings.ReplaceAll(e.Object, LocalCell, cellURL)), ',')
-	return append(appendField(buf, strings.ReplaceAll(e.Info, LocalCell, cellURL)), '\n')
+	buf = append(appendField(buf, strings.ReplaceAll(e.Object, LocalCell, urls.Cell)), ',')
+	return append(appendField(buf, strings.ReplaceAll(e.Info, LocalCell, urls.Cell)), '\n')
+}
+
+// LogURLs are the URLs that a reader of a log sees where [LocalCell] and [LocalUnit] are
+// kept. Both end in "/".
+type LogURLs struct{ Cell, Unit string }
+
+// keptURLs shows a log as it is kept.
+var keptURLs = LogURLs{LocalCell, LocalUnit}
+
+func (u LogURLs) subject(s string) string {
+	if rest, ok := strings.CutPrefix(s, LocalCell); ok {
+		return u.Cell + rest
+	}
+	if rest, ok := strings.CutPrefix(s, LocalUnit); ok {
+		return u.Unit + rest
+	}
+	return s // as it was written once
+}
+
+// appendOptional adds a field as it is shown, or null if it is empty as it is kept.
+func appendOptional(buf []byte, kept, shown string) []byte {
+	if kept == "" {
+		return append(buf, "null"...)
+	}
+	return appendField(buf, shown)
 }
 
 // appendField quotes as CSV does: quotes within are doubled.
@@ -44,15 +63,20 @@ func appendField(buf []byte, s string) []byte {
 
 // LogSize is how long a part of an event log is as text.
 type LogSize struct {
-	Bytes int64 // without the URLs of the cell
+	Bytes int64 // without the URLs of the cell and of the unit
 	URLs  int64 // how often the cell's URL stands in it
+	Units int64 // how often the unit's URL does
 }
 
-// Len is the length in bytes, with cellURL as in [Event.AppendLine].
-func (s LogSize) Len(cellURL string) int64 { return s.Bytes + s.URLs*int64(len(cellURL)) }
+// Len is the length in bytes as [Event.AppendLine] writes it.
+func (s LogSize) Len(urls LogURLs) int64 {
+	return s.Bytes + s.URLs*int64(len(urls.Cell)) + s.Units*int64(len(urls.Unit))
+}
 
 // Add returns the sum of two sizes.
-func (s LogSize) Add(t LogSize) LogSize { return LogSize{s.Bytes + t.Bytes, s.URLs + t.URLs} }
+func (s LogSize) Add(t LogSize) LogSize {
+	return LogSize{s.Bytes + t.Bytes, s.URLs + t.URLs, s.Units + t.Units}
+}
 
 // Size is that of the event's line.
 func (e *Event) Size() LogSize {
@@ -68,8 +92,14 @@ func (e *Event) Size() LogSize {
 			n += fieldSize(optional)
 		}
 	}
-	urls := strings.Count(e.Object, LocalCell) + strings.Count(e.Info, LocalCell)
-	return LogSize{Bytes: int64(n - urls*len(LocalCell)), URLs: int64(urls)}
+	urls, units := strings.Count(e.Object, LocalCell)+strings.Count(e.Info, LocalCell), 0
+	switch {
+	case strings.HasPrefix(e.Subject, LocalCell):
+		urls++
+	case strings.HasPrefix(e.Subject, LocalUnit):
+		units++
+	}
+	return LogSize{Bytes: int64(n - urls*len(LocalCell) - units*len(LocalUnit)), URLs: int64(urls), Units: int64(units)}
 }
 
 func fieldSize(s string) int { return len(s) + len(`""`) + strings.Count(s, `"`) }
@@ -100,7 +130,7 @@ func (t *tracked) AddEvents(events ...Event) error {
 		if err != nil {
 			return err
 		}
-		if c.Log.Len(LocalCell) < t.f.logLimit {
+		if c.Log.Len(keptURLs) < t.f.logLimit {
 			continue
 		}
 		if err := t.closeLog(c.ID); err != nil {
@@ -145,11 +175,10 @@ func logPart(tx Tx, cell int64, name string) (a LogArchive, err error) {
 	return a, fs.ErrNotExist
 }
 
-// LogLen is the length of a log, which n stands for, as text; cellURL as in
-// [Event.AppendLine].
-func (f *FS) LogLen(tx Tx, n *Node, cellURL string) (int64, error) {
+// LogLen is the length in bytes of a log, which n stands for, as [FS.ReadLog] gives it.
+func (f *FS) LogLen(tx Tx, n *Node, urls LogURLs) (int64, error) {
 	a, err := logPart(tx, n.Cell, n.Name)
-	return a.Size.Len(cellURL), err
+	return a.Size.Len(urls), err
 }
 
 // DropLog removes a closed log. The current one is [ErrReadOnly].
@@ -171,7 +200,7 @@ func (f *FS) DropLog(ctx context.Context, n Node) error {
 type LogReader struct {
 	ctx     context.Context
 	f       *FS
-	url     string
+	urls    LogURLs
 	cell    int64
 	after   int64
 	last    int64 // event of a closed log; 0 for the current one
@@ -180,15 +209,15 @@ type LogReader struct {
 	pending []byte // of text
 }
 
-// ReadLog opens the log that n stands for; cellURL as in [Event.AppendLine].
-func (f *FS) ReadLog(ctx context.Context, n Node, cellURL string) (r *LogReader, size int64, err error) {
+// ReadLog opens the log that n stands for, as [Event.AppendLine] writes it.
+func (f *FS) ReadLog(ctx context.Context, n Node, urls LogURLs) (r *LogReader, size int64, err error) {
 	var a LogArchive
 	err = f.meta.View(ctx, func(tx Tx) error {
 		a, err = logPart(tx, n.Cell, n.Name)
 		return err
 	})
-	size = a.Size.Len(cellURL)
-	return &LogReader{ctx: ctx, f: f, url: cellURL, cell: n.Cell, after: a.After, last: a.Last, left: size}, size, err
+	size = a.Size.Len(urls)
+	return &LogReader{ctx: ctx, f: f, urls: urls, cell: n.Cell, after: a.After, last: a.Last, left: size}, size, err
 }
 
 // Read implements [io.Reader].
@@ -224,7 +253,7 @@ func (r *LogReader) page() error {
 			return io.ErrUnexpectedEOF // some of its events were purged
 		}
 		r.after = events[i].ID
-		r.text = events[i].AppendLine(r.text, r.url)
+		r.text = events[i].AppendLine(r.text, r.urls)
 	}
 	if len(events) == 0 || int64(len(r.text)) > r.left {
 		return io.ErrUnexpectedEOF // the cell was deleted, or the log dropped and purged
@@ -235,7 +264,7 @@ func (r *LogReader) page() error {
 }
 
 func (f *FS) openLog(ctx context.Context, n Node) (Content, error) {
-	r, _, err := f.ReadLog(ctx, n, LocalCell)
+	r, _, err := f.ReadLog(ctx, n, keptURLs)
 	if err != nil {
 		return nil, err
 	}

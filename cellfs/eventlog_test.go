@@ -16,10 +16,13 @@ func TestEventSize(t *testing.T) {
 			e.Object = cellfs.LocalCell + e.Object
 			e.Info += " " + cellfs.LocalCell
 		}
-		for _, url := range []string{"", "https://cell1.unit.example/", cellfs.LocalCell} {
-			if line := e.AppendLine(nil, url); int64(len(line)) != e.Size().Len(url) {
-				t.Errorf("%q is %d bytes, told %d", line, len(line), e.Size().Len(url))
-				return false
+		for _, prefix := range []string{"", cellfs.LocalCell, cellfs.LocalUnit} {
+			e.Subject = prefix + subject
+			for _, urls := range []cellfs.LogURLs{{}, {Cell: "https://cell1.unit.example/", Unit: "https://unit.example/"}, {Cell: cellfs.LocalCell, Unit: cellfs.LocalUnit}} {
+				if line := e.AppendLine(nil, urls); int64(len(line)) != e.Size().Len(urls) {
+					t.Errorf("%q is %d bytes, told %d", line, len(line), e.Size().Len(urls))
+					return false
+				}
 			}
 		}
 		return true

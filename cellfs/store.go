@@ -273,9 +273,11 @@ type Event struct {
 	RequestKey string
 	External   bool
 	Schema     string // "" when the caller has none
-	Subject    string // "" when the caller has none
-	Type       string
-	// Object may begin with [LocalCell], which a reader sees as the cell's URL.
+	// Subject is who asked, as the URL of the cell or of the unit with the name behind "#";
+	// "" when it is nobody. It begins with [LocalCell] or [LocalUnit].
+	Subject string
+	Type    string
+	// Object and Info may have [LocalCell] in them, which a reader sees as the cell's URL.
 	Object string
 	Info   string
 }
@@ -289,8 +291,12 @@ type LogArchive struct {
 	Size        LogSize
 }
 
-// LocalCell is the scheme under which URLs of the cell itself are kept.
-const LocalCell = "personium-localcell:/"
+// LocalCell and LocalUnit are the schemes under which URLs of the cell itself and of the
+// unit are kept: a client can call a server by many names.
+const (
+	LocalCell = "personium-localcell:/"
+	LocalUnit = "personium-localunit:/"
+)
 
 // Snapshot is a file of a cell's snapshot area.
 type Snapshot struct {

@@ -17,7 +17,7 @@ const (
 	anyone              // also who is nobody
 	admin               // only the unit admin
 	granted             // who has the privileges
-	itself              // an account, for what is its own
+	itself              // an account, for what is its own; privileges are asked only of the scope
 	somebody            // who is not nobody; besides a rule that asks for privileges
 )
 
@@ -130,8 +130,11 @@ func (q *request) apply(r *rule, at *cellfs.Place) error {
 	case anyone:
 		return nil
 	case itself:
-		if q.caller.MayChange() == "" {
+		if q.caller.Own() == "" {
 			return q.unauthorized()
+		}
+		if !q.caller.MustChange() && lacks(q.caller.Scope.Set(), r.all, 0) {
+			return insufficientScope(r.all)
 		}
 		return nil
 	case somebody:

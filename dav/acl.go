@@ -188,7 +188,7 @@ func (l *listing) privilegeSet(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 // principal writes who the caller is (RFC 5397).
 func (l *listing) principal(cellfs.Path, *cellfs.Node) (bool, error) {
 	l.buf = append(l.buf, `<D:current-user-principal>`...)
-	if subject := l.q.subject(); subject != "" {
+	if subject := l.q.subjectIn(l.q.target.logURLs()); subject != "" {
 		l.buf = append(appendText(append(l.buf, `<D:href>`...), subject), `</D:href>`...)
 	} else {
 		l.buf = append(l.buf, `<D:unauthenticated/>`...)

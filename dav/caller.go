@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"cellar/cellfs"
 	"cellar/dav/auth"
 )
 
@@ -134,14 +135,20 @@ func (q *request) basicAllowed() bool {
 	return ok && local.IP.IsLoopback()
 }
 
-// subject is the caller as the event log names it: {CellURL}#{account}, or for the unit
-// admin {UnitURL}#{name}. "" if nobody was recognised.
+// subject is the caller as the event log keeps it: {CellURL}#{account}, or for the unit
+// admin {UnitURL}#{name}, with what stands for these URLs: the Host of a request is the
+// client's word, and who reads the log calls the server by another name perhaps. "" if
+// nobody was recognised.
 func (q *request) subject() string {
+	return q.subjectIn(cellfs.LogURLs{Cell: cellfs.LocalCell, Unit: cellfs.LocalUnit})
+}
+
+func (q *request) subjectIn(urls cellfs.LogURLs) string {
 	switch {
 	case q.caller.Admin:
-		return q.target.unitURL + "#" + q.caller.Name
+		return urls.Unit + "#" + q.caller.Name
 	case q.caller.Known():
-		return q.target.cellURL + "#" + q.caller.Name
+		return urls.Cell + "#" + q.caller.Name
 	}
 	return ""
 }
@@ -154,15 +161,16 @@ func (q *request) unauthorized() error {
 	return auth.ErrNone
 }
 
-// challenge says in a 401 how to do better (DECISIONS 26).
+// challenge says in a 401 how to do better (DECISIONS 26). A realm is the URL of the cell or
+// the unit, in which nothing needs to be quoted.
 func (q *request) challenge() {
 	realm := q.target.cellURL
 	if realm == "" {
 		realm = q.target.unitURL
 	}
 	h := q.w.Header()
-	h.Add("WWW-Authenticate", `Bearer realm="`+realm+`"`)
-	if q.basicAllowed() {
+	if q.basicAllowed() { // first: some clients look at no other (duplicity)
 		h.Add("WWW-Authenticate", `Basic realm="`+realm+`", charset="UTF-8"`)
 	}
+	h.Add("WWW-Authenticate", `Bearer realm="`+realm+`"`)
 }

@@ -2,7 +2,6 @@ package dav
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,7 +11,6 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/access"
-	"cellar/cellfs/account"
 	"cellar/cellfs/control"
 	"cellar/dav/odata"
 )
@@ -188,15 +186,7 @@ func (q *request) object(set *control.Set) (v control.Values, hidden json.RawMes
 		return nil, nil, err
 	}
 	if password := q.Header.Get(credentialHeader); set.Name == cellfs.SetAccount && password != "" {
-		leave, terr := q.h.auth.Turn(q.Context(), q.peer.addr)
-		if terr != nil {
-			return nil, nil, terr
-		}
-		defer leave()
-		hidden, err = account.Hash(password)
-		if errors.Is(err, account.ErrPassword) {
-			err = codef("PR400-AU-0001", "Password format is invalid.")
-		}
+		hidden, err = q.hash(password, nil)
 	}
 	return v, hidden, err
 }
@@ -211,7 +201,7 @@ func (q *request) createControl(r *odata.ControlRequest) error {
 	}
 	if r.Set.Name == cellfs.SetAccount && hidden == nil {
 		if kind, _ := v["Type"].(string); kind == "" || kind == "basic" {
-			return codef("PR400-AU-0003", "Personium credential required.")
+			return errCredential
 		}
 	}
 	var o control.Object
@@ -219,7 +209,7 @@ func (q *request) createControl(r *odata.ControlRequest) error {
 		if o, err = s.Create(r.Set, v, hidden); err != nil {
 			return err
 		}
-		return q.controlEvent(s, "cellctl."+r.Set.Name+".create", odata.ObjectKey(&o), "201,"+q.ctlBase()+r.Set.Name)
+		return q.controlEvent(s, "cellctl."+r.Set.Name+".create", odata.ObjectKey(&o), "201,"+cellfs.LocalCell+"__ctl/"+r.Set.Name)
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"cellar/cellfs"
+	"cellar/cellfs/control"
+	"cellar/dav/odata"
 )
 
 // record adds a line about this request to the event log of a cell, in the transaction
@@ -16,6 +18,16 @@ func (q *request) record(tx cellfs.Tx, cell int64, kind, object, info string) er
 	return tx.AddEvents(cellfs.Event{
 		Cell: cell, Time: q.h.fs.Now(), RequestKey: q.key, Schema: q.caller.Schema, Subject: q.subject(),
 		Type: kind, Object: object, Info: info,
+	})
+}
+
+// recordOwn adds the line of an account that set its own password. It may be one that can do
+// nothing else, and is nobody in any other log.
+func (q *request) recordOwn(tx cellfs.Tx, cell int64, name string) error {
+	return tx.AddEvents(cellfs.Event{
+		Cell: cell, Time: q.h.fs.Now(), RequestKey: q.key, Schema: q.caller.Schema, Subject: cellfs.LocalCell + "#" + name,
+		Type: "cellctl.Account.patch", Object: cellfs.LocalCell + "__ctl/" + odata.FormatKey(cellfs.SetAccount, control.SetOf(cellfs.SetAccount).Key, control.Values{"Name": name}),
+		Info: "204," + cellfs.LocalCell + "__mypassword",
 	})
 }
 

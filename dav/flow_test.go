@@ -88,7 +88,7 @@ func TestCredentials(t *testing.T) {
 	}
 	none := s.Anonymous().GET("/cell1/box").Expect()
 	davtest.Error(none, "PR401-AU-0001")
-	if got := none.Raw().Header["Www-Authenticate"]; len(got) != 2 || got[0] != `Bearer realm="`+s.URL+`/cell1/"` || !strings.HasPrefix(got[1], "Basic realm=") {
+	if got := none.Raw().Header["Www-Authenticate"]; len(got) != 2 || got[1] != `Bearer realm="`+s.URL+`/cell1/"` || !strings.HasPrefix(got[0], "Basic realm=") {
 		t.Errorf("WWW-Authenticate %q", got)
 	}
 	none.Header("DAV").IsEqual("1, 2, 3")

@@ -141,7 +141,7 @@ func (q *request) getLog() error {
 	if n.Kind != cellfs.KindLog {
 		return errMethod
 	}
-	log, size, err := q.h.fs.ReadLog(q.Context(), n, q.target.cellURL)
+	log, size, err := q.h.fs.ReadLog(q.Context(), n, q.target.logURLs())
 	if err != nil {
 		return err
 	}

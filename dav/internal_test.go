@@ -52,7 +52,7 @@ func TestEveryRouteHasRules(t *testing.T) {
 				t.Errorf("%s %s has no rule: say who may", method, k)
 			}
 			for _, rule := range r.rules {
-				if rule.who == nobody || (rule.who == granted) != (rule.all|rule.any != 0) {
+				if rule.who == nobody || (rule.who == granted || rule.who == itself) != (rule.all|rule.any != 0) {
 					t.Errorf("%s %s has a rule that lets in nobody, or by no privilege: %+v", method, k, rule)
 				}
 			}
@@ -76,7 +76,7 @@ func AccessDoc() string {
 		case "admin":
 			needed = "the unit admin"
 		case "itself":
-			needed = "the account itself"
+			needed = "the account itself; the scope of a token must have `p:auth`"
 		case "somebody":
 			needed = "who is somebody, also where all may"
 		default:

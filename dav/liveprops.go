@@ -72,7 +72,7 @@ func (l *listing) contentLength(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	size := n.Size
 	if n.Kind == cellfs.KindLog && n.ContentType != "" { // without: __export
 		err := l.view(func(tx cellfs.Tx) (err error) {
-			size, err = l.q.h.fs.LogLen(tx, n, l.q.target.cellURL)
+			size, err = l.q.h.fs.LogLen(tx, n, l.q.target.logURLs())
 			return err
 		})
 		if err != nil {

@@ -54,7 +54,7 @@ func init() {
 	methods = map[kind]map[string]route{
 		targetUnit:       get((*request).getUnit, open).with(byMethod{"PROPFIND": propfind(adminOnly)}).options(open),
 		targetToken:      byMethod{"POST": {serve: (*request).token, rules: open}}.options(open),
-		targetMyPassword: byMethod{"PUT": {serve: (*request).changePassword, rules: []rule{{who: itself}}}}.options(open),
+		targetMyPassword: byMethod{"PUT": {serve: (*request).changePassword, rules: []rule{{who: itself, all: access.Auth}}}}.options(open),
 		targetEvent: byMethod{
 			"POST":      {serve: (*request).postEvent, rules: needs(access.Event)},
 			"PROPFIND":  {serve: (*request).notImplemented, rules: open},

@@ -39,7 +39,7 @@ func (h *Handler) findPeer(r *http.Request) peer {
 	if proto := last(r.Header["X-Forwarded-Proto"]); proto != "" {
 		p.https = strings.EqualFold(proto, "https")
 	}
-	if host := last(r.Header["X-Forwarded-Host"]); host != "" && !strings.ContainsAny(host, "/\\@?# \t") {
+	if host := last(r.Header["X-Forwarded-Host"]); authority.MatchString(host) {
 		r.Host = host
 	}
 	return p

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -50,6 +51,12 @@ type target struct {
 // route reads the URL. Segments are split before they are decoded, so that an
 // encoded slash is part of a name and refused there.
 func (h *Handler) route(r *http.Request, https bool) (t target, err error) {
+	if r.Host == "" { // HTTP/1.0, which has none
+		r.Host = localHost(r)
+	}
+	if !authority.MatchString(r.Host) {
+		return t, codef("PR400-CM-0005", "Invalid URL authority [%s].", printable(r.Host))
+	}
 	var segs []string
 	host, cell := h.cellHost(r)
 	if cell != "" {
@@ -85,6 +92,19 @@ func (h *Handler) route(r *http.Request, https bool) (t target, err error) {
 		err = t.entityPath(segs, err)
 	}
 	return t, err
+}
+
+// authority is a host, with or without a port (RFC 9110, 4.2): a name that DNS could hold, or
+// an address. What a request line or a Host header can hold besides, quotes for one, would
+// stand in headers and URLs of answers.
+var authority = regexp.MustCompile(`^([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._~%-]+)?\])(:[0-9]{0,5})?$`)
+
+// localHost is the address at which a request came in.
+func localHost(r *http.Request) string {
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return a.String()
+	}
+	return "localhost"
 }
 
 // entityPath reads a path of which NewPath said invalid: keys of entities can be
@@ -216,6 +236,9 @@ func appendEscaped(buf []byte, s string) []byte {
 	}
 	return buf
 }
+
+// logURLs are those that stand in event logs.
+func (t *target) logURLs() cellfs.LogURLs { return cellfs.LogURLs{Cell: t.cellURL, Unit: t.unitURL} }
 
 // url is the absolute URL of the resource, as error messages show it.
 func (t *target) url() string {

@@ -1,11 +1,13 @@
 package dav
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 
+	"cellar/cellfs"
 	"cellar/cellfs/account"
 	"cellar/dav/auth"
 )
@@ -162,26 +164,54 @@ const credentialHeader = "X-Personium-Credential"
 
 // changePassword answers PUT on __mypassword: the caller's own password.
 func (q *request) changePassword() error {
-	name := q.caller.MayChange()
+	name := q.caller.Own()
 	if name == "" {
 		return q.unauthorized()
 	}
 	password := q.Header.Get(credentialHeader)
 	if password == "" {
-		return codef("PR400-AU-0003", "Personium credential required.")
+		return errCredential
 	}
-	leave, err := q.h.auth.Turn(q.Context(), q.peer.addr)
+	secret, err := q.hash(password, func() error {
+		// Another change may have come first while this one waited.
+		return q.h.fs.View(q.Context(), func(tx cellfs.Tx) error { return q.h.auth.Again(tx, &q.caller) })
+	})
 	if err != nil {
 		return err
 	}
-	defer leave()
-	err = account.SetOwn(q.Context(), q.h.fs, q.target.path.Cell(), name, password)
-	switch {
-	case errors.Is(err, account.ErrPassword):
-		return codef("PR400-AU-0001", "Password format is invalid.")
-	case err != nil:
+	err = account.SetOwn(q.Context(), q.h.fs, q.target.path.Cell(), name, secret, func(tx cellfs.Tx, c *cellfs.Cell) error {
+		if err := q.h.auth.Again(tx, &q.caller); err != nil {
+			return err
+		}
+		return q.recordOwn(tx, c.ID, name)
+	})
+	if err != nil {
 		return err
 	}
 	q.w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+var (
+	errCredential = codef("PR400-AU-0003", "Personium credential required.")
+	errPassword   = codef("PR400-AU-0001", "Password format is invalid.")
+)
+
+// hash makes the secret of a password when it is the turn of the caller's address, unless
+// first, which is called then, says that it is of no use any more.
+func (q *request) hash(password string, first func() error) (json.RawMessage, error) {
+	if !account.IsPassword(password) {
+		return nil, errPassword // without waiting
+	}
+	leave, err := q.h.auth.Turn(q.Context(), q.peer.addr)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if first != nil {
+		if err := first(); err != nil {
+			return nil, err
+		}
+	}
+	return account.Hash(password)
 }

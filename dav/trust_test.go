@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -115,18 +116,11 @@ func TestOddHosts(t *testing.T) {
 	s.Put("/cell1/b/f", "content")
 	port := s.URL[strings.LastIndex(s.URL, ":"):]
 	for _, host := range []string{"__token.localhost", "__ctl.localhost", "__.localhost", ".localhost", "Ⱥ.localhost", strings.Repeat("Ⱥ", 40) + ".localhost", "a_b.localhost"} {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
 		for _, path := range []string{"/", "/Cell", "/__token", "/__ctl/Cell"} {
-			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s%s\r\n\r\n", path, host, port)
-		}
-		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-		answers, err := io.ReadAll(conn)
-		conn.Close()
-		if n := strings.Count(string(answers), "HTTP/1.1 "); err != nil || n == 0 || strings.Contains(string(answers), "HTTP/1.1 500") {
-			t.Errorf("Host %s: %d answers, %v, %.300s", host, n, err, answers)
+			answer := rawAnswer(t, s, "GET "+path+" HTTP/1.1\r\nHost: "+host+port+"\r\nConnection: close\r\n\r\n")
+			if !strings.HasPrefix(answer, "HTTP/1.1 ") || strings.HasPrefix(answer, "HTTP/1.1 5") {
+				t.Errorf("GET %s of Host %s: %.300s", path, host, answer)
+			}
 		}
 		r := s.Request("PUT", "/cell1/b/f").WithHeader("If", "<http://"+host+port+"/x> (<urn:x>)").WithText("x").Expect().Raw()
 		if r.StatusCode != http.StatusPreconditionFailed && r.StatusCode != http.StatusBadRequest {
@@ -146,6 +140,93 @@ func TestOddHosts(t *testing.T) {
 	}
 	s.WantGet("/cell1/b/docs/in", "precious")
 	s.WantGet("/cell1/b/f", "content")
+}
+
+// rawAnswer sends one request as it is, on a connection of its own, and returns the answer.
+func rawAnswer(t *testing.T, s *davtest.Server, request string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatalf("%q: %v after %q", request, err, answer)
+	}
+	return string(answer)
+}
+
+// TestHostsInAnswers: what a client says of the server's name stands in its answer only if it
+// is one, and in nothing that others read.
+func TestHostsInAnswers(t *testing.T) {
+	s := davtest.New(t)
+	s.Account("cell1", "me", "r")
+	s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: "p:root"})
+	for _, c := range []struct {
+		line, host string // of the request
+		status     string
+	}{
+		{"/cell1/__export", "good.example:8080", "401"},
+		{"/cell1/__export", "[::1]:8080", "401"},
+		{"http://other.example/cell1/__export", "good.example", "401"},
+		{`http://a"b/cell1/__export`, "good.example", "400"},
+		{"http://a<b>/cell1/__export", "good.example", "400"},
+		{"http://a,b/cell1/__export", "good.example", "400"},
+		{"http://a%22b/cell1/__export", "good.example", "400"},
+		{"/cell1/__export", "a,b", "400"},
+		{"/cell1/__export", "a(b)", "400"},
+		{"/cell1/__export", "good.example:port", "400"},
+	} {
+		answer := rawAnswer(t, s, "GET "+c.line+" HTTP/1.1\r\nHost: "+c.host+"\r\nConnection: close\r\n\r\n")
+		if !strings.HasPrefix(answer, "HTTP/1.1 "+c.status) {
+			t.Errorf("GET %s of Host %s: %.300s", c.line, c.host, answer)
+		}
+		for line := range strings.Lines(answer) {
+			value, ok := strings.CutPrefix(line, "Www-Authenticate: ")
+			if ok && (strings.ContainsAny(value, "<>") || strings.Count(value, `"`)%2 != 0 || c.status == "400") {
+				t.Errorf("GET %s of Host %s: %s", c.line, c.host, line)
+			}
+		}
+	}
+	if answer := rawAnswer(t, s, "GET /cell1/__export HTTP/1.0\r\n\r\n"); !strings.Contains(answer, `Bearer realm="`+s.URL+`/cell1/"`) {
+		t.Errorf("without a Host: %s", answer)
+	}
+
+	// The log names who it was, whatever the client called the server.
+	for name, password := range map[string]string{"me": davtest.AccountPassword, davtest.User: davtest.Password} {
+		s.Anonymous().PUT("/cell1/__/by-"+name).WithBasicAuth(name, password).WithHost("evil.example").WithText("x").Expect().Status(http.StatusCreated)
+		s.Anonymous().POST("/cell1/__event").WithBasicAuth(name, password).WithHost("evil.example").WithText(`{"Type":"t"}`).Expect().Status(http.StatusOK)
+		s.Anonymous().POST("/cell1/__ctl/Role").WithBasicAuth(name, password).WithHost("evil.example").WithText(`{"Name":"of-` + name + `"}`).Expect().Status(http.StatusCreated)
+	}
+	s.Anonymous().POST("/cell1/__export").WithBasicAuth("me", davtest.AccountPassword).WithHost("evil.example").WithJSON(map[string]string{"Name": "s"}).Expect().Status(http.StatusAccepted)
+	s.Request("GET", "/cell1/__export").WithHeader("Prefer", "wait=60").Expect().Status(http.StatusOK)
+	log := s.Request("GET", "/cell1/__log/current/default.log").Expect().Status(http.StatusOK)
+	text := log.Body().Raw()
+	if strings.Contains(text, "evil.example") {
+		t.Errorf("the log has the client's word for the server:\n%s", text)
+	}
+	for _, subject := range []string{s.URL + "/cell1/#me", s.URL + "/#" + davtest.User} {
+		if n := strings.Count(text, `"`+subject+`"`); n < 3 {
+			t.Errorf("%s stands %d times in\n%s", subject, n, text)
+		}
+	}
+	log.Header("Content-Length").IsEqual(fmt.Sprint(len(text)))
+}
+
+// TestBasicIsOfferedFirst: some clients look at the first challenge only.
+func TestBasicIsOfferedFirst(t *testing.T) {
+	s := davtest.New(t)
+	for path, realm := range map[string]string{"/": s.URL + "/", "/cell1/__/f": s.URL + "/cell1/"} {
+		got := s.Anonymous().Request("PROPFIND", path).Expect().Status(http.StatusUnauthorized).Raw().Header["Www-Authenticate"]
+		want := []string{`Basic realm="` + realm + `", charset="UTF-8"`, `Bearer realm="` + realm + `"`}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
 }
 
 // TestScopeOfListings: a listing shows no more than the token is good for.

@@ -31,13 +31,14 @@ func (q *request) checkWith(p cellfs.Path, rules []rule, deep bool) cellfs.Check
 }
 
 // longRequest is how long a request takes at least for its caller to be looked for again:
-// an account that lost a role, or its password, meanwhile, must not end what it began.
+// an account that lost a role, or its password, meanwhile, must not end what it began. What
+// changes who may do what looks again however short it was.
 var longRequest = time.Second
 
 // mayChange asks once more, inside the transaction, whether the caller may: ACLs and the
 // tree may have changed since the request came in.
 func (q *request) mayChange(tx cellfs.Tx, at *cellfs.Place, rules []rule, deep bool) error {
-	if time.Since(q.began) > longRequest {
+	if time.Since(q.began) > longRequest || q.target.kind == targetCtl || q.Method == "ACL" {
 		if err := q.h.auth.Again(tx, &q.caller); err != nil {
 			return err
 		}
@@ -330,7 +331,7 @@ func (q *request) openSpecial() (n cellfs.Node, r io.ReadCloser, err error) {
 		return n, nil, err
 	}
 	if n.Kind == cellfs.KindLog {
-		text, _, err := q.h.fs.ReadLog(q.Context(), n, q.target.cellURL)
+		text, _, err := q.h.fs.ReadLog(q.Context(), n, q.target.logURLs())
 		return n, io.NopCloser(text), err
 	}
 	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.path)

@@ -81,33 +81,43 @@ func Create(ctx context.Context, f *cellfs.FS, cell, name, password string) erro
 // SetPassword gives an account another password. It returns [ErrNone] and
 // [ErrPassword].
 func SetPassword(ctx context.Context, f *cellfs.FS, cell, name, password string) error {
-	return setPassword(ctx, f, cell, name, password, false)
-}
-
-// SetOwn is [SetPassword] by who has the account: if its password had to be changed,
-// that is done.
-func SetOwn(ctx context.Context, f *cellfs.FS, cell, name, password string) error {
-	return setPassword(ctx, f, cell, name, password, true)
-}
-
-func setPassword(ctx context.Context, f *cellfs.FS, cell, name, password string, own bool) error {
 	secret, err := Hash(password)
 	if err != nil {
 		return err
 	}
 	return change(ctx, f, cell, func(tx cellfs.Tx, c *cellfs.Cell) error {
-		e, err := tx.Entity(c.ID, 0, cellfs.SetAccount, name)
-		if err != nil {
-			return instead(err, fs.ErrNotExist, ErrNone)
-		}
-		if own {
-			if e.Doc, err = activated(e.Doc); err != nil {
-				return err
-			}
-		}
-		e.Hidden, e.Updated = secret, f.Now()
-		return tx.SetEntity(&e)
+		return setSecret(tx, c, name, func(e *cellfs.Entity) error {
+			e.Hidden, e.Updated = secret, f.Now()
+			return nil
+		})
 	})
+}
+
+// SetOwn gives an account another password, which [Hash] made the secret of, by who has
+// it: if the password had to be changed, that is done. What the transaction must look at
+// or record besides, check does; its error ends the change. It returns [ErrNone].
+func SetOwn(ctx context.Context, f *cellfs.FS, cell, name string, secret json.RawMessage, check func(cellfs.Tx, *cellfs.Cell) error) error {
+	return change(ctx, f, cell, func(tx cellfs.Tx, c *cellfs.Cell) error {
+		if err := check(tx, c); err != nil {
+			return err
+		}
+		return setSecret(tx, c, name, func(e *cellfs.Entity) (err error) {
+			e.Doc, err = activated(e.Doc)
+			e.Hidden, e.Updated = secret, f.Now()
+			return err
+		})
+	})
+}
+
+func setSecret(tx cellfs.Tx, c *cellfs.Cell, name string, set func(*cellfs.Entity) error) error {
+	e, err := tx.Entity(c.ID, 0, cellfs.SetAccount, name)
+	if err != nil {
+		return instead(err, fs.ErrNotExist, ErrNone)
+	}
+	if err := set(&e); err != nil {
+		return err
+	}
+	return tx.SetEntity(&e)
 }
 
 // activated is the document of an account that had to change its password, and has.

@@ -51,6 +51,18 @@ func TestPasswords(t *testing.T) {
 	}
 	wantCheck(t, f, "alice", "correct-horse", false)
 	wantCheck(t, f, "alice", "another_one!", true)
+	const phrase = "correct horse battery staple, no: a longer one." // with signs that are not taken
+	if err := account.SetPassword(ctx, f, "c", "alice", phrase); !errors.Is(err, account.ErrPassword) {
+		t.Errorf("%q: %v", phrase, err)
+	}
+	long := strings.Repeat("correct horse battery ", 5) + "staple"
+	if err := account.SetPassword(ctx, f, "c", "alice", long); err != nil {
+		t.Fatal(err)
+	}
+	wantCheck(t, f, "alice", long, true)
+	wantCheck(t, f, "alice", long[:32], false)
+	wantCheck(t, f, "alice", long+" ", false)
+	wantCheck(t, f, "alice", strings.ReplaceAll(long, " ", ""), false)
 	if err := account.Remove(ctx, f, "c", "alice"); err != nil {
 		t.Fatal(err)
 	}
@@ -70,8 +82,9 @@ func TestForms(t *testing.T) {
 		}
 	}
 	for password, want := range map[string]error{
-		"12345": account.ErrPassword, "123456": nil, strings.Repeat("p", 32): nil, strings.Repeat("p", 33): account.ErrPassword,
-		"pass word": account.ErrPassword, "pässword": account.ErrPassword, "pass\nword": account.ErrPassword,
+		"12345": account.ErrPassword, "123456": nil, strings.Repeat("p", 128): nil, strings.Repeat("p", 129): account.ErrPassword,
+		"pass word": nil, "correct horse  battery staple": nil, " password": account.ErrPassword, "password ": account.ErrPassword, "      ": account.ErrPassword,
+		"pässword": account.ErrPassword, "pass\nword": account.ErrPassword, "pass\tword": account.ErrPassword, "pass+word": account.ErrPassword, "pass%20word": account.ErrPassword,
 	} {
 		if err := account.SetPassword(ctx, f, "c", "a", password); !errors.Is(err, want) {
 			t.Errorf("SetPassword(%q) = %v, want %v", password, err, want)

@@ -15,11 +15,25 @@ import (
 	"golang.org/x/crypto/scrypt"
 )
 
-// ErrPassword: a password is not of the form that Personium asks for
-// (spec/auth-and-acl.md §10): 6 to 32 letters, digits and some signs.
-var ErrPassword = errors.New("a password has 6 to 32 characters of A-Z a-z 0-9 - _ ! $ * = ^ ` { | } ~ . @")
+const (
+	// minPassword and maxPassword are how many characters, which are bytes, a password has.
+	// What is longer is not hashed.
+	minPassword = 6
+	maxPassword = 128
+)
 
-var passwordForm = regexp.MustCompile("^[a-zA-Z0-9-_!$*=^`{|}~.@]{6,32}$")
+// ErrPassword: a password is not of the form that is taken.
+var ErrPassword = fmt.Errorf("a password has %d to %d characters of A-Z a-z 0-9 - _ ! $ * = ^ ` { | } ~ . @ and blanks, which do not begin or end it", minPassword, maxPassword)
+
+// passwordForm has the characters that Personium takes, and blanks between them. It has no
+// "+" and "%", which Personium's clients use for other characters when they send a password
+// by Basic, and no blank at the ends, which a header loses.
+var passwordForm = regexp.MustCompile("^[a-zA-Z0-9-_!$*=^`{|}~.@](?:[a-zA-Z0-9-_!$*=^`{|}~.@ ]*[a-zA-Z0-9-_!$*=^`{|}~.@])?$")
+
+// IsPassword says whether an account can have that password.
+func IsPassword(s string) bool {
+	return len(s) >= minPassword && len(s) <= maxPassword && passwordForm.MatchString(s)
+}
 
 // The cost of a hash that is made: 16 MiB of memory, and some 70 ms of a
 // processor (BenchmarkVerify).
@@ -49,7 +63,7 @@ type hidden struct {
 // Hash makes what is hidden of an account with that password, at the cost of
 // [Identity.Verify]. It returns [ErrPassword].
 func Hash(password string) (json.RawMessage, error) {
-	if !passwordForm.MatchString(password) {
+	if !IsPassword(password) {
 		return nil, ErrPassword
 	}
 	salt := make([]byte, saltBytes)
@@ -70,8 +84,8 @@ func Hash(password string) (json.RawMessage, error) {
 // hash, and one whose hash cannot be checked, has no password that is right; err tells
 // of the latter.
 func verify(kept json.RawMessage, password string) (bool, error) {
-	if !passwordForm.MatchString(password) {
-		return false, nil // scrypt takes a password with zeros behind it for the same
+	if !IsPassword(password) {
+		return false, nil // also because scrypt takes a password with zeros behind it for the same
 	}
 	var h hidden
 	if len(kept) > 0 {

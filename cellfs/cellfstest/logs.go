@@ -17,7 +17,7 @@ func testLogs(t metaTest) {
 	add := func(n int) (size cellfs.LogSize) {
 		t.update(func(tx cellfs.Tx) error {
 			for i := range n {
-				e := cellfs.Event{Cell: c.ID, Time: at, RequestKey: "k", External: i%2 == 0, Subject: "s", Type: fmt.Sprint(i), Object: cellfs.LocalCell + `a"é`}
+				e := cellfs.Event{Cell: c.ID, Time: at, RequestKey: "k", External: i%2 == 0, Subject: cellfs.LocalUnit + "#s", Type: fmt.Sprint(i), Object: cellfs.LocalCell + `a"é`}
 				size = size.Add(e.Size())
 				if err := tx.AddEvents(e, cellfs.Event{Cell: other.ID, Time: at, Type: "other"}); err != nil {
 					return err

@@ -9,12 +9,12 @@ import (
 	"cellar/cellfs"
 )
 
-const cellColumns = "SELECT id, name, owner, root, gen, quota, used, keep, logfrom, logbytes, logurls, created, (SELECT acl FROM node WHERE node.id = cell.root) FROM cell "
+const cellColumns = "SELECT id, name, owner, root, gen, quota, used, keep, logfrom, logbytes, logurls, logunits, created, (SELECT acl FROM node WHERE node.id = cell.root) FROM cell "
 
 func scanCell(scan func(...any) error) (c cellfs.Cell, err error) {
 	var created int64
 	var acl any
-	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Used, &c.Keep, &c.LogFrom, &c.Log.Bytes, &c.Log.URLs, &created, &acl)
+	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Used, &c.Keep, &c.LogFrom, &c.Log.Bytes, &c.Log.URLs, &c.Log.Units, &created, &acl)
 	c.Created = fromMicros(created)
 	if text, ok := acl.(string); ok && err == nil {
 		err = json.Unmarshal([]byte(text), &c.ACL)

@@ -82,7 +82,8 @@ func TestMigrateLog(t *testing.T) {
 		err := tx.AddCell(&c)
 		for _, text := range []string{"", `"`, "é\n", cellfs.LocalCell + "x", cellfs.LocalCell + `"` + cellfs.LocalCell} {
 			for _, external := range []bool{true, false} {
-				e := cellfs.Event{Cell: c.ID, Time: c.Created, RequestKey: "k", External: external, Schema: text, Subject: text, Type: "t", Object: text, Info: text}
+				subject := strings.ReplaceAll(text, cellfs.LocalCell, "https://unit.example/c1/") // as they were then
+				e := cellfs.Event{Cell: c.ID, Time: c.Created, RequestKey: "k", External: external, Schema: text, Subject: subject, Type: "t", Object: text, Info: text}
 				err = errors.Join(err, tx.AddEvents(e))
 			}
 		}

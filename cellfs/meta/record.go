@@ -192,8 +192,8 @@ func (t *tx) CloseLog(cell int64, closed time.Time) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.write("INSERT INTO logarchive (cell, closed, after, last, bytes, urls) VALUES (?, ?, ?, ?, ?, ?)",
-		cell, micros(closed), c.LogFrom, last, c.Log.Bytes, c.Log.URLs)
+	_, err = t.write("INSERT INTO logarchive (cell, closed, after, last, bytes, urls, units) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		cell, micros(closed), c.LogFrom, last, c.Log.Bytes, c.Log.URLs, c.Log.Units)
 	if err == nil {
 		_, err = t.write("UPDATE cell SET logfrom = ? WHERE id = ?", last, cell)
 	}
@@ -204,11 +204,11 @@ func (t *tx) CloseLog(cell int64, closed time.Time) error {
 }
 
 func (t *tx) LogArchives(cell int64) (all []cellfs.LogArchive, err error) {
-	err = t.c.query(t.ctx, "SELECT closed, after, last, bytes, urls FROM logarchive WHERE cell = ? ORDER BY closed", []any{cell},
+	err = t.c.query(t.ctx, "SELECT closed, after, last, bytes, urls, units FROM logarchive WHERE cell = ? ORDER BY closed", []any{cell},
 		func(scan func(...any) error) error {
 			a := cellfs.LogArchive{Cell: cell}
 			var closed int64
-			err := scan(&closed, &a.After, &a.Last, &a.Size.Bytes, &a.Size.URLs)
+			err := scan(&closed, &a.After, &a.Last, &a.Size.Bytes, &a.Size.URLs, &a.Size.Units)
 			a.Closed = fromMicros(closed)
 			all = append(all, a)
 			return err

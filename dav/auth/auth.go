@@ -60,7 +60,7 @@ type Caller struct {
 	// Deleted says that the account is not there any more: refused whatever is asked.
 	Deleted bool
 	secret  []byte
-	account string // also where Name is not given
+	account string // of an account its name, also where Name is not given; "" for others
 	change  bool   // may only change the password
 }
 
@@ -158,8 +158,9 @@ func (a *Auth) Turn(ctx context.Context, addr netip.Addr) (leave func(), err err
 	return a.gate.enter(ctx, source(addr))
 }
 
-// Again looks in a transaction whether the caller is still who it was, and takes over the
-// roles of now. It is for requests that took long.
+// Again looks in a transaction whether the caller is still who it was: the account is there,
+// may log in, and has the password that it had. It takes over the roles of now. It is for
+// requests that took long, and for those that change who may do what.
 func (a *Auth) Again(tx cellfs.Tx, c *Caller) error {
 	if c.Admin {
 		if !bytes.Equal(a.admin.Load().Secret, c.secret) {
@@ -167,19 +168,20 @@ func (a *Auth) Again(tx cellfs.Tx, c *Caller) error {
 		}
 		return nil
 	}
-	if !c.Known() {
+	if c.account == "" {
 		return nil
 	}
-	id, err := account.FindIn(tx, c.Cell, c.Name)
+	id, err := account.FindIn(tx, c.Cell, c.account)
 	switch {
 	case errors.Is(err, account.ErrNone), errors.Is(err, cellfs.ErrNoCell):
 		return ErrNone
 	case err != nil:
 		return err
-	case !bytes.Equal(id.Secret, c.secret), id.Status != account.Active:
+	case !bytes.Equal(id.Secret, c.secret), id.Status == account.Deactivated, id.Status == account.MustChange && !c.change:
 		return ErrExpired
+	case !c.change:
+		c.Roles = id.Roles
 	}
-	c.Roles = id.Roles
 	return nil
 }
 

@@ -301,6 +301,7 @@ func (a *Auth) byToken(ctx context.Context, cell, token string, k kind) (Caller,
 	caller := a.caller(cell, id)
 	caller.Scope = caller.Scope.Narrow(c.Scope)
 	if k == changeToken { // also if the password need not be changed any more
+		caller.change = true
 		caller.restrict()
 	}
 	return caller, nil
@@ -310,8 +311,9 @@ func (a *Auth) marked(c *claims, key signingKey, secret []byte) bool {
 	return subtle.ConstantTimeCompare([]byte(c.Mark), []byte(mark(key, secret))) == 1
 }
 
-// MayChange says whose password the caller may set: the own one of an account. "" if
-// the caller is none.
-func (c *Caller) MayChange() string {
-	return c.account
-}
+// Own is the name of the account whose password is the caller's own; "" if the caller is
+// none.
+func (c *Caller) Own() string { return c.account }
+
+// MustChange says that the caller may do nothing but set a new password.
+func (c *Caller) MustChange() bool { return c.change }
