@@ -118,8 +118,13 @@ func snapshotNode(s Snapshot) Node {
 // IsZipName tells the name of a finished snapshot from that of a failed one.
 func IsZipName(name string) bool { return len(name) > 4 && name[len(name)-4:] == ".zip" }
 
+// PassingAge is how old a passing snapshot becomes that nobody removed, because the client
+// that asked for it broke off, in a cell of which only some snapshots are kept.
+const PassingAge = 24 * time.Hour
+
 // KeepSnapshots removes the oldest finished snapshots of a cell beyond the number
-// that is kept of it.
+// that is kept of it. The order is that in which they were taken, whatever the clock said.
+// Passing ones do not count, and go only when they have reached [PassingAge].
 func (f *FS) KeepSnapshots(ctx context.Context, cell int64) error {
 	var c Cell
 	var all []Snapshot
@@ -133,10 +138,20 @@ func (f *FS) KeepSnapshots(ctx context.Context, cell int64) error {
 	if err != nil || c.Keep == 0 {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(s Snapshot) bool { return !IsZipName(s.Name) })
-	slices.SortFunc(all, func(a, b Snapshot) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
-	for i := 0; i < len(all)-int(c.Keep); i++ {
-		if err := f.DeleteSnapshot(ctx, c.Name, all[i].Name, nil); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	var kept, gone []Snapshot
+	for _, s := range all {
+		switch {
+		case !IsZipName(s.Name):
+		case !s.Passing:
+			kept = append(kept, s)
+		case f.now().Sub(s.Created) >= PassingAge:
+			gone = append(gone, s)
+		}
+	}
+	slices.SortFunc(kept, func(a, b Snapshot) int { return cmp.Compare(a.ID, b.ID) })
+	gone = append(gone, kept[:max(0, len(kept)-int(c.Keep))]...)
+	for _, s := range gone {
+		if err := f.DeleteSnapshot(ctx, c.Name, s.Name, nil); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

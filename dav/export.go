@@ -26,11 +26,11 @@ func (q *request) postExport() error {
 	if err != nil {
 		return err
 	}
-	name, err := ops.ExportName(body, cell.Name, q.h.fs.Now())
+	snapshot, err := ops.ExportOf(body, cell.Name, q.h.fs.Now())
 	if err != nil {
 		return err
 	}
-	if err := q.h.ops.Export(q.Context(), cell, name, ops.Caller{Subject: q.subject(), RequestKey: q.key}); err != nil {
+	if err := q.h.ops.Export(q.Context(), cell, snapshot, ops.Caller{Subject: q.subject(), RequestKey: q.key}); err != nil {
 		return err
 	}
 	q.w.Header().Set("Location", q.target.cellURL+"__export")

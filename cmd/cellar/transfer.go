@@ -88,7 +88,12 @@ func (t *transfer) export(c *cli.Context, cell string) error {
 	if name == "" {
 		name = cell + time.Now().UTC().Format("_20060102_150405")
 	}
-	request, err := json.Marshal(map[string]string{"Name": name})
+	to := c.String("output")
+	if to == "" {
+		to = name + ".zip"
+	}
+	passing := !c.Bool("keep") && to != "-"
+	request, err := json.Marshal(map[string]any{"Name": name, "Passing": passing})
 	if err != nil {
 		return err
 	}
@@ -103,15 +108,11 @@ func (t *transfer) export(c *cli.Context, cell string) error {
 	if err != nil {
 		return err
 	}
-	to := c.String("output")
-	if to == "" {
-		to = name + ".zip"
-	}
 	size, err := t.download(ctx, t.cell+"__snapshot/"+name, to)
 	if err != nil {
 		return err
 	}
-	if !c.Bool("keep") && to != "-" {
+	if passing {
 		res, err := t.do(ctx, http.MethodDelete, t.cell+"__snapshot/"+name+".zip", nil, 0)
 		if err != nil {
 			return fmt.Errorf("%s is complete, but its snapshot stays on the server: %w", to, err)

@@ -44,33 +44,44 @@ func (o *Ops) CheckNoExport(cell int64) error {
 	return nil
 }
 
-// ExportName reads the body of an export request: the name asked for, or the
-// default {cell}_yyyyMMdd_HHmmss in UTC.
-func ExportName(body []byte, cell string, now time.Time) (string, error) {
-	standard := cell + now.UTC().Format("_20060102_150405")
+// Snapshot is what an export is asked to make.
+type Snapshot struct {
+	Name string // without extension
+	// Passing: the client takes it away and removes it; see [cellfs.Snapshot].
+	Passing bool
+}
+
+// ExportOf reads the body of an export request: the name asked for, or the default
+// {cell}_yyyyMMdd_HHmmss in UTC, and cellar's own "Passing".
+func ExportOf(body []byte, cell string, now time.Time) (Snapshot, error) {
+	s := Snapshot{Name: cell + now.UTC().Format("_20060102_150405")}
 	if len(body) == 0 {
-		return standard, nil
+		return s, nil
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
-		return "", refusef("PR400-CM-0004", "JSON parse error. [%s].", body)
+		return s, refusef("PR400-CM-0004", "JSON parse error. [%s].", body)
+	}
+	if raw, given := fields["Passing"]; given {
+		if err := json.Unmarshal(raw, &s.Passing); err != nil {
+			return s, refusef("PR400-CM-0002", "Field [Passing] format error. Must be [true or false].")
+		}
 	}
 	raw, given := fields["Name"]
 	if !given || string(raw) == "null" {
-		return standard, nil
+		return s, nil
 	}
-	var name string
-	if err := json.Unmarshal(raw, &name); err != nil || !snapshotName.MatchString(name) {
-		return "", refusef("PR400-CM-0002", "Field [Name] format error. Must be [%s].", snapshotPattern)
+	if err := json.Unmarshal(raw, &s.Name); err != nil || !snapshotName.MatchString(s.Name) {
+		return s, refusef("PR400-CM-0002", "Field [Name] format error. Must be [%s].", snapshotPattern)
 	}
-	return name, nil
+	return s, nil
 }
 
-// Export accepts an export of the cell under the given name. On return it is
-// visible and durable. A stale .error of that name goes.
-func (o *Ops) Export(ctx context.Context, cell cellfs.Cell, name string, c Caller) error {
+// Export accepts an export of the cell. On return it is visible and durable. A stale
+// .error of that name goes.
+func (o *Ops) Export(ctx context.Context, cell cellfs.Cell, s Snapshot, c Caller) error {
 	last, hadOne := o.jobs.Get(KindExport, cell.ID, 0)
-	job := jobs.Job{Kind: KindExport, Scope: cell.ID, Name: name, RequestKey: c.RequestKey, Subject: c.Subject}
+	job := jobs.Job{Kind: KindExport, Scope: cell.ID, Name: s.Name, Passing: s.Passing, RequestKey: c.RequestKey, Subject: c.Subject}
 	_, err := o.jobs.Start(ctx, job, func(tx cellfs.Tx, _ *jobs.Job) error {
 		if _, err := tx.CellByID(cell.ID); err != nil {
 			return cellfs.ErrNoCell // deleted meanwhile
@@ -78,11 +89,11 @@ func (o *Ops) Export(ctx context.Context, cell cellfs.Cell, name string, c Calle
 		if err := o.CheckNoImport(cell.ID); err != nil {
 			return err
 		}
-		_, err := tx.Snapshot(cell.ID, name+".zip")
+		_, err := tx.Snapshot(cell.ID, s.Name+".zip")
 		if !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(refusef("PR409-DV-0002", "File [%s.zip] already exists.", name), err)
+			return errors.Join(refusef("PR409-DV-0002", "File [%s.zip] already exists.", s.Name), err)
 		}
-		stale, err := tx.Snapshot(cell.ID, name+".error")
+		stale, err := tx.Snapshot(cell.ID, s.Name+".error")
 		if err == nil {
 			err = tx.DeleteSnapshot(stale.ID, o.fs.Now())
 		}
@@ -155,7 +166,7 @@ func (o *Ops) build(ctx context.Context, j jobs.Job, p *jobs.Progress) (func(cel
 			return err
 		}
 		now := o.fs.Now()
-		err = tx.AddSnapshot(&cellfs.Snapshot{Cell: cell.ID, Name: j.Name + ".zip", Index: index, Size: res.Size, Created: now})
+		err = tx.AddSnapshot(&cellfs.Snapshot{Cell: cell.ID, Name: j.Name + ".zip", Index: index, Size: res.Size, Created: now, Passing: j.Passing})
 		if err != nil {
 			return err
 		}
