@@ -2,6 +2,7 @@ package dav
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
