@@ -20,7 +20,7 @@ func (q *request) postImport() error {
 	}
 	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
 	if q.sendsZip() {
-		err = q.h.ops.ImportBody(q.Context(), cell, q.Body, caller)
+		err = q.h.ops.ImportBody(q.Context(), cell, q.Body, q.ContentLength, caller)
 	} else {
 		err = q.importByName(cell, caller)
 	}

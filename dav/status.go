@@ -41,7 +41,7 @@ var (
 	errNotMapped = codef("PR404-MC-0001", "URI is not recognized.")
 	errMediaType = codef("PR415-MC-0001", "Unsupported media type.")
 	errXML       = codef("PR400-DV-0001", "XML parse error.")
-	errTooLarge  = codef("PR413-CM-0001", "Request body is too large.")
+	errTooLarge  = codef(ops.TooLarge.Code, "%s", ops.TooLarge.Message)
 	errETag      = codef("PR412-DV-0001", "ETag does not match.")
 	errInfinite  = &coded{code: "PR403-DV-0001", message: "Infinite depth is not supported.", element: "propfind-finite-depth"}
 	// RFC 4918, 11.5 and RFC 4331, 6

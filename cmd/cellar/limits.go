@@ -8,10 +8,11 @@ import (
 
 	"cellar/barfs"
 	"cellar/cellfs"
+	"cellar/dav/ops"
 )
 
 // limits are sizes that an operator can change, in bytes.
-type limits struct{ bar, entry, eventLog int64 }
+type limits struct{ bar, entry, importBody, eventLog int64 }
 
 func limitFlags() []cli.Flag {
 	size := func(name, variable string, byDefault uint64, usage string) cli.Flag {
@@ -20,12 +21,13 @@ func limitFlags() []cli.Flag {
 	return []cli.Flag{
 		size("bar-limit", "BAR_LIMIT", barfs.MaxArchive, "largest bar that is taken, a `SIZE` such as 100MiB"),
 		size("bar-entry-limit", "BAR_ENTRY_LIMIT", barfs.MaxEntry, "largest file in a bar, uncompressed, a `SIZE`"),
+		size("import-limit", "IMPORT_LIMIT", ops.DefaultImportLimit, "largest snapshot that is taken from elsewhere, a `SIZE`"),
 		size("event-log-limit", "EVENT_LOG_LIMIT", cellfs.DefaultLogLimit, "`SIZE` at which a cell's event log is closed and a new one begins"),
 	}
 }
 
 func readLimits(c *cli.Context) (l limits, err error) {
-	for name, into := range map[string]*int64{"bar-limit": &l.bar, "bar-entry-limit": &l.entry, "event-log-limit": &l.eventLog} {
+	for name, into := range map[string]*int64{"bar-limit": &l.bar, "bar-entry-limit": &l.entry, "import-limit": &l.importBody, "event-log-limit": &l.eventLog} {
 		n, err := humanize.ParseBytes(c.String(name))
 		if err != nil || n == 0 || n > math.MaxInt64 {
 			return l, usagef("--%s %q: use a size such as 100MiB", name, c.String(name))

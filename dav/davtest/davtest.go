@@ -43,6 +43,7 @@ type Config struct {
 	PropfindLimit int
 	Workers       int // default 2
 	Limits        barfs.Limits
+	ImportLimit   int64 // bytes; default: that of ops
 	LogLimit      int64 // of event logs, in bytes; default: cellfs's
 	StallTime     time.Duration
 	// Wrap replaces the stores by ones that misbehave.
@@ -124,7 +125,7 @@ func (s *Server) open(cfg Config) {
 		}
 	}
 	s.Ops, err = ops.New(ctx, ops.Config{
-		FS: s.FS, Workers: cfg.Workers, Program: "cellar test", TempDir: tmp, Limits: cfg.Limits, Log: log,
+		FS: s.FS, Workers: cfg.Workers, Program: "cellar test", TempDir: tmp, Limits: cfg.Limits, ImportLimit: cfg.ImportLimit, Log: log,
 	})
 	must(t, err)
 	var unit *url.URL

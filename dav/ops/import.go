@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -72,10 +73,38 @@ func (o *Ops) Import(ctx context.Context, cell cellfs.Cell, name string, c Calle
 	return o.acceptImport(ctx, jobs.Job{Kind: KindImport, Scope: cell.ID, Name: name, RequestKey: c.RequestKey, Subject: c.Subject}, nil)
 }
 
-// ImportBody accepts the import of a zip that came with the request. It is kept until
-// the import has ended.
-func (o *Ops) ImportBody(ctx context.Context, cell cellfs.Cell, body io.Reader, c Caller) error {
-	staged, err := o.fs.Stage(ctx, body)
+const (
+	// DefaultImportLimit bounds the body of an import, in bytes: it is kept whole, beside
+	// the cell, until the import has ended.
+	DefaultImportLimit = 64 << 30
+	// importSlack is what a snapshot may take beyond twice the quota of the cell that it is
+	// for, in bytes: names, properties and control objects count for no quota or for less.
+	importSlack = 64 << 20
+)
+
+// importRoom is how long the body of an import into the cell may be, and what a client is
+// told whose body is longer. Contents lie in a snapshot as they are, so that one far beyond
+// the quota could not be restored.
+func (o *Ops) importRoom(cell cellfs.Cell) (limit int64, over *Refused) {
+	limit, over = cmp.Or(o.cfg.ImportLimit, DefaultImportLimit), TooLarge
+	if cell.Quota > 0 && cell.Quota < (limit-importSlack)/2 {
+		limit, over = 2*cell.Quota+importSlack, NoQuota
+	}
+	return limit, over
+}
+
+// ImportBody accepts the import of a zip that came with the request; announced is its
+// length, -1 if that is not known. It is kept until the import has ended.
+func (o *Ops) ImportBody(ctx context.Context, cell cellfs.Cell, body io.Reader, announced int64, c Caller) error {
+	limit, over := o.importRoom(cell)
+	if announced > limit {
+		return over
+	}
+	counted := &limited{r: body, left: limit}
+	staged, err := o.fs.Stage(ctx, counted)
+	if counted.left < 0 {
+		return over
+	}
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,9 @@ type Config struct {
 	Program string // name and version, likewise
 	TempDir string // where the index of an export grows
 	Limits  barfs.Limits
-	Log     *slog.Logger
+	// ImportLimit bounds the body of an import, in bytes; 0: [DefaultImportLimit].
+	ImportLimit int64
+	Log         *slog.Logger
 }
 
 // Ops runs the operations. Close ends it.

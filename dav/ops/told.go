@@ -8,12 +8,13 @@ import (
 	"cellar/jobs"
 )
 
-// What clients are told of errors that are no fault of theirs.
+// What clients are told for more than one reason.
 var (
-	NoSpace = &Refused{"PR507-SV-0001", "Insufficient storage."}
-	NoQuota = &Refused{"PR507-SV-0002", "The quota of the cell is exceeded."}
-	CutOff  = &Refused{"PR500-MC-0001", "The operation is given up: " + jobs.ErrCutOff.Error() + "."}
-	Unknown = &Refused{"PR500-SV-0000", "Unknown error."}
+	NoSpace  = &Refused{"PR507-SV-0001", "Insufficient storage."}
+	NoQuota  = &Refused{"PR507-SV-0002", "The quota of the cell is exceeded."}
+	CutOff   = &Refused{"PR500-MC-0001", "The operation is given up: " + jobs.ErrCutOff.Error() + "."}
+	TooLarge = &Refused{"PR413-CM-0001", "Request body is too large."}
+	Unknown  = &Refused{"PR500-SV-0000", "Unknown error."}
 )
 
 // Tell is what a client, or a reader of an event log, is told of an error. The text of an
