@@ -2,22 +2,21 @@ package main
 
 import (
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 )
 
 // writeWhole writes a file that only its owner can read. It appears under its name only
 // when it is complete and on the disk; what had the name before stays until then.
-func writeWhole(name string, from io.Reader) (n int64, err error) {
+func writeWhole(name, text string) error {
 	f, err := newPart(name)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if n, err = io.Copy(f, from); err != nil {
-		return n, errors.Join(err, f.drop())
+	if _, err := f.WriteString(text); err != nil {
+		return errors.Join(err, f.drop())
 	}
-	return n, f.publish()
+	return f.publish()
 }
 
 // part is a file that has not got its name yet. One of publish and drop ends it.

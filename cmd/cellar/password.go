@@ -133,7 +133,7 @@ func isBlank(file string) bool {
 
 func makePassword(file string, stdout io.Writer) (string, error) {
 	password := rand.Text()
-	if _, err := writeWhole(file, strings.NewReader(password+"\n")); err != nil {
+	if err := writeWhole(file, password+"\n"); err != nil {
 		return "", err
 	}
 	fmt.Fprintf(stdout, "The admin's password is %s (shown this once, kept in %s)\n", password, file)

@@ -15,14 +15,18 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
+
+	"cellar/cellfs/snapshot"
 )
 
 func cellExport(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "export", Usage: "take a snapshot of a cell of a running server and download it", ArgsUsage: "CELL",
-		Description: "The snapshot is removed from the server afterwards, unless --keep is given or it went to the\n" +
-			"standard output, of which nobody knows whether it was kept. A file appears under its name only\n" +
-			"when it is complete. It holds all of the cell: keep it as safe as the cell.",
+		Description: "Every file in the snapshot is checked on its way; what is damaged is told by its path, and the\n" +
+			"command fails. A file appears under its name only when it is complete and good; what was there\n" +
+			"before stays until then. The snapshot is removed from the server afterwards, unless --keep is\n" +
+			"given or it went to the standard output, a pipe or a device, of which nobody knows whether it\n" +
+			"was kept. It holds all of the cell: keep it as safe as the cell.",
 		Flags: append(remoteFlags(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write (default: the snapshot's name); - writes to the standard output"},
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the snapshot on the server (default: the cell's with the time)"},
@@ -83,7 +87,7 @@ func (t *transfer) bar(total int64, what string, bytes bool) *progressbar.Progre
 	return progressbar.NewOptions64(total, options...)
 }
 
-func (t *transfer) export(c *cli.Context, cell string) error {
+func (t *transfer) export(c *cli.Context, cell string) (err error) {
 	ctx, name := c.Context, c.String("name")
 	if name == "" {
 		name = cell + time.Now().UTC().Format("_20060102_150405")
@@ -92,7 +96,17 @@ func (t *transfer) export(c *cli.Context, cell string) error {
 	if to == "" {
 		to = name + ".zip"
 	}
-	passing := !c.Bool("keep") && to != "-"
+	out, err := openTarget(ctx, to, t.stdout) // a snapshot that cannot be kept is not taken
+	if err != nil {
+		return err
+	}
+	isFile := out.isFile()
+	defer func() {
+		if out != nil {
+			err = errors.Join(err, out.abandon())
+		}
+	}()
+	passing := isFile && !c.Bool("keep")
 	request, err := json.Marshal(map[string]any{"Name": name, "Passing": passing})
 	if err != nil {
 		return err
@@ -108,7 +122,18 @@ func (t *transfer) export(c *cli.Context, cell string) error {
 	if err != nil {
 		return err
 	}
-	size, err := t.download(ctx, t.cell+"__snapshot/"+name, to)
+	size, err := t.download(ctx, t.cell+"__snapshot/"+name, out)
+	if damaged := (*snapshot.DamagedError)(nil); errors.As(err, &damaged) {
+		kept := to + " is not written"
+		if !isFile {
+			kept = "what went to " + to + " is not good"
+		}
+		return fmt.Errorf("%w: %s, the snapshot %s.zip of cell %s stays on the server", err, kept, name, cell)
+	}
+	if err != nil {
+		return err
+	}
+	err, out = out.finish(), nil
 	if err != nil {
 		return err
 	}
@@ -119,32 +144,28 @@ func (t *transfer) export(c *cli.Context, cell string) error {
 		}
 		res.Body.Close()
 	}
-	if to != "-" {
+	if isFile {
 		fmt.Fprintf(t.stdout, "cell %s: %d bytes in %s\n", cell, size, to)
 	}
 	return nil
 }
 
-// download fetches a snapshot into the file. What went wrong on the server is in the
-// .error file of the same name.
-func (t *transfer) download(ctx context.Context, snapshot, to string) (int64, error) {
-	res, err := t.do(ctx, http.MethodGet, snapshot+".zip", nil, 0)
+// download fetches a snapshot and looks at it on its way. What went wrong on the server is
+// in the .error file of the same name.
+func (t *transfer) download(ctx context.Context, path string, to io.Writer) (int64, error) {
+	res, err := t.do(ctx, http.MethodGet, path+".zip", nil, 0)
 	if err != nil {
-		return 0, errors.Join(err, t.cause(ctx, snapshot))
+		return 0, errors.Join(err, t.cause(ctx, path))
 	}
 	defer res.Body.Close()
 	bar := t.bar(res.ContentLength, "downloading", true)
 	defer bar.Finish()
-	from := io.TeeReader(res.Body, bar)
-	if to == "-" {
-		return io.Copy(t.stdout, from)
-	}
-	return writeWhole(to, from)
+	return snapshot.CopyChecked(to, io.TeeReader(res.Body, bar))
 }
 
 // cause is why an export failed, if the server tells.
-func (t *transfer) cause(ctx context.Context, snapshot string) error {
-	res, err := t.do(ctx, http.MethodGet, snapshot+".error", nil, 0)
+func (t *transfer) cause(ctx context.Context, path string) error {
+	res, err := t.do(ctx, http.MethodGet, path+".error", nil, 0)
 	if err != nil {
 		return nil // there is none
 	}
