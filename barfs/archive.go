@@ -11,19 +11,23 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
-	"golang.org/x/text/encoding/japanese"
-	"golang.org/x/text/unicode/norm"
+	"cellar/barfs/zipdir"
 )
 
 // Limits bound what Open accepts. A zero field means its default.
 type Limits struct {
 	Archive int64 // bytes of the archive; default 100 MiB
 	Entry   int64 // bytes of an entry, uncompressed; default 10 MiB
-	Entries int   // entries; default 200,000
+	Entries int   // entries, and as many directories; default 200,000
 	Total   int64 // bytes of all entries, uncompressed; default 4 GiB
+	// Directory is the length of the zip's central directory, which holds the names, in
+	// bytes; default 32 MiB.
+	Directory int64
+
+	// Of the dead properties that one resource of 90_rootprops.xml declares:
+	Props     int   // how many; default 1,000
+	PropBytes int64 // bytes of XML; default 1 MiB
 
 	// Of an OData collection:
 	EntityTypes int // default [MaxEntityTypes]
@@ -31,18 +35,22 @@ type Limits struct {
 	DataLinks   int // of an entity to those of one type; default [MaxDataLinks]
 }
 
-// Defaults of [Limits] (spec/box-install.md §3; entries and total are cellar's).
+// Defaults of [Limits]. Those of the archive and of an entry are Personium's.
 const (
-	MaxArchive = 100 << 20
-	MaxEntry   = 10 << 20
-	MaxEntries = 200_000
-	MaxTotal   = 4 << 30
+	MaxArchive   = 100 << 20
+	MaxEntry     = 10 << 20
+	MaxEntries   = 200_000
+	MaxTotal     = 4 << 30
+	MaxDirectory = 32 << 20
+	MaxProps     = 1000
+	MaxPropBytes = 1 << 20
 )
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
 		Archive: cmp.Or(l.Archive, MaxArchive), Entry: cmp.Or(l.Entry, MaxEntry),
-		Entries: cmp.Or(l.Entries, MaxEntries), Total: cmp.Or(l.Total, MaxTotal),
+		Entries: cmp.Or(l.Entries, MaxEntries), Total: cmp.Or(l.Total, MaxTotal), Directory: cmp.Or(l.Directory, MaxDirectory),
+		Props: cmp.Or(l.Props, MaxProps), PropBytes: cmp.Or(l.PropBytes, MaxPropBytes),
 		EntityTypes: cmp.Or(l.EntityTypes, MaxEntityTypes), Properties: cmp.Or(l.Properties, MaxProperties),
 		DataLinks: cmp.Or(l.DataLinks, MaxDataLinks),
 	}
@@ -63,8 +71,7 @@ const (
 	DataDir       = "90_data"
 )
 
-// Entry is a member of the archive, without those that zip tools leave behind
-// (__MACOSX, .DS_Store).
+// Entry is a member of the archive, other than litter ([IsLitter]).
 type Entry struct {
 	// Name is the decoded name, as in the archive; that of a directory ends in "/".
 	Name string
@@ -98,40 +105,48 @@ func Open(r io.ReaderAt, size int64, l Limits) (*Archive, error) {
 	if size > l.Archive {
 		return nil, TooLarge(size)
 	}
-	z, err := zip.NewReader(r, size)
-	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
-		return nil, refuse(CodeNotZip, "archive is not a ZIP archive")
+	z, err := zipdir.Open(r, size, zipdir.Limits{Entries: l.Entries, Bytes: l.Directory})
+	var exceeded *zipdir.LimitError
+	if errors.As(err, &exceeded) {
+		return nil, refuse(CodeStructure, exceeded.Error())
+	}
+	if err != nil {
+		return nil, refuse(CodeNotZip, causeNotZip)
 	}
 	z.RegisterDecompressor(zip.Deflate, inflate)
 	a := &Archive{byName: map[string]*Entry{}, limits: l}
-	if err := a.index(z.File, l); err != nil {
+	if err := a.index(z.File); err != nil {
 		return nil, err
 	}
 	if err := a.readManifest(); err != nil {
 		return nil, err
 	}
+	a.dropLitter()
 	a.tree()
 	return a, nil
 }
 
-// index names every entry and refuses what is hostile or ambiguous (DECISIONS
-// 29).
-func (a *Archive) index(files []*zip.File, l Limits) error {
-	if len(files) > l.Entries {
-		return refuse(CodeStructure, fmt.Sprintf("more than %d entries", l.Entries))
-	}
+// causeNotZip is why an archive cannot be opened of which no more can be said.
+const causeNotZip = "archive is not a ZIP archive"
+
+// index names every entry and refuses what is hostile or ambiguous.
+func (a *Archive) index(files []*zip.File) error {
 	type placed struct {
 		*Entry
 		offset int64
 	}
 	var all []placed
+	names := entryNames{}
 	for _, f := range files {
 		name, err := decodeName(f)
 		if err != nil {
 			return err
 		}
-		if f.Flags&1 != 0 || f.Method != zip.Store && f.Method != zip.Deflate {
-			return refuse(CodeNotZip, "archive is not a ZIP archive")
+		if f.Flags&1 != 0 {
+			return refuse(CodeNotZip, name+" is encrypted")
+		}
+		if f.Method != zip.Store && f.Method != zip.Deflate {
+			return refuse(CodeNotZip, fmt.Sprintf("%s is compressed by the unknown method %d", name, f.Method))
 		}
 		if f.UncompressedSize64 > math.MaxInt64 || f.CompressedSize64 > math.MaxInt64 {
 			return refuse(CodeStructure, name)
@@ -139,20 +154,17 @@ func (a *Archive) index(files []*zip.File, l Limits) error {
 		if mode := f.Mode(); !mode.IsRegular() && !mode.IsDir() {
 			return refuse(CodeStructure, name)
 		}
-		if err := a.unique(name); err != nil {
+		if err := names.add(name); err != nil {
 			return err
 		}
 		offset, err := f.DataOffset()
 		if err != nil {
-			return refuse(CodeNotZip, "archive is not a ZIP archive")
+			return refuse(CodeNotZip, causeNotZip)
 		}
 		if f.CompressedSize64 > uint64(math.MaxInt64-offset) { // its end, by which overlaps are found, is a number
 			return refuse(CodeStructure, name)
 		}
 		e := &Entry{Name: name, Size: int64(f.UncompressedSize64), f: f}
-		if isLitter(name) {
-			continue
-		}
 		a.byName[strings.TrimSuffix(name, "/")] = e
 		all = append(all, placed{e, offset})
 	}
@@ -165,99 +177,11 @@ func (a *Archive) index(files []*zip.File, l Limits) error {
 		end = e.offset + int64(e.f.CompressedSize64)
 		a.entries = append(a.entries, e.Entry)
 	}
-	return a.noFileAbove()
-}
-
-// isLitter tells what zip tools add on their own (DECISIONS 17).
-func isLitter(name string) bool {
-	return strings.HasPrefix(name, "__MACOSX/") || path.Base(name) == ".DS_Store"
-}
-
-func decodeName(f *zip.File) (string, error) {
-	name := f.Name
-	if !utf8.ValidString(name) {
-		// Zip tools on Japanese Windows write names in its code page.
-		decoded, err := japanese.ShiftJIS.NewDecoder().String(name)
-		if err != nil || strings.ContainsRune(decoded, utf8.RuneError) {
-			return "", refuse(CodeStructure, fmt.Sprintf("%q", name))
-		}
-		name = decoded
-	}
-	if !safeName(name) {
-		return "", refuse(CodeStructure, printable(name))
-	}
-	return name, nil
-}
-
-func printable(name string) string {
-	q := fmt.Sprintf("%q", name)
-	return q[1 : len(q)-1]
-}
-
-// maxSegments is how many names a path in an archive may have: more than a tree
-// can hold.
-const maxSegments = 140
-
-// safeName reports whether the name can be written back unchanged below any
-// directory.
-func safeName(name string) bool {
-	plain := strings.TrimSuffix(name, "/")
-	if plain == "" || strings.Count(plain, "/") >= maxSegments || strings.ContainsAny(plain, "\\\x00") || len(plain) > 1 && plain[1] == ':' {
-		return false
-	}
-	for seg := range strings.SplitSeq(plain, "/") {
-		if !validName(seg) {
-			return false
-		}
-	}
-	return true
-}
-
-// validName reports whether a resource can have that name: 1 to 255 bytes of
-// UTF-8 without control characters and what XML cannot hold, not "." or "..".
-func validName(s string) bool {
-	bad := func(r rune) bool { return unicode.IsControl(r) || r == 0xfffe || r == 0xffff }
-	return s != "" && s != "." && s != ".." && len(s) <= 255 && utf8.ValidString(s) && !strings.ContainsFunc(s, bad)
-}
-
-// unique refuses a second entry of the same name, also one that is the same
-// after Unicode normalisation.
-func (a *Archive) unique(name string) error {
-	key := "\x00" + norm.NFC.String(strings.TrimSuffix(name, "/"))
-	if _, taken := a.byName[key]; taken {
-		return refuse(CodeStructure, name)
-	}
-	a.byName[key] = nil
-	return nil
-}
-
-// noFileAbove refuses a file that is also a directory, names compared in their
-// normal form, and drops what unique remembered.
-func (a *Archive) noFileAbove() error {
-	for key := range a.byName {
-		if key[0] == 0 {
-			delete(a.byName, key)
-		}
-	}
-	files, dirs := map[string]bool{}, map[string]bool{}
-	for _, e := range a.entries {
-		if !e.IsDir() {
-			files[norm.NFC.String(e.Name)] = true
-		}
-	}
-	for _, e := range a.entries {
-		for dir := path.Dir(norm.NFC.String(strings.TrimSuffix(e.Name, "/"))); dir != "." && !dirs[dir]; dir = path.Dir(dir) {
-			if files[dir] {
-				return refuse(CodeStructure, e.Name)
-			}
-			dirs[dir] = true
-		}
-	}
-	return nil
+	return noFileAbove(a.entries, a.limits.Entries)
 }
 
 // Verify reads every file once: sizes and checksums must be what the headers
-// say, and within the limits. It comes apart from Open because a client hears
+// say, and within the limits. So must the properties that resources declare. It comes apart from Open because a client hears
 // first that the box is there already.
 func (a *Archive) Verify() error {
 	l := a.limits
@@ -275,7 +199,7 @@ func (a *Archive) Verify() error {
 			return err
 		}
 	}
-	return nil
+	return a.checkProps()
 }
 
 func (a *Archive) tooLarge(e *Entry, size int64) error {
@@ -292,7 +216,7 @@ func (a *Archive) drain(e *Entry, limit int64, buf []byte) (int64, error) {
 	}
 	r, err := e.f.Open()
 	if err != nil {
-		return 0, refuse(CodeNotZip, "archive is not a ZIP archive")
+		return 0, refuse(CodeNotZip, causeNotZip)
 	}
 	defer r.Close()
 	// One byte more than announced is enough to know that the header lies.

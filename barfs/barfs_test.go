@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -229,5 +230,152 @@ func TestLyingLength(t *testing.T) {
 	var refused *barfs.Error
 	if !errors.As(err, &refused) || refused.Code != barfs.CodeStructure || !strings.Contains(refused.Message, "long") {
 		t.Errorf("%v, want the entry refused that lies", err)
+	}
+}
+
+// rootProps is a bar whose 90_rootprops.xml has these responses after that of the box.
+func rootProps(responses string) []byte {
+	return bartest.New("").Meta("90_rootprops.xml", `<multistatus xmlns="DAV:"><response><href>personium-localbox:/</href><propstat><prop>`+
+		`<resourcetype><collection/></resourcetype></prop></propstat></response>`+responses+`</multistatus>`).Bytes()
+}
+
+// TestPropsAreBounded declares properties on both sides of the limits: how many, and how
+// many bytes. What is beyond is refused before anything is made.
+func TestPropsAreBounded(t *testing.T) {
+	many := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `<p%d xmlns="x"/>`, i)
+		}
+		return b.String()
+	}
+	resource := func(props string) string {
+		return `<response><href>personium-localbox:/a</href><propstat><prop><creationdate/><getetag/><resourcetype><collection/></resourcetype>` +
+			`<acl/>` + props + `</prop></propstat></response>`
+	}
+	size := func(n int) string {
+		const around = len(`<></>`) + 2*len("big") + len(` xmlns="x"`)
+		return `<big xmlns="x">` + strings.Repeat("v", n-around) + `</big>`
+	}
+	twoParts := strings.Replace(many(8), `<p4 `, `</prop></propstat><propstat><prop><p4 `, 1)
+	limits := barfs.Limits{Props: 8, PropBytes: 1000}
+	for name, x := range map[string]struct {
+		props string
+		l     barfs.Limits
+		fits  bool
+	}{
+		"as many as fit":               {many(8), limits, true},
+		"one too many":                 {many(9), limits, false},
+		"in two parts":                 {twoParts, limits, true},
+		"in two parts, one too many":   {twoParts + `<more xmlns="x"/>`, limits, false},
+		"as large as fits":             {size(1000), limits, true},
+		"a byte too large":             {size(1001), limits, false},
+		"namespaces written anew":      {`<a xmlns:z="` + strings.Repeat("n", 200) + `"><z:b/><z:b/><z:b/><z:b/><z:b/></a>`, limits, false},
+		"attributes":                   {`<a b="` + strings.Repeat("n", 1000) + `"/>`, limits, false},
+		"the defaults":                 {many(1000), barfs.Limits{}, true},
+		"the default count":            {many(1001), barfs.Limits{}, false},
+		"far too many":                 {many(100_000), barfs.Limits{}, false},
+		"the default size":             {size(1 << 20), barfs.Limits{}, true},
+		"5 MB":                         {size(5 << 20), barfs.Limits{}, false},
+		"many small elements":          {"<a>" + strings.Repeat("<b/>", 1<<19) + "</a>", barfs.Limits{}, false},
+		"live properties do not count": {many(8) + strings.Repeat("<getcontentlength/><lockdiscovery/>", 10), limits, true},
+	} {
+		_, err := open(rootProps(resource(x.props)), x.l)
+		var e *barfs.Error
+		switch {
+		case x.fits && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case !x.fits && (!errors.As(err, &e) || e.Code != barfs.CodeStructure || !strings.Contains(e.Message, "too many")):
+			t.Errorf("%s: %v, want it refused", name, err)
+		}
+	}
+	if _, err := open(rootProps(strings.Repeat(resource(many(8)), 3)), limits); err != nil {
+		t.Errorf("several resources: %v", err) // that they have one path is told later
+	}
+}
+
+// TestImpliedDirectoriesAreBounded: a few hundred bytes of path name more than a hundred
+// directories, each of which takes memory.
+func TestImpliedDirectoriesAreBounded(t *testing.T) {
+	deep := func(n int) []byte {
+		b := bartest.New("")
+		for i := range n {
+			b.Entry(fmt.Sprintf("90_contents/%d/%sx", i, strings.Repeat("d/", 96)), "")
+		}
+		return b.Bytes()
+	}
+	const here = 2 // 00_meta and 90_contents
+	limits := barfs.Limits{Entries: here + 10*97}
+	if _, err := open(deep(10), limits); err != nil {
+		t.Errorf("at the limit: %v", err)
+	}
+	limits.Entries--
+	var e *barfs.Error
+	if _, err := open(deep(10), limits); !errors.As(err, &e) || e.Code != barfs.CodeStructure || !strings.Contains(e.Message, "directories") {
+		t.Errorf("over the limit = %v", err)
+	}
+}
+
+// TestNamesInAnyUnicodeForm: an archive and its list can have names in different forms, as
+// after a Mac packed it.
+func TestNamesInAnyUnicodeForm(t *testing.T) {
+	const nfc, nfd = "\u00e9", "e\u0301"
+	col := `<propstat><prop><resourcetype><collection/></resourcetype></prop></propstat>`
+	response := func(p, rest string) string {
+		return `<response><href>personium-localbox:/` + p + `</href>` + rest + `</response>`
+	}
+	a, err := open(rootProps(response(nfd, col)+response(nfc+"/"+nfd, col)+response(nfd+"/"+nfc+"/x", "")), barfs.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := a.RootProps()
+	if err != nil || len(all) != 4 || all[3].Path != nfd+"/"+nfd+"/x" {
+		t.Errorf("RootProps = %+v, %v: a path has the names under which what holds it is declared", all, err)
+	}
+	a, err = open(rootProps(response(nfc, col)+response(nfd, col)), barfs.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var invalid *barfs.Invalid
+	if _, err = a.RootProps(); !errors.As(err, &invalid) || !strings.Contains(invalid.Cause, "Duplicated paths") {
+		t.Errorf("two forms of one path: %v", err)
+	}
+}
+
+// TestDeclaredLitterIsKept: a file manager copied its files into a box over WebDAV, and the
+// box became a bar.
+func TestDeclaredLitterIsKept(t *testing.T) {
+	a, err := open(bartest.New("").Collection("c", "").File("c/.DS_Store", "a/b", "kept").Entry("90_contents/.DS_Store", "").Entry("90_contents/Thumbs.db", "").Bytes(), barfs.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !a.Has("90_contents/c/.DS_Store") || a.Has("90_contents/.DS_Store") || a.Has("90_contents/Thumbs.db") || a.Files() != 3 {
+		t.Errorf("%d files", a.Files())
+	}
+}
+
+// TestCausesAreReadable: messages show names as they are, and say why an archive cannot be
+// read.
+func TestCausesAreReadable(t *testing.T) {
+	stored := func(change func(h *zip.FileHeader)) *bartest.Bar {
+		return bartest.New("").Header("90_contents/x", "text", change)
+	}
+	for want, b := range map[string]*bartest.Bar{
+		`PR400-BI-0009: Invalid bar file structures [90_contents\a "b"].`:          bartest.New("").Entry(`90_contents\a "b"`, ""),
+		"PR400-BI-0009: Invalid bar file structures [90_contents/a\ufffd\ufffdb].": bartest.New("").Entry("90_contents/a\x00\x1bb", ""),
+		"PR400-BI-0009: Invalid bar file structures [90_contents/日本/../x].":        bartest.New("").Entry("90_contents/日本/../x", ""),
+		"PR400-BI-0007: Cannot open bar file [90_contents/x is encrypted].":        stored(func(h *zip.FileHeader) { h.Flags |= 1 }),
+		"PR400-BI-0009: Invalid bar file structures [bar/00_meta/].": (&bartest.Bar{}).Entry("bar/", "").Entry("bar/90_contents/", "").
+			Entry("bar/00_meta/00_manifest.json", `{"bar_version":"1","box_version":"1","DefaultPath":"d","schema":"urn:x"}`).Entry("bar/00_meta/90_rootprops.xml", "<a/>"),
+	} {
+		if _, err := open(b.Bytes(), barfs.Limits{}); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	bar := bartest.New("").File("x", "a/b", "text").Bytes()
+	copy(bar[bytes.LastIndex(bar, []byte("90_contents/x"))-46+10:], "\x63\x00")
+	const want = "PR400-BI-0007: Cannot open bar file [90_contents/x is compressed by the unknown method 99]."
+	if _, err := open(bar, barfs.Limits{}); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }

@@ -14,6 +14,7 @@ import (
 const (
 	CauseStructure   = "Invalid structure of bar file or empty."               // PL-BI-2001
 	CauseParse       = "JSON/XML parse error."                                 // PL-BI-2002
+	CauseParseJSON   = "JSON parse error."                                     // PR400-OD-0001
 	CauseDefinition  = "JSON/XML data definition error."                       // PL-BI-2003
 	CauseWrite       = "WebDAV file registration error."                       // PL-BI-2004
 	CauseContentType = "WebDAV file registration error. Invalid Content-Type." // PL-BI-2005

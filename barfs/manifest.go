@@ -37,7 +37,7 @@ func (a *Archive) readManifest() error {
 	}
 	a.Version, a.Prefix = 1, "bar/"
 	for _, e := range a.entries {
-		if e.Size > a.limits.Entry {
+		if e.Size > a.limits.Entry && !IsLitter(e.Name) {
 			return a.tooLarge(e, e.Size)
 		}
 	}
@@ -55,6 +55,19 @@ func (a *Archive) readManifest() error {
 	if missing != nil {
 		return refuse(CodeStructure, strings.Join(missing, " "))
 	}
+	return a.metaFirst()
+}
+
+// metaFirst refuses version 1 if its contents come before what describes them. The order
+// inside these two folders is looked at when the bar is installed.
+func (a *Archive) metaFirst() error {
+	for _, e := range a.entries {
+		if name := strings.TrimPrefix(e.Name, a.Prefix); strings.HasPrefix(name, "00_meta/") {
+			return nil
+		} else if strings.HasPrefix(name, ContentsDir+"/") && !IsLitter(name) {
+			return refuse(CodeStructure, a.Prefix+"00_meta/")
+		}
+	}
 	return nil
 }
 
@@ -66,7 +79,7 @@ func (a *Archive) contains(name string) bool {
 		return e.IsDir() == isDir
 	}
 	for _, e := range a.entries {
-		if isDir && strings.HasPrefix(e.Name, name) {
+		if isDir && strings.HasPrefix(e.Name, name) && !IsLitter(e.Name) {
 			return true
 		}
 	}
@@ -79,12 +92,12 @@ func (a *Archive) fields(e *Entry) (map[string]json.RawMessage, error) {
 	}
 	r, err := e.f.Open()
 	if err != nil {
-		return nil, refuse(CodeNotZip, "archive is not a ZIP archive")
+		return nil, refuse(CodeNotZip, causeNotZip)
 	}
 	defer r.Close()
 	text, err := io.ReadAll(io.LimitReader(r, a.limits.Entry+1)) // headers lie
 	if err != nil {
-		return nil, refuse(CodeNotZip, "archive is not a ZIP archive")
+		return nil, refuse(CodeNotZip, causeNotZip)
 	}
 	if int64(len(text)) > a.limits.Entry {
 		return nil, a.tooLarge(e, int64(len(text)))

@@ -4,9 +4,11 @@ import (
 	"encoding/xml"
 	"mime"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"cellar/barfs/xmltree"
 )
@@ -81,8 +83,8 @@ func (a *Archive) RootProps() ([]Resource, error) {
 		return nil, err
 	}
 	var all []Resource
-	var bad error // the first; that the document is no XML comes before it
-	seen := map[string]bool{}
+	var bad error             // the first; that the document is no XML comes before it
+	seen := map[string]bool{} // in their normal form
 	root, err := xmltree.ParseEach(text, func(response *xmltree.Element) {
 		if response.Name.Local != "response" || bad != nil {
 			return
@@ -91,11 +93,11 @@ func (a *Archive) RootProps() ([]Resource, error) {
 		if r, bad = a.resource(response); bad != nil {
 			return
 		}
-		if seen[r.Path] {
+		if seen[Key(r.Path)] {
 			bad = Invalidf("Duplicated paths are detected in href elements: %s", strings.TrimSuffix(r.Href, "/"))
 			return
 		}
-		seen[r.Path] = true
+		seen[Key(r.Path)] = true
 		all = append(all, r)
 	})
 	if err != nil {
@@ -126,9 +128,10 @@ func (a *Archive) resource(response *xmltree.Element) (r Resource, err error) {
 	if !ok {
 		return r, Invalidf("href element value does not start with '%s': %s", a.Scheme(), r.Href)
 	}
+	room := propRoom{a.limits.Props, a.limits.PropBytes}
 	for i, stat := range response.All(NamespaceDAV, "propstat") {
 		for _, prop := range stat.All(NamespaceDAV, "prop") {
-			if err := r.read(prop, i == 0); err != nil {
+			if err := r.read(prop, i == 0, &room); err != nil {
 				return r, err
 			}
 		}
@@ -143,12 +146,13 @@ func (a *Archive) resource(response *xmltree.Element) (r Resource, err error) {
 	if rest == "" {
 		return r, Invalidf("Collection path is not defined: %s", a.Scheme())
 	}
-	r.Path, err = decodePath(rest)
+	r.Path, err = DecodePath(rest)
 	return r, err
 }
 
-// decodePath undoes the percent-encoding of an exported bar (DECISIONS 31).
-func decodePath(p string) (string, error) {
+// DecodePath undoes the percent-encoding that exported bars have where a bar cannot hold
+// a name as it is. An [*Invalid] says that what comes out is no name.
+func DecodePath(p string) (string, error) {
 	if !strings.Contains(p, "%") {
 		return p, nil
 	}
@@ -174,7 +178,7 @@ var live = []string{
 
 var livePersonium = []string{"status", "progress", "cellstatus"}
 
-func (r *Resource) read(prop *xmltree.Element, first bool) error {
+func (r *Resource) read(prop *xmltree.Element, first bool, room *propRoom) error {
 	for _, p := range prop.Children {
 		if p.Name.Space == NamespaceDAV {
 			switch p.Name.Local {
@@ -197,6 +201,9 @@ func (r *Resource) read(prop *xmltree.Element, first bool) error {
 		}
 		if p.Name.Space == NamespacePersonium && slices.Contains(livePersonium, p.Name.Local) {
 			continue
+		}
+		if !room.take(p) {
+			return room.exceeded(r.Href)
 		}
 		r.Props = append(r.Props, Prop{Name: p.Name, Lang: p.Lang, Inner: p.Inner(), Attr: p.Attributes()})
 	}
@@ -259,7 +266,7 @@ func (r *Resource) readACL(acl *xmltree.Element) error {
 func (a *Archive) consistent(all []Resource) error {
 	byPath := map[string]*Resource{}
 	for i := range all {
-		byPath[all[i].Path] = &all[i]
+		byPath[Key(all[i].Path)] = &all[i]
 	}
 	for i := range all {
 		r := &all[i]
@@ -276,7 +283,27 @@ func (a *Archive) consistent(all []Resource) error {
 	if byPath[""] == nil {
 		return Invalidf("Collection path is not defined: %s", a.Scheme())
 	}
+	for i := range all {
+		all[i].Path = declaredPath(all[i].Path, byPath)
+	}
 	return nil
+}
+
+// declaredPath is a path whose every name has the Unicode form in which the resource of
+// that name is declared.
+func declaredPath(p string, byPath map[string]*Resource) string {
+	if isASCII(p) {
+		return p
+	}
+	up, name := path.Split(byPath[Key(p)].Path)
+	if up == "" {
+		return name
+	}
+	return declaredPath(strings.TrimSuffix(up, "/"), byPath) + "/" + name
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 func (a *Archive) fits(r *Resource, byPath map[string]*Resource) error {
@@ -285,7 +312,7 @@ func (a *Archive) fits(r *Resource, byPath map[string]*Resource) error {
 		up, name = r.Path[:i], r.Path[i+1:]
 	}
 	href := strings.TrimSuffix(r.Href, "/")
-	parent := byPath[up]
+	parent := byPath[Key(up)]
 	switch {
 	case parent == nil && up == "":
 		return Invalidf("Collection path is not defined: %s", a.Scheme())
@@ -304,7 +331,7 @@ func (a *Archive) fits(r *Resource, byPath map[string]*Resource) error {
 		return Invalidf("Another resource exists under the WebDAV File: %s", href)
 	}
 	if r.Kind == Service {
-		if src := byPath[r.Path+"/__src"]; src == nil || src.Kind != Collection {
+		if src := byPath[Key(r.Path)+"/__src"]; src == nil || src.Kind != Collection {
 			return Invalidf("Service collection must contain '__src' collection: %s", href)
 		}
 	}

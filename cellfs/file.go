@@ -268,3 +268,13 @@ func (u *upload) Readdir(int) ([]fs.FileInfo, error) {
 
 // TypeByName guesses a content type from the extension; "" if it says nothing.
 func TypeByName(name string) string { return mime.TypeByExtension(path.Ext(name)) }
+
+// ContentType is s if it has the form type/subtype (RFC 9110, 8.3.1), and
+// application/octet-stream if not: what is stored stands in headers, listings and bars.
+func ContentType(s string) string {
+	t, _, err := mime.ParseMediaType(s)
+	if err != nil || strings.Count(t, "/") != 1 || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
+		return "application/octet-stream"
+	}
+	return s
+}

@@ -99,7 +99,7 @@ func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) 
 	}
 	n.Version, n.Modified, n.Size, n.MTime = gen, now, s.Size, o.MTime
 	if o.ContentType != "" || n.ContentType == "" {
-		n.ContentType = orDefault(o.ContentType)
+		n.ContentType = ContentType(o.ContentType)
 	}
 	if n.Blob, err = s.Add(tx); err != nil {
 		return Node{}, false, err
@@ -109,13 +109,6 @@ func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) 
 		return n, true, err
 	}
 	return n, false, tx.SetNode(l.Node, &n, now)
-}
-
-func orDefault(contentType string) string {
-	if contentType == "" {
-		return "application/octet-stream"
-	}
-	return contentType
 }
 
 // Mkcol makes an empty collection, or directly below a cell a box with the

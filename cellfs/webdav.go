@@ -166,5 +166,5 @@ func (i Info) ETag(context.Context) (string, error) { return i.node.ETag(), nil 
 
 // ContentType implements webdav.ContentTyper.
 func (i Info) ContentType(context.Context) (string, error) {
-	return orDefault(i.node.ContentType), nil
+	return ContentType(i.node.ContentType), nil
 }

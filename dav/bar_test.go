@@ -55,9 +55,15 @@ func TestBarExport(t *testing.T) {
 	s, other := davtest.New(t), davtest.New(t)
 	furnish(t, s, "cell1")
 	s.Mkcol("/cell1/made")
-	for i, name := range []string{"plain.txt", "a b&c<d>.txt", "日本語", "%41", "'quote\"", "#frag?ment", "100%", strings.Repeat("n", 255)} {
+	for i, name := range []string{"plain.txt", "a b&c<d>.txt", "日本語", "%41", "'quote\"", "#frag?ment", "100%", strings.Repeat("n", 255),
+		"10:30.txt", "c:d", "*|", `back\slash`, `%5C`, ".DS_Store", "Thumbs.db", "e\u0301", " ", "..."} {
 		s.Put("/cell1/made/"+escapeAll(name), fmt.Sprint("content ", i))
+		s.Mkcol("/cell1/made/" + escapeAll("in "+name[:min(len(name), 250)]))
+		s.Put("/cell1/made/"+escapeAll("in "+name[:min(len(name), 250)])+"/"+escapeAll(name), fmt.Sprint("below ", i))
 	}
+	// Older ones were stored as they came.
+	setContentType(t, s, "/cell1/made/c:d", "foo")
+	setContentType(t, s, "/cell1/made/...", "")
 	s.Put("/cell1/made/large", strings.Repeat("large", cellfs.MaxInline))
 	s.Request("PROPPATCH", "/cell1/made/large").WithText(`<propertyupdate xmlns="DAV:"><set><prop><z:p xmlns:z="urn:z" xml:lang="en" z:a="&lt;1">t &amp; <z:q/></z:p></prop></set></propertyupdate>`).
 		Expect().Status(http.StatusMultiStatus)
@@ -80,11 +86,30 @@ func TestBarExport(t *testing.T) {
 		})
 	}
 	s.T, other.T = t, t
+	other.WantGet("/cell1/made/"+escapeAll(`in back\slash`)+"/"+escapeAll(`back\slash`), "below 11")
+	other.Request("HEAD", "/cell1/made/c:d").Expect().Status(http.StatusOK).Header("Content-Type").IsEqual("application/octet-stream")
 	other.WantGet("/cell1/made/large", strings.Repeat("large", cellfs.MaxInline))
 	other.Request("GET", "/cell1/library/d/lib/Book('b1')/$links/_Author").Expect().JSON().Path("$.d.results").Array().Length().IsEqual(2)
 	davtest.Error(s.Request("GET", "/cell1/__").WithHeader("Accept", barType).Expect(), "PR404-OD-0002")
 	davtest.Error(s.Request("GET", "/cell1/none").WithHeader("Accept", barType).Expect(), "PR404-DV-0002")
 	s.Request("HEAD", "/cell1/notes").WithHeader("Accept", "application/x-personium-bar+zip").Expect().Status(http.StatusOK).Body().IsEmpty()
+}
+
+// setContentType changes the type under which a file is stored.
+func setContentType(t *testing.T, s *davtest.Server, path, contentType string) {
+	t.Helper()
+	err := s.FS.Update(t.Context(), func(tx cellfs.Tx) error {
+		n, err := s.FS.Lookup(tx, cellfstest.Path(t, path))
+		if err != nil {
+			return err
+		}
+		changed := n
+		changed.ContentType = contentType
+		return tx.SetNode(&n, &changed, s.FS.Now())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestBarStalled has a client ask for a bar and take nothing of it: what it holds

@@ -45,24 +45,25 @@ func TestRefusedBars(t *testing.T) {
 		body              []byte
 		code              string
 	}{
-		"not a zip":         {"/cell1/new", "application/zip", []byte("plain text"), "PR400-BI-0007"},
-		"empty":             {"/cell1/new", "application/zip", nil, "PR400-BI-0007"},
-		"truncated":         {"/cell1/new", "application/zip", good[:len(good)-10], "PR400-BI-0007"},
-		"cut in half":       {"/cell1/new", "application/zip", good[:len(good)/2], "PR400-BI-0007"},
-		"100 MB and a byte": {"/cell1/new", "application/zip", make([]byte, barfs.MaxArchive+1), "PR400-BI-0002"},
-		"10 MB and a byte":  {"/cell1/new", "application/zip", bartest.New("").File("big.bin", "a/b", tooBig).Bytes(), "PR400-BI-0003"},
-		"wrong type":        {"/cell1/new", "application/octet-stream", other, "PR400-BI-0001"},
-		"no type":           {"/cell1/new", "", other, "PR400-BI-0001"},
-		"same name":         {"/cell1/there", "application/zip", other, "PR405-BI-0001"},
-		"same schema":       {"/cell1/new", "application/zip", good, "PR400-BI-0004"},
-		"both":              {"/cell1/there", "application/zip", good, "PR400-BI-0004"},
-		"main box":          {"/cell1/__", "application/zip", other, "PR405-MC-0001"},
-		"no such cell":      {"/none/new", "application/zip", other, "PR404-DV-0003"},
-		"bad box name":      {"/cell1/-new", "application/zip", other, "PR400-OD-0006"},
-		"dot dot":           {"/cell1/new", "application/zip", bartest.New("").Entry("90_contents/../x", "x").Bytes(), "PR400-BI-0009"},
-		"absolute":          {"/cell1/new", "application/zip", bartest.New("").Entry("/etc/passwd", "x").Bytes(), "PR400-BI-0009"},
-		"no rootprops":      {"/cell1/new", "application/zip", bartest.New("").NoRootProps().Bytes(), "PR400-BI-0009"},
-		"bad version":       {"/cell1/new", "application/zip", bartest.New("").Meta("00_manifest.json", `{"bar_version":"1"}`).Bytes(), "PR400-BI-0010"},
+		"not a zip":           {"/cell1/new", "application/zip", []byte("plain text"), "PR400-BI-0007"},
+		"empty":               {"/cell1/new", "application/zip", nil, "PR400-BI-0007"},
+		"truncated":           {"/cell1/new", "application/zip", good[:len(good)-10], "PR400-BI-0007"},
+		"cut in half":         {"/cell1/new", "application/zip", good[:len(good)/2], "PR400-BI-0007"},
+		"100 MB and a byte":   {"/cell1/new", "application/zip", make([]byte, barfs.MaxArchive+1), "PR400-BI-0002"},
+		"10 MB and a byte":    {"/cell1/new", "application/zip", bartest.New("").File("big.bin", "a/b", tooBig).Bytes(), "PR400-BI-0003"},
+		"wrong type":          {"/cell1/new", "application/octet-stream", other, "PR400-BI-0001"},
+		"a property too many": {"/cell1/new", "application/zip", bartest.New("").Box(manyProps(barfs.MaxProps + 1)).Bytes(), "PR400-BI-0009"},
+		"no type":             {"/cell1/new", "", other, "PR400-BI-0001"},
+		"same name":           {"/cell1/there", "application/zip", other, "PR405-BI-0001"},
+		"same schema":         {"/cell1/new", "application/zip", good, "PR400-BI-0004"},
+		"both":                {"/cell1/there", "application/zip", good, "PR400-BI-0004"},
+		"main box":            {"/cell1/__", "application/zip", other, "PR405-MC-0001"},
+		"no such cell":        {"/none/new", "application/zip", other, "PR404-DV-0003"},
+		"bad box name":        {"/cell1/-new", "application/zip", other, "PR400-OD-0006"},
+		"dot dot":             {"/cell1/new", "application/zip", bartest.New("").Entry("90_contents/../x", "x").Bytes(), "PR400-BI-0009"},
+		"absolute":            {"/cell1/new", "application/zip", bartest.New("").Entry("/etc/passwd", "x").Bytes(), "PR400-BI-0009"},
+		"no rootprops":        {"/cell1/new", "application/zip", bartest.New("").NoRootProps().Bytes(), "PR400-BI-0009"},
+		"bad version":         {"/cell1/new", "application/zip", bartest.New("").Meta("00_manifest.json", `{"bar_version":"1"}`).Bytes(), "PR400-BI-0010"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			unchanged(t, s, func() {
@@ -80,12 +81,25 @@ func TestRefusedBars(t *testing.T) {
 			t.Errorf("no line for the refusal %s in\n%s", line, log)
 		}
 	}
+	// A type may have parameters.
+	s.Request("MKCOL", "/cell2/typed").WithHeader("Content-Type", `Application/ZIP; charset="utf-8"`).WithBytes(other).Expect().Status(http.StatusAccepted)
+	s.WaitBox("/cell2/typed").Value("status").IsEqual("ready")
 	// The limits themselves are allowed.
+	install("/cell2/props", bartest.New("").Box(manyProps(barfs.MaxProps)).Bytes())
 	exact := bartest.New("https://exact.example/").File("big.bin", "a/b", tooBig[1:]).Bytes()
 	install("/cell2/exact", exact)
 	if got := s.Get("/cell2/exact/big.bin"); len(got) != barfs.MaxEntry {
 		t.Errorf("the largest entry has %d bytes", len(got))
 	}
+}
+
+// manyProps are so many dead properties.
+func manyProps(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `<p%d xmlns="urn:x"/>`, i)
+	}
+	return b.String()
 }
 
 // TestLargestBar is the other side of the limit of the archive's size.

@@ -96,7 +96,7 @@ func (q *request) put() error {
 func (q *request) contentType() string {
 	t := q.Header.Get("Content-Type")
 	base, _, err := mime.ParseMediaType(t)
-	valid := err == nil && isASCII(t)
+	valid := err == nil && isASCII(t) && strings.Contains(base, "/")
 	if !valid || base == "application/octet-stream" || base == "application/x-www-form-urlencoded" {
 		if guess := cellfs.TypeByName(q.target.path.Name()); guess != "" {
 			return guess

@@ -85,9 +85,16 @@ func (b *Bar) Service(p, more string) *Bar {
 // File declares a file and adds its content.
 func (b *Bar) File(p, contentType, data string) *Bar { return b.FileWith(p, contentType, data, "") }
 
+// Declare declares a file without adding its content.
+func (b *Bar) Declare(p, contentType string) *Bar {
+	b.resources = append(b.resources, resource{p, "", contentType, ""})
+	return b
+}
+
 // FileWith is [Bar.File] with more XML for its prop element.
 func (b *Bar) FileWith(p, contentType, data, more string) *Bar {
-	b.resources = append(b.resources, resource{p, "", contentType, more})
+	b.Declare(p, contentType)
+	b.resources[len(b.resources)-1].more = more
 	return b.Entry(b.prefix()+"90_contents/"+p, data)
 }
 

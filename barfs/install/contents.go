@@ -77,6 +77,7 @@ func (r *run) contents() error {
 
 // item installs one entry of the contents.
 func (r *run) item(x item) error {
+	x.path = r.declaredPath(x.path)
 	if col, rest, ok := r.insideOData(x.path); ok {
 		return r.odataItem(x, col, rest)
 	}
@@ -97,6 +98,29 @@ func (r *run) item(x item) error {
 	return end(x.name)
 }
 
+// declaredPath is the path under which 90_rootprops.xml declares what has that path in the
+// archive: names are the same in any Unicode form, and one that a zip cannot hold is
+// percent-encoded. Of what is not declared it is the declared path of what holds it, and
+// the rest as it is.
+func (r *run) declaredPath(p string) string {
+	if r.resources[p] != nil {
+		return p
+	}
+	if d := r.byKey[barfs.Key(p)]; d != nil {
+		return d.Path
+	}
+	if decoded, err := barfs.DecodePath(p); err == nil && decoded != p {
+		if d := r.byKey[barfs.Key(decoded)]; d != nil {
+			return d.Path
+		}
+	}
+	up := parentOf(p)
+	if up == "" {
+		return p
+	}
+	return r.declaredPath(up) + "/" + path.Base(p)
+}
+
 // directory only checks: the collections were made from 90_rootprops.xml.
 func (r *run) directory(x item) error {
 	if d := r.resources[x.path]; d == nil || d.Kind == barfs.File {
@@ -110,7 +134,7 @@ func (r *run) file(x item) error {
 	parent := r.resources[parentOf(at)]
 	service := parent != nil && parent.Kind == barfs.Service
 	if service { // the short form: sources lie in __src
-		at = path.Join(parent.Path, "__src", path.Base(at))
+		at = r.declaredPath(path.Join(parent.Path, "__src", path.Base(at)))
 		if r.a.Version == 2 { // as version 2 names it if it fails
 			r.entry = path.Join(barfs.ContentsDir, at)
 		}

@@ -190,6 +190,7 @@ type run struct {
 	wrong *barfs.Entry   // the first that must not lie where it does; nil for none
 
 	resources map[string]*barfs.Resource
+	byKey     map[string]*barfs.Resource // by the key of the path
 	declared  []barfs.Resource
 	odata     *odata // the OData collection being worked on
 	metadata  map[string]bool

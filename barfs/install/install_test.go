@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -227,5 +228,51 @@ func TestInternalErrorsAreNotTold(t *testing.T) {
 			t.Errorf("events %s", text)
 		}
 		l.steps, l.next = nil, 0
+	}
+}
+
+// TestNamesAreTheSameInAnyForm installs bars whose entries have other Unicode forms than
+// their list, or are percent-encoded: everything is made under the names of the list.
+func TestNamesAreTheSameInAnyForm(t *testing.T) {
+	const nfc, nfd = "\u00e9", "e\u0301"
+	const schema = `<Edmx><Schema><EntityType Name="T"/></Schema></Edmx>`
+	in := func(prefix string) func(string) string {
+		return func(s string) string { return prefix + "90_contents/" + s }
+	}
+	for version, b := range map[string]*bartest.Bar{"1": bartest.NewV1("urn:x"), "2": bartest.New("")} {
+		at := in(map[string]string{"1": "bar/", "2": ""}[version])
+		b.Collection(nfc, "").Declare(nfc+"/"+nfc, "a/b").OData(nfd+"o").Service(nfc+"s", "").Declare(nfc+"s/__src/"+nfc+".js", "a/b").
+			Declare("a%5Cb", "a/b")
+		b.Entry(at(nfd+"/"), "").Entry(at(nfd+"/"+nfd), "1").Entry(at(nfc+"o/00_$metadata.xml"), schema).Entry(at(nfc+"o/90_data/"), "").
+			Entry(at(nfc+"o/90_data/T/1.json"), `{"__id":"1"}`).Entry(at(nfd+"s/"+nfd+".js"), "2").Entry(at("a%5Cb"), "3")
+		l := &ledger{}
+		if _, err := install.Run(t.Context(), open(t, b.Bytes()), l, install.Options{Cell: "c", Box: "b"}); err != nil {
+			t.Errorf("version %s: %v", version, err)
+			continue
+		}
+		for _, want := range []string{
+			"file " + nfc + "/" + nfc + " ", "collection " + nfd + "o/T ", "file " + nfd + "o/T/1.json", "file " + nfc + "s/__src/" + nfc + ".js", `file a\b `,
+		} {
+			if !slices.ContainsFunc(l.steps, func(s string) bool { return strings.Contains(s, want) }) {
+				t.Errorf("version %s: no %q in\n%s", version, want, strings.Join(l.steps, "\n"))
+			}
+		}
+	}
+}
+
+// TestDataThatIsNoJSON: the two versions tell it differently.
+func TestDataThatIsNoJSON(t *testing.T) {
+	for cause, b := range map[string]*bartest.Bar{"JSON parse error.": bartest.NewV1("urn:x"), "JSON/XML parse error.": bartest.New("")} {
+		root := "90_contents/"
+		if strings.HasPrefix(cause, "JSON parse") {
+			root = "bar/90_contents/"
+		}
+		b.OData("o").Entry(root+"o/00_$metadata.xml", `<Edmx><Schema><EntityType Name="T"/></Schema></Edmx>`).
+			Entry(root+"o/90_data/", "").Entry(root+"o/90_data/T/1.json", `{"a":`)
+		_, err := install.Run(t.Context(), open(t, b.Bytes()), &ledger{}, install.Options{Cell: "c", Box: "b"})
+		var f *install.Failure
+		if !errors.As(err, &f) || f.Message != "Installation failed("+cause+")." {
+			t.Errorf("%v, want %s", err, cause)
+		}
 	}
 }

@@ -225,9 +225,10 @@ func (r *run) rootProps() error {
 	if err != nil {
 		return err
 	}
-	r.declared, r.resources, r.metadata = all, map[string]*barfs.Resource{}, map[string]bool{}
+	r.declared, r.metadata = all, map[string]bool{}
+	r.resources, r.byKey = map[string]*barfs.Resource{}, map[string]*barfs.Resource{}
 	for i := range all {
-		r.resources[all[i].Path] = &all[i]
+		r.resources[all[i].Path], r.byKey[barfs.Key(all[i].Path)] = &all[i], &all[i]
 	}
 	if err := r.collections(); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -173,6 +174,12 @@ func (r *run) document(x item, entityType string) error {
 		return err
 	}
 	id, doc, err := parseDocument(text, x.name)
+	if err == errNoObject {
+		err = &barfs.Invalid{Cause: barfs.CauseParse}
+		if r.a.Version == 1 {
+			err = &barfs.Invalid{Cause: barfs.CauseParseJSON}
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -213,12 +220,15 @@ func (r *run) makeLump(o *odata) error {
 	return nil
 }
 
+// errNoObject: a document is no JSON object.
+var errNoObject = errors.New("no JSON object")
+
 // parseDocument reads a JSON object, gives it an __id if it has none, and writes it
 // on one line. The id is the same at every run.
 func parseDocument(text []byte, entry string) (id string, doc []byte, err error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
-		return "", nil, &barfs.Invalid{Cause: barfs.CauseParse}
+		return "", nil, errNoObject
 	}
 	if raw, ok := fields["__id"]; ok {
 		if err := json.Unmarshal(raw, &id); err != nil || id == "" || len([]rune(id)) > 400 {

@@ -323,6 +323,31 @@ func (e *Element) Text() string {
 	return b.String()
 }
 
+// Size is how many bytes the element has, written back so that it can stand anywhere, or
+// somewhat fewer. It tells before anything is written.
+func (e *Element) Size() int {
+	n := sizeOf(e.Name, e.Attrs)
+	for _, t := range e.inside() {
+		switch t := t.(type) {
+		case xml.CharData:
+			n += len(t)
+		case xml.StartElement:
+			n += sizeOf(t.Name, t.Attr)
+		}
+	}
+	return n
+}
+
+func sizeOf(name xml.Name, attrs []xml.Attr) int {
+	n := len(`<></>`) + 2*len(name.Local) + len(` xmlns=""`) + len(name.Space)
+	for _, a := range attrs {
+		if n += len(` =""`) + len(a.Name.Local) + len(a.Value); a.Name.Space != "" && a.Name.Space != Namespace {
+			n += len(` xmlns:a0=""`) + len(a.Name.Space)
+		}
+	}
+	return n
+}
+
 // Inner writes what is inside, with every namespace declared where it is used.
 func (e *Element) Inner() string {
 	var b strings.Builder

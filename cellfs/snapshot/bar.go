@@ -184,7 +184,7 @@ func (b *barBuilder) rootProps() error {
 	if err := b.contents.header(&entry{name: "90_contents/", modified: b.box.Modified}); err != nil {
 		return err
 	}
-	if err := b.walk(b.box.ID, ""); err != nil {
+	if err := b.walk(b.box.ID, "", "90_contents/"); err != nil {
 		return err
 	}
 	b.text.WriteString("</multistatus>\n")
@@ -198,13 +198,13 @@ func (b *barBuilder) rootProps() error {
 	return b.meta.bytes(entry{name: "00_meta/90_rootprops.xml", size: b.props.n, crc: b.propsCRC, modified: b.box.Modified}, text)
 }
 
-func (b *barBuilder) walk(parent int64, prefix string) error {
+// walk adds what lies below a node: prefix is its path in the box, dir its entry.
+func (b *barBuilder) walk(parent int64, prefix, dir string) error {
 	return eachRef(b.ctx, b.tx, parent, func(n *cellfs.NodeRef) error {
-		path := prefix + n.Name
+		path, name := prefix+n.Name, dir+entryName(n.Name)
 		if err := b.respond(path, &n.Node); err != nil {
 			return err
 		}
-		name := "90_contents/" + path
 		if n.Kind == cellfs.KindFile {
 			return b.contents.content(entry{name: name, size: n.Node.Size, crc: n.CRC32, modified: n.LastModified()}, n.Blob)
 		}
@@ -214,7 +214,7 @@ func (b *barBuilder) walk(parent int64, prefix string) error {
 		if n.Kind == cellfs.KindOData {
 			return b.odata(&n.Node, name+"/")
 		}
-		return b.walk(n.ID, path+"/")
+		return b.walk(n.ID, path+"/", name+"/")
 	})
 }
 

@@ -12,6 +12,20 @@ import (
 
 func (b *barBuilder) escape(s string) { _ = xml.EscapeText(&b.text, []byte(s)) } // a buffer takes everything
 
+// encoded is a name as 90_rootprops.xml has it. A colon, which may stand in a path as it is,
+// may not in the name of a bar's resource.
+func encoded(name string) string { return strings.ReplaceAll(url.PathEscape(name), ":", "%3A") }
+
+// entryName is a name as an entry of a bar has it: percent-encoded if zip tools would take it
+// for more than one name. What reads as such a name is encoded, too, to be told from it.
+func entryName(name string) string {
+	plain, err := url.PathUnescape(name)
+	if strings.Contains(name, `\`) || err == nil && strings.Contains(plain, `\`) {
+		return encoded(name)
+	}
+	return name
+}
+
 // kindTags is what resourcetype holds.
 var kindTags = map[cellfs.Kind]string{
 	cellfs.KindBox: "<collection/>", cellfs.KindCollection: "<collection/>", cellfs.KindOData: "<collection/><p:odata/>",
@@ -26,13 +40,13 @@ func (b *barBuilder) respond(path string, n *cellfs.Node) error {
 		if i > 0 {
 			w.WriteByte('/')
 		}
-		b.escape(url.PathEscape(s))
+		b.escape(encoded(s))
 	}
 	fmt.Fprintf(w, "</href><propstat><prop><creationdate>%s</creationdate><getlastmodified>%s</getlastmodified><resourcetype>%s</resourcetype>",
 		n.Created.UTC().Format("2006-01-02T15:04:05.000Z"), n.LastModified().UTC().Format(timeFormat1123), kindTags[n.Kind])
 	if n.Kind == cellfs.KindFile {
 		fmt.Fprintf(w, "<getcontentlength>%d</getcontentlength><getcontenttype>", n.Size)
-		b.escape(n.ContentType)
+		b.escape(cellfs.ContentType(n.ContentType)) // older ones were stored as they came
 		w.WriteString("</getcontenttype>")
 	}
 	b.acl(n.ACL)

@@ -6,6 +6,7 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -55,6 +56,8 @@ type Ops struct {
 
 // New starts the workers and takes up the jobs that an earlier process left.
 func New(ctx context.Context, c Config) (*Ops, error) {
+	// What a bar declares has the bounds of what PROPPATCH sets.
+	c.Limits.Props, c.Limits.PropBytes = cmp.Or(c.Limits.Props, cellfs.MaxProps), cmp.Or(c.Limits.PropBytes, cellfs.MaxPropBytes)
 	o := &Ops{fs: c.FS, cfg: c}
 	o.fs.SetGuard(func(cell, box int64) error {
 		if o.Installing(cell, box) {
