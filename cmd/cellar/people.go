@@ -214,9 +214,16 @@ func (s remotePeople) Roles(ctx context.Context, cell string) ([]account.Role, e
 }
 
 func (s remotePeople) Grant(ctx context.Context, cell, name string, r account.Role) error {
-	uri := s.url + url.PathEscape(cell) + "/__ctl/" + roleKey(r)
-	err := s.control(ctx, http.MethodPost, cell, accountKey(name)+"/$links/_Role", map[string]string{"uri": uri}, nil)
-	return say(err, map[string]error{"PR409-OD-0002": account.ErrLinked})
+	// The server says what its URL of the role is: it may be reached here by another one.
+	var role struct {
+		Metadata struct{ URI string } `json:"__metadata"`
+	}
+	if err := s.control(ctx, http.MethodGet, cell, roleKey(r), nil, &role); err != nil {
+		return say(err, map[string]error{"PR404-OD-0002": account.ErrNoRole})
+	}
+	body := map[string]string{"uri": role.Metadata.URI}
+	err := s.control(ctx, http.MethodPost, cell, accountKey(name)+"/$links/_Role", body, nil)
+	return say(err, map[string]error{"PR404-OD-0002": account.ErrNone, "PR409-OD-0002": account.ErrLinked})
 }
 
 func (s remotePeople) Revoke(ctx context.Context, cell, name string, r account.Role) error {
