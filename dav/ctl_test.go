@@ -117,8 +117,8 @@ func TestControlObjects(t *testing.T) {
 	}
 	davtest.Error(s.Request("POST", ctl+"Account").WithText(`{"Name":"me"}`).Expect(), "PR400-AU-0003")
 	davtest.Error(s.Request("POST", ctl+"Account").WithHeader("X-Personium-Credential", "short").WithText(`{"Name":"me"}`).Expect(), "PR400-AU-0001")
-	davtest.Error(s.Request("POST", ctl+"Account").WithHeader("X-Personium-Credential", strings.Repeat("a", 33)).WithText(`{"Name":"me"}`).Expect(), "PR400-AU-0001")
-	body := s.Request("POST", ctl+"Account").WithHeader("X-Personium-Credential", strings.Repeat("a", 32)).WithText(`{"Name":"me"}`).
+	davtest.Error(s.Request("POST", ctl+"Account").WithHeader("X-Personium-Credential", strings.Repeat("a", 129)).WithText(`{"Name":"me"}`).Expect(), "PR400-AU-0001")
+	body := s.Request("POST", ctl+"Account").WithHeader("X-Personium-Credential", strings.Repeat("a", 128)).WithText(`{"Name":"me"}`).
 		Expect().Status(http.StatusCreated).Body().Contains(`"Type":"basic"`).Contains(`"Status":"active"`).Contains(`"_Role":{"__deferred"`).Raw()
 	if strings.Contains(body, "scrypt") || strings.Contains(body, "Credential") {
 		t.Errorf("the answer tells of the password: %s", body)
