@@ -8,12 +8,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,6 +96,61 @@ func TestTLS(t *testing.T) {
 		if get().TLS.PeerCertificates[0].SerialNumber.Int64() != 2 || time.Now().After(deadline) {
 			t.Fatalf("after a bad certificate:\n%s", p.output())
 		}
+	}
+	// SIGHUP does not wait for somebody to connect.
+	p.hangup("the certificate cannot be read")
+	writeCertificate(t, dir, 3)
+	p.hangup("the certificate was read again")
+	if got := get().TLS.PeerCertificates[0].SerialNumber.Int64(); got != 3 {
+		t.Errorf("after SIGHUP certificate %d is served", got)
+	}
+	p.stop()
+}
+
+// TestHangup: SIGHUP reads the admin's password again, with which the old one and its tokens are
+// worth nothing, and never ends the program.
+func TestHangup(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	write := func(password string) {
+		t.Helper()
+		if err := writeFile(file, password+"\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(adminPassword)
+	p := serveWith(t, []string{"CELLAR_ADMIN_PASSWORD="}, t.TempDir(), "--cell", "c", "--admin-password-file", file, "--log-format", "json")
+	token := strings.TrimSpace(string(p.must(200, "POST", "/__token", strings.NewReader("grant_type=password&username=admin&password="+url.QueryEscape(adminPassword)), "Content-Type", "application/x-www-form-urlencoded")))
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.Unmarshal([]byte(token), &answer); err != nil {
+		t.Fatal(err)
+	}
+	bearer := func() int {
+		t.Helper()
+		res, _, err := p.do("GET", "/c/__", nil, "Authorization", "Bearer "+answer.Token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode
+	}
+	p.hangup(`"changed":false`)
+	if got := bearer(); got != 200 {
+		t.Errorf("the same password: the token gives %d", got)
+	}
+	write("")
+	p.hangup("the admin's password cannot be read, the last one stays")
+	p.must(200, "GET", "/c/__", nil)
+	write("another one")
+	p.hangup(`"changed":true`)
+	if status, _ := p.as(adminUser, "another one", "GET", "/c/__", ""); status != 200 {
+		t.Errorf("the new password: %d", status)
+	}
+	if got := bearer(); got != 401 {
+		t.Errorf("another password: the token gives %d", got)
+	}
+	if status, _ := p.as(adminUser, adminPassword, "GET", "/c/__", ""); status != 401 {
+		t.Errorf("the old password: %d", status)
 	}
 	p.stop()
 }

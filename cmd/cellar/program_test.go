@@ -61,13 +61,19 @@ type program struct {
 // serve starts the program on a free port and waits until it listens.
 func serve(t testing.TB, dir string, args ...string) *program {
 	t.Helper()
+	return serveWith(t, []string{"CELLAR_ADMIN_PASSWORD=" + adminPassword}, dir, args...)
+}
+
+// serveWith is serve with other variables in the environment.
+func serveWith(t testing.TB, env []string, dir string, args ...string) *program {
+	t.Helper()
 	file, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &program{t: t, log: &bytes.Buffer{}, mu: &sync.Mutex{}, ended: make(chan error, 1)}
 	p.cmd = exec.Command(file, append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, args...)...)
-	p.cmd.Env = append(os.Environ(), "CELLAR_ADMIN_PASSWORD="+adminPassword)
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = lockedWriter{p}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -106,6 +112,20 @@ func (p *program) output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.log.String()
+}
+
+// hangup sends SIGHUP and waits until the log says that text once more.
+func (p *program) hangup(says string) {
+	p.t.Helper()
+	before := strings.Count(p.output(), says)
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		p.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); strings.Count(p.output(), says) == before; {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("it does not say %q\n%s", says, p.output())
+		}
+	}
 }
 
 // kill ends the program without warning and waits until it is gone.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -57,13 +58,13 @@ func serveFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "insecure-basic", EnvVars: env("INSECURE_BASIC"), Usage: "accept passwords over plain HTTP from other machines"},
 		&cli.StringFlag{
 			Name: "durability", Value: "full", EnvVars: env("DURABILITY"),
-			Usage: "`LEVEL` full: what was acknowledged survives a power loss; relaxed: but for the last second",
+			Usage: "`LEVEL`: full (what was acknowledged survives a power loss) or relaxed (but for the last second)",
 		},
 		&cli.IntFlag{Name: "propfind-limit", Value: dav.DefaultPropfindLimit, EnvVars: env("PROPFIND_LIMIT"), Usage: "`NUMBER` of resources that a PROPFIND of infinite depth may list"},
 		&cli.IntFlag{Name: "job-workers", Value: runtime.NumCPU(), EnvVars: env("JOB_WORKERS"), Usage: "`NUMBER` of installs and exports that run at once"},
 		&cli.BoolFlag{Name: "log-reads", EnvVars: env("LOG_READS"), Usage: "write reads into the event logs of cells too, not only changes"},
-		&cli.StringFlag{Name: "log-format", Value: "text", EnvVars: env("LOG_FORMAT"), Usage: "`FORMAT` text or json"},
-		&cli.StringFlag{Name: "log-level", Value: "info", EnvVars: env("LOG_LEVEL"), Usage: "`LEVEL` debug (a line for every request), info, warn or error"},
+		&cli.StringFlag{Name: "log-format", Value: "text", EnvVars: env("LOG_FORMAT"), Usage: "`FORMAT`: text or json"},
+		&cli.StringFlag{Name: "log-level", Value: "info", EnvVars: env("LOG_LEVEL"), Usage: "`LEVEL`: debug (a line for every request), info, warn or error"},
 	}
 	flags = append(flags, adminFlags()...)
 	return append(flags, limitFlags()...)
@@ -83,21 +84,6 @@ func serveCommand(stdout, stderr io.Writer) *cli.Command {
 	}
 }
 
-func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, usagef("--log-level %q: use debug, info, warn or error", level)
-	}
-	o := &slog.HandlerOptions{Level: l}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, o)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, o)), nil
-	}
-	return nil, usagef("--log-format %q: use text or json", format)
-}
-
 // server is one run of "cellar serve".
 type server struct {
 	c      *cli.Context
@@ -105,8 +91,9 @@ type server struct {
 	stdout io.Writer
 	limits limits
 
-	proxies []netip.Prefix
-	cert    *certificate // nil: plain HTTP
+	proxies  []netip.Prefix
+	cert     *certificate // nil: plain HTTP
+	password string       // of the admin
 
 	unit *unit
 	ops  *ops.Ops
@@ -123,6 +110,8 @@ func (s *server) run(ctx context.Context) (err error) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcs)
 	}
+	hangups, ignore := hangups()
+	defer ignore()
 	unitURL, durability, err := s.checkFlags()
 	if err != nil {
 		return err
@@ -143,15 +132,15 @@ func (s *server) run(ctx context.Context) (err error) {
 	if err := s.makeCells(ctx); err != nil {
 		return err
 	}
-	password, where, err := serverPassword(s.c, s.stdout, s.log)
-	if err != nil {
+	var where string
+	if s.password, where, err = serverPassword(s.c, s.stdout, s.log); err != nil {
 		return err
 	}
-	if err := s.start(ctx, unitURL, password); err != nil {
+	if err := s.start(ctx, unitURL); err != nil {
 		return err
 	}
 	s.announce(listener.Addr(), unitURL, where)
-	return s.serve(ctx, listener)
+	return s.serve(ctx, listener, hangups)
 }
 
 func (s *server) checkFlags() (*url.URL, meta.Durability, error) {
@@ -211,7 +200,7 @@ func (s *server) makeCells(ctx context.Context) error {
 	return nil
 }
 
-func (s *server) start(ctx context.Context, unitURL *url.URL, password string) error {
+func (s *server) start(ctx context.Context, unitURL *url.URL) error {
 	public := ""
 	if unitURL != nil {
 		public = unitURL.String()
@@ -225,7 +214,7 @@ func (s *server) start(ctx context.Context, unitURL *url.URL, password string) e
 		return err
 	}
 	s.dav, err = dav.New(ctx, dav.Config{
-		FS: s.unit.fs, Ops: s.ops, UnitURL: unitURL, AdminUser: s.c.String("admin-user"), AdminPassword: password,
+		FS: s.unit.fs, Ops: s.ops, UnitURL: unitURL, AdminUser: s.c.String("admin-user"), AdminPassword: s.password,
 		InsecureBasic: s.c.Bool("insecure-basic"), PropfindLimit: s.c.Int("propfind-limit"), TempDir: s.unit.temp(),
 		Log: s.log, TrustedProxies: s.proxies, LogReads: s.c.Bool("log-reads"), StallTime: s.c.Duration("stall-time"),
 	})
@@ -258,7 +247,7 @@ func (s *server) announce(addr net.Addr, unitURL *url.URL, where string) {
 
 // serve answers requests until ctx is done, and then drains: requests first,
 // jobs next.
-func (s *server) serve(ctx context.Context, l net.Listener) error {
+func (s *server) serve(ctx context.Context, l net.Listener, hangups <-chan os.Signal) error {
 	ended := make(chan error, 1)
 	go func() {
 		if s.cert != nil {
@@ -267,19 +256,18 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 			ended <- s.http.Serve(l)
 		}
 	}()
-	sweeping, stopSweeping := context.WithCancel(ctx)
-	swept := make(chan struct{})
-	go func() {
-		defer close(swept)
-		s.sweep(sweeping)
-	}()
+	beside, stopBeside := context.WithCancel(ctx)
+	defer stopBeside()
+	var besides sync.WaitGroup
+	besides.Go(func() { s.sweep(beside) })
+	besides.Go(func() { s.reloadAt(beside, hangups) })
 	var err error
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
 		s.log.Info("shutting down")
 	}
-	stopSweeping()
+	stopBeside()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	if serr := s.http.Shutdown(drain); serr != nil {
@@ -288,7 +276,7 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 	}
 	s.dav.Close()
 	err = errors.Join(err, s.ops.Close(drain))
-	<-swept
+	besides.Wait()
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}

@@ -61,6 +61,26 @@ func (c *certificate) load(seen [2]fileState) error {
 	return err
 }
 
+// reload reads the files now, whether they look changed or not.
+func (c *certificate) reload() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen, err := c.state()
+	if err == nil {
+		err = c.load(seen)
+	}
+	c.tell(err)
+}
+
+// tell logs how reading again went.
+func (c *certificate) tell(err error) {
+	if err != nil {
+		c.log.Error("the certificate cannot be read, the last one is served", "err", err)
+		return
+	}
+	c.log.Info("the certificate was read again", "file", c.certFile)
+}
+
 // get implements [tls.Config.GetCertificate].
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
@@ -68,14 +88,13 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if now := time.Now(); now.Sub(c.checked) >= certCheck {
 		c.checked = now
 		seen, err := c.state()
-		if err == nil && seen != c.seen {
-			if err = c.load(seen); err == nil {
-				c.log.Info("the certificate was read again", "file", c.certFile)
-			}
+		if err == nil && seen == c.seen {
+			return c.current, nil
 		}
-		if err != nil {
-			c.log.Error("the certificate cannot be read, the last one is served", "err", err)
+		if err == nil {
+			err = c.load(seen)
 		}
+		c.tell(err)
 	}
 	return c.current, nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -195,6 +196,21 @@ func TestAdminPasswordFile(t *testing.T) {
 		got, err := passwordFrom(file)
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%q: %q, %v", c.text, got, err)
+		}
+	}
+}
+
+// TestLogTellsUnits: a duration in the log has its unit, in both formats.
+func TestLogTellsUnits(t *testing.T) {
+	for format, want := range map[string]string{"text": "took=1.5s wait=0s", "json": `"took":"1.5s","wait":"0s"`} {
+		var out bytes.Buffer
+		log, err := newLogger(&out, format, "debug")
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Debug("done", "took", 1500*time.Millisecond, "wait", time.Duration(0))
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %s", format, out.String())
 		}
 	}
 }
