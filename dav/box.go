@@ -153,20 +153,41 @@ func (q *request) mkcolBox() error {
 	return nil
 }
 
+// How many lines about installs that were refused are written in a minute: those of nobody
+// into the log of the program, and those of accounts into the event log of their cell. The
+// admin's are not counted.
+const (
+	refusalsOfNobody = 10
+	refusalsOfCell   = 60
+)
+
 // logRefusal writes the line of an install that was refused with err, for whatever
-// reason (bars/NOTES.md §1.1).
+// reason (bars/NOTES.md §1.1). What nobody in particular asked for is no event of the cell:
+// it would push out those that are.
 func (q *request) logRefusal(err error) error {
 	install := q.Method == "MKCOL" && q.target.kind == targetBox && q.installs()
 	e, known := q.answer(err)
 	if !install || !known || q.Context().Err() != nil {
 		return err
 	}
+	now, status := q.h.cfg.Now(), statusOf(e.code)
+	if !q.caller.Known() {
+		if ok, leftOut := q.h.refusedNobody.allow(0, now); ok {
+			q.h.log.Warn("install by nobody refused", "path", q.URL.Path, "status", status, "key", q.key, "remote", q.peer.addr, "left_out", leftOut)
+		}
+		return err
+	}
 	cell, cerr := q.cell()
 	if cerr != nil {
 		return err // there is no log to write to
 	}
+	if !q.caller.MayAll() {
+		if ok, _ := q.h.refusedOfCell.allow(cell.ID, now); !ok {
+			return err
+		}
+	}
 	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
-	if lerr := q.h.ops.RefusedInstall(q.Context(), cell.ID, q.target.path.Box(), caller, statusOf(e.code)); lerr != nil {
+	if lerr := q.h.ops.RefusedInstall(q.Context(), cell.ID, q.target.path.Box(), caller, status); lerr != nil {
 		return lerr
 	}
 	return err

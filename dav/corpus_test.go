@@ -313,7 +313,7 @@ func (c *corpus) events(t *testing.T, cell string) (all []barEvent) {
 }
 
 // TestAcceptance sends installs whose request, not whose archive, is what is
-// special (bars/NOTES.md §1.1). Each refusal leaves one line in the log.
+// special (bars/NOTES.md §1.1). Each refusal of somebody leaves one line in the log.
 func TestAcceptance(t *testing.T) {
 	var clock atomic.Int64
 	now := func() time.Time { return time.Now().Add(time.Duration(clock.Load())) }
@@ -355,9 +355,9 @@ func TestAcceptance(t *testing.T) {
 	refused("PR404-DV-0002", "", zip("POST", "/cell1/app").WithHeader("X-HTTP-Method-Override", "PUT"))
 	refused("PR404-DV-0002", "", zip("PUT", "/cell1/app").WithHeader("X-HTTP-Method-Override", "MKCOL"))
 	refused("PR405-MC-0001", "__", zip("MKCOL", "/cell1/__"))
-	refused("PR405-MC-0001", "__", s.Anonymous().Request("MKCOL", s.URL+"/cell1/__").WithHeader("Content-Type", "application/zip"))
-	refused("PR401-AU-0001", "app", s.Anonymous().Request("MKCOL", s.URL+"/cell1/app").WithHeader("Content-Type", "application/zip"))
-	refused("PR401-AU-0006", "app", s.Anonymous().Request("MKCOL", s.URL+"/cell1/app").WithHeader("Authorization", "Bearer xxxx"))
+	refused("PR405-MC-0001", "", s.Anonymous().Request("MKCOL", s.URL+"/cell1/__").WithHeader("Content-Type", "application/zip"))
+	refused("PR401-AU-0001", "", s.Anonymous().Request("MKCOL", s.URL+"/cell1/app").WithHeader("Content-Type", "application/zip"))
+	refused("PR401-AU-0006", "", s.Anonymous().Request("MKCOL", s.URL+"/cell1/app").WithHeader("Authorization", "Bearer xxxx"))
 	// Who may: box-install on the cell, also through box or root, and within the scope.
 	s.Account("cell1", "me", "r")
 	token := func(more map[string]string) *httpexpect.Request {
@@ -373,7 +373,7 @@ func TestAcceptance(t *testing.T) {
 	}
 	old := token(map[string]string{"expires_in": "1"})
 	clock.Store(int64(2 * time.Second))
-	refused("PR401-AU-0002", "app", old)
+	refused("PR401-AU-0002", "", old)
 	refused("PR400-BI-0001", "app", s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", "application/zip+x-personium-bar"))
 	refused("PR400-BI-0001", "app", s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", ""))
 	refused("PR400-OD-0006", "-bad", zip("MKCOL", "/cell1/-bad"))

@@ -59,6 +59,8 @@ type Handler struct {
 	log      *slog.Logger
 	reads    *reads        // nil: reads are in no log
 	parsing  chan struct{} // holds one for each XML body that is parsed now
+
+	refusedNobody, refusedOfCell *limiter // lines about refused installs
 }
 
 // New returns a handler, or an error if the configuration lacks something.
@@ -87,6 +89,7 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.refusedNobody, h.refusedOfCell = newLimiter(refusalsOfNobody, time.Minute), newLimiter(refusalsOfCell, time.Minute)
 	if c.LogReads {
 		h.reads = newReads(c.FS, c.Log)
 	}

@@ -6,6 +6,7 @@ package davtest
 import (
 	"context"
 	"encoding/xml"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -51,6 +52,7 @@ type Config struct {
 	// NoCheck leaves out the check of the whole store at the end.
 	NoCheck  bool
 	LogReads bool
+	Log      io.Writer // of the program; default: that of the test
 	// TrustedProxies are networks.
 	TrustedProxies []string
 	// Now is the clock of tokens and logins; nil: time.Now.
@@ -104,7 +106,11 @@ func (s *Server) open(cfg Config) {
 	t := s.T
 	t.Helper()
 	ctx := context.Background()
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	var out io.Writer = t.Output()
+	if cfg.Log != nil {
+		out = cfg.Log
+	}
+	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	blobs, err := blob.Open(filepath.Join(cfg.Dir, "blobs"))
 	must(t, err)
 	rows, err := meta.OpenSQLite(ctx, cfg.Dir, meta.Full, log)
