@@ -199,8 +199,21 @@ func (q *request) fail(err error) {
 	}
 }
 
+// speaksJSON says that the clients of the target are not those of WebDAV: its errors are
+// JSON, also those for which RFC 4918 has an element. An install is one of them, though
+// its method is MKCOL.
+func (q *request) speaksJSON() bool {
+	switch q.target.kind {
+	case targetToken, targetExport, targetImport, targetMyPassword, targetEvent, targetCtl, targetUnitCtl, targetEntity:
+		return true
+	case targetBox:
+		return q.Method == "MKCOL" && q.installs()
+	}
+	return strings.Contains(q.Header.Get("Accept"), "json")
+}
+
 func (q *request) errorBody(e *coded) (body []byte, contentType string) {
-	if e.element != "" && !strings.Contains(q.Header.Get("Accept"), "json") {
+	if e.element != "" && !q.speaksJSON() {
 		element := "<D:" + e.element + "/>"
 		if e.inside != "" {
 			element = "<D:" + e.element + ">" + e.inside + "</D:" + e.element + ">"

@@ -37,46 +37,68 @@ type Faults struct {
 	in   int // calls until the fault; 0: never
 	kind Fault
 	hit  bool
+	full bool // from then on every call fails, for want of space
+	n    int  // calls that failed
 }
 
 // Arm makes the n-th call from now on fail, n beginning at 1.
 func (f *Faults) Arm(n int, kind Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.in, f.kind, f.hit = n, kind, false
+	f.in, f.kind, f.hit, f.full, f.n = n, kind, false, false, 0
+}
+
+// Fill makes every call from the n-th on fail with [cellfs.ErrNoSpace] and leave nothing, as
+// a disk does that has become full.
+func (f *Faults) Fill(n int) {
+	f.Arm(n, NotStored)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.full = true
+}
+
+// Failed is how many calls failed since the faults were armed.
+func (f *Faults) Failed() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n
 }
 
 // Disarm lets all calls pass and reports whether one failed.
 func (f *Faults) Disarm() (hit bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.in = 0
+	f.in, f.full = 0, false
 	return f.hit
 }
 
-func (f *Faults) next() (fail bool, kind Fault) {
+func (f *Faults) next() (fail bool, kind Fault, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.in == 0 {
-		return false, 0
+		return false, 0, nil
 	}
-	f.in--
-	if f.in == 0 {
-		f.hit = true
-		return true, f.kind
+	if f.in--; f.in > 0 {
+		return false, 0, nil
 	}
-	return false, 0
+	f.hit = true
+	f.n++
+	if f.full {
+		f.in = 1
+		return true, NotStored, cellfs.ErrNoSpace
+	}
+	return true, f.kind, ErrFault
 }
 
 func (f *Faults) do(op func() error) error {
-	fail, kind := f.next()
+	fail, kind, err := f.next()
 	if !fail {
 		return op()
 	}
 	if kind == Stored {
-		return errors.Join(op(), ErrFault)
+		return errors.Join(op(), err)
 	}
-	return ErrFault
+	return err
 }
 
 // FaultyMeta fails Updates as its Faults say.
