@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,11 +23,11 @@ func (e *Event) AppendLine(buf []byte, urls LogURLs) []byte {
 	} else {
 		buf = append(buf, `"false",`...)
 	}
-	buf = append(appendOptional(buf, e.Schema, e.Schema), ',')
-	buf = append(appendOptional(buf, e.Subject, urls.subject(e.Subject)), ',')
-	buf = append(appendField(buf, e.Type), ',')
-	buf = append(appendField(buf, strings.ReplaceAll(e.Object, LocalCell, urls.Cell)), ',')
-	return append(appendField(buf, strings.ReplaceAll(e.Info, LocalCell, urls.Cell)), '\n')
+	buf = append(appendColumn(buf, e.Schema == "", e.Schema), ',')
+	buf = append(appendColumn(buf, e.Subject == "", urls.subject(e.Subject)), ',')
+	buf = append(appendColumn(buf, e.Absent&NoType != 0, e.Type), ',')
+	buf = append(appendColumn(buf, e.Absent&NoObject != 0, strings.ReplaceAll(e.Object, LocalCell, urls.Cell)), ',')
+	return append(appendColumn(buf, e.Absent&NoInfo != 0, strings.ReplaceAll(e.Info, LocalCell, urls.Cell)), '\n')
 }
 
 // LogURLs are the URLs that a reader of a log sees where [LocalCell] and [LocalUnit] are
@@ -46,12 +47,12 @@ func (u LogURLs) subject(s string) string {
 	return s // as it was written once
 }
 
-// appendOptional adds a field as it is shown, or null if it is empty as it is kept.
-func appendOptional(buf []byte, kept, shown string) []byte {
-	if kept == "" {
+// appendColumn adds a text, or null, which is not the same as an empty one.
+func appendColumn(buf []byte, null bool, text string) []byte {
+	if null {
 		return append(buf, "null"...)
 	}
-	return appendField(buf, shown)
+	return appendField(buf, text)
 }
 
 // appendField quotes as CSV does: quotes within are doubled.
@@ -81,18 +82,18 @@ func (s LogSize) Add(t LogSize) LogSize {
 // Size is that of the event's line.
 func (e *Event) Size() LogSize {
 	const fixed = len(timeFormat) + len(`,[INFO ],,"true",,,,,`) + len("\n")
-	n := fixed + fieldSize(e.RequestKey) + fieldSize(e.Type) + fieldSize(e.Object) + fieldSize(e.Info)
+	n := fixed + fieldSize(e.RequestKey) + columnSize(e.Schema == "", e.Schema) + columnSize(e.Subject == "", e.Subject) +
+		columnSize(e.Absent&NoType != 0, e.Type) + columnSize(e.Absent&NoObject != 0, e.Object) + columnSize(e.Absent&NoInfo != 0, e.Info)
 	if !e.External {
 		n += len("false") - len("true")
 	}
-	for _, optional := range []string{e.Schema, e.Subject} {
-		if optional == "" {
-			n += len("null")
-		} else {
-			n += fieldSize(optional)
-		}
+	urls, units := 0, 0
+	if e.Absent&NoObject == 0 {
+		urls += strings.Count(e.Object, LocalCell)
 	}
-	urls, units := strings.Count(e.Object, LocalCell)+strings.Count(e.Info, LocalCell), 0
+	if e.Absent&NoInfo == 0 {
+		urls += strings.Count(e.Info, LocalCell)
+	}
 	switch {
 	case strings.HasPrefix(e.Subject, LocalCell):
 		urls++
@@ -100,6 +101,13 @@ func (e *Event) Size() LogSize {
 		units++
 	}
 	return LogSize{Bytes: int64(n - urls*len(LocalCell) - units*len(LocalUnit)), URLs: int64(urls), Units: int64(units)}
+}
+
+func columnSize(null bool, text string) int {
+	if null {
+		return len("null")
+	}
+	return fieldSize(text)
 }
 
 func fieldSize(s string) int { return len(s) + len(`""`) + strings.Count(s, `"`) }
@@ -110,15 +118,30 @@ const (
 	DefaultLogLimit = 50 << 20
 	// MaxLogArchives is how many closed logs of a cell are kept.
 	MaxLogArchives = 12
+	// MaxEventField is how long a field of an event may be, in characters
+	// (spec/event-log.md §7). What is longer is cut when it is added.
+	MaxEventField = 51200
 )
+
+// clean makes an event fit to be a line: its texts come from clients, names and archives.
+func (e *Event) clean() {
+	for _, field := range []*string{&e.RequestKey, &e.Schema, &e.Subject, &e.Type, &e.Object, &e.Info} {
+		*field = Printable(cut(*field, MaxEventField))
+	}
+}
 
 // LogName is the name of a closed log.
 func (a *LogArchive) LogName() string {
 	return LogFile + "." + strconv.FormatInt(a.Closed.UnixMilli(), 10)
 }
 
-// AddEvents implements [RecordTx]. A log that has become too long is closed.
+// AddEvents implements [RecordTx]. Every event comes by here: what is no text in it is
+// shown, not kept as it is. A log that has become too long is closed.
 func (t *tracked) AddEvents(events ...Event) error {
+	events = slices.Clone(events)
+	for i := range events {
+		events[i].clean()
+	}
 	if err := t.Tx.AddEvents(events...); err != nil {
 		return err
 	}

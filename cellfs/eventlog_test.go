@@ -10,8 +10,9 @@ import (
 
 // TestEventSize: the length of a line is known without making it.
 func TestEventSize(t *testing.T) {
-	same := func(key, schema, subject, kind, object, info string, external bool, urls uint8) bool {
+	same := func(key, schema, subject, kind, object, info string, external bool, absent, urls uint8) bool {
 		e := cellfs.Event{Time: time.Unix(1, 0), RequestKey: key, Schema: schema, Subject: subject, Type: kind, Object: object, Info: info, External: external}
+		e.Absent = cellfs.Absent(absent % 8)
 		for range urls % 4 {
 			e.Object = cellfs.LocalCell + e.Object
 			e.Info += " " + cellfs.LocalCell
@@ -27,8 +28,8 @@ func TestEventSize(t *testing.T) {
 		}
 		return true
 	}
-	same("", "", "", "", "", "", false, 1)
-	same("k", `"`, `a"b"`, `""`, `"`, "\n", true, 2)
+	same("", "", "", "", "", "", false, 7, 1)
+	same("k", `"`, `a"b"`, `""`, `"`, "\n", true, 0, 2)
 	if err := quick.Check(same, nil); err != nil {
 		t.Error(err)
 	}

@@ -82,6 +82,13 @@ func (f *FS) specialMembers(tx Tx, n Node, yield func(*Node) error) error {
 		if len(first) > 0 {
 			sub.Created = first[0].Time
 		}
+		last, err := tx.LastEvent(n.Cell)
+		switch {
+		case err == nil:
+			sub.Modified = last.Time
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
 		members = append(members, sub)
 	case LogArchives:
 		all, err := tx.LogArchives(n.Cell)

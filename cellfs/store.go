@@ -280,7 +280,19 @@ type Event struct {
 	// Object and Info may have [LocalCell] in them, which a reader sees as the cell's URL.
 	Object string
 	Info   string
+	Absent Absent
 }
+
+// Absent are the fields of an event that its client left out: the log has null for them,
+// and "" for those that are empty.
+type Absent uint8
+
+// The fields that can be absent; values are kept in the store.
+const (
+	NoType Absent = 1 << iota
+	NoObject
+	NoInfo
+)
 
 // LogArchive is a closed log: the events of a cell with ids above After, up to and
 // with Last.
@@ -342,6 +354,8 @@ type RecordTx interface {
 	AddEvents(events ...Event) error
 	// Events lists at most limit events of a cell with ids after the given one.
 	Events(cell, after int64, limit int) ([]Event, error)
+	// LastEvent is the newest event of a cell; fs.ErrNotExist if it has none.
+	LastEvent(cell int64) (Event, error)
 	// CloseLog makes an archive of a cell's current log; the next event begins a
 	// new one. closed, in whole milliseconds, is new among the cell's archives.
 	CloseLog(cell int64, closed time.Time) error

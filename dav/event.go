@@ -110,12 +110,9 @@ func (q *request) recordTransfer(tx cellfs.Tx, kind cellfs.Kind, from int64, dst
 	return q.record(tx, cellOf(to), eventKinds[kind]+"."+made, localURL(dst), strconv.Itoa(status))
 }
 
-// maxEventField bounds a field of an event that a client posts, in characters, and
-// maxEvent the body, in bytes (spec/event-log.md §7).
-const (
-	maxEventField = 51200
-	maxEvent      = 1 << 20
-)
+// maxEvent bounds an event that a client posts, in bytes; its fields have
+// [cellfs.MaxEventField].
+const maxEvent = 1 << 20
 
 // postEvent answers POST on __event: a line in the log that a client writes.
 func (q *request) postEvent() error {
@@ -129,11 +126,14 @@ func (q *request) postEvent() error {
 	}
 	var e cellfs.Event
 	for _, f := range []struct {
-		name string
-		into *string
-	}{{"Type", &e.Type}, {"Object", &e.Object}, {"Info", &e.Info}} {
+		name   string
+		into   *string
+		absent cellfs.Absent
+	}{{"Type", &e.Type, cellfs.NoType}, {"Object", &e.Object, cellfs.NoObject}, {"Info", &e.Info, cellfs.NoInfo}} {
 		text, ok := fields[f.name].(string)
-		if !ok && fields[f.name] != nil || utf8.RuneCountInString(text) > maxEventField {
+		if fields[f.name] == nil {
+			e.Absent |= f.absent
+		} else if !ok || utf8.RuneCountInString(text) > cellfs.MaxEventField {
 			return codef("PR400-EV-0004", "[%s] field format error.", f.name)
 		}
 		*f.into = text

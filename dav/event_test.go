@@ -2,10 +2,14 @@ package dav_test
 
 import (
 	"encoding/csv"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"cellar/cellfs"
+	"cellar/cellfs/cellfstest"
 	"cellar/dav/davtest"
 )
 
@@ -64,15 +68,16 @@ func TestChangesAreEvents(t *testing.T) {
 		{"DELETE", "/cell1/b/e", "", "", 404, ""},
 		{"PROPFIND", "/cell1/b", "", "Depth: 1", 207, ""},
 		{"GET", "/cell1/b", "", "", 200, ""},
-		{"POST", "/cell1/__event", `{"Type":"t","Object":"o \"quoted\"","Info":null,"more":1}`, "", 200, `t o "quoted" `},
+		{"POST", "/cell1/__event", `{"Type":"t","Object":"o \"quoted\"","Info":null,"more":1}`, "", 200, `t o "quoted" null`},
 		{"POST", "/cell1/__event", `{"Type":1}`, "", 400, ""},
-		{"POST", "/cell1/__event", `{"Info":"` + strings.Repeat("é", 51200) + `"}`, "", 200, "  " + strings.Repeat("é", 51200)},
+		{"POST", "/cell1/__event", `{"Info":"` + strings.Repeat("é", 51200) + `"}`, "", 200, "null null " + strings.Repeat("é", 51200)},
+		{"POST", "/cell1/__event", `{"Type":"","Object":""}`, "", 200, "  null"},
 		{"POST", "/cell1/__event", `{"Info":"` + strings.Repeat("é", 51201) + `"}`, "", 400, ""},
 		{"POST", "/cell1/__event", `no`, "", 400, ""},
 		{"PROPFIND", "/cell1/__event", ``, "", 501, ""},
 		{"DELETE", "/cell1/__log/current/default.log", ``, "", 400, ""},
 	} {
-		key := "key-" + string(rune('A'+i))
+		key := fmt.Sprint("key-", i)
 		r := s.As("me", c.method, c.path).WithHeader("X-Personium-RequestKey", key)
 		if c.body != "" {
 			r = r.WithBytes([]byte(c.body))
@@ -111,6 +116,66 @@ func TestChangesAreEvents(t *testing.T) {
 		t.Errorf("an export: %q", got)
 	}
 	davtest.Error(s.Anonymous().POST("/cell1/__event").WithText("{}").Expect(), "PR401-AU-0001")
+}
+
+// TestEventIsOneLine: whatever a client sends, its event is one line of nine columns
+// without anything that a terminal would obey, and tells what was sent.
+func TestEventIsOneLine(t *testing.T) {
+	s := davtest.New(t)
+	s.Account("cell1", "me", "r")
+	s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: "p:event"})
+	for i, c := range []struct{ sent, shown string }{
+		{"one\n2026-01-01T00:00:00.000Z,[INFO ],\"k\",\"false\",null,\"admin\",\"box.delete\",\"o\",\"204\"", `one\u000A2026-01-01T00:00:00.000Z,[INFO ],"k","false",null,"admin","box.delete","o","204"`},
+		{"a\x00b\rc\td", `a\u0000b\u000Dc\u0009d`},
+		{"\x1b[2J\x1b]0;title\x07\u009b31m", `\u001B[2J\u001B]0;title\u0007\u009B31m`},
+		{"\u2028\u202e", `\u2028\u202E`},
+		{strings.Repeat("\x1b", cellfs.MaxEventField), strings.Repeat(`\u001B`, cellfs.MaxEventField)},
+	} {
+		key := fmt.Sprint("sent-", i)
+		s.As("me", "POST", "/cell1/__event").WithHeader("X-Personium-RequestKey", key).
+			WithJSON(map[string]string{"Type": c.sent, "Object": "o"}).Expect().Status(http.StatusOK)
+		if got, want := strings.Join(logged(t, s, key), "\n"), "true /cell1/#me "+c.shown+" o null"; got != want {
+			t.Errorf("%.80q is in the log as %.200q, want %.200q", c.sent, got, want)
+		}
+	}
+	text := s.Get("/cell1/__log/current/default.log")
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f || r >= 0x80 && r < 0xa0 }) {
+		t.Error("the log has control characters")
+	}
+	for line := range strings.Lines(text) { // each line stands for itself
+		if fields, err := csv.NewReader(strings.NewReader(line)).Read(); err != nil || len(fields) != 9 {
+			t.Errorf("%d columns, %v: %.200q", len(fields), err, line)
+		}
+	}
+}
+
+// TestLogIsAsNewAsItsLastEvent: who polls the log by its date sees that it grew.
+func TestLogIsAsNewAsItsLastEvent(t *testing.T) {
+	s := davtest.New(t)
+	const log = "/cell1/__log/current/default.log"
+	created, err := s.FS.Node(t.Context(), cellfstest.Path(t, "/cell1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	modified := func() string {
+		t.Helper()
+		return s.Propfind(log, "0", "")[0].Props["{DAV:}getlastmodified"]
+	}
+	if got := modified(); got != created.Created.UTC().Format(http.TimeFormat) {
+		t.Errorf("an empty log is of %s", got)
+	}
+	for _, hours := range []time.Duration{1, 2} {
+		at := s.FS.Now().Add(hours * time.Hour)
+		err := s.FS.Update(t.Context(), func(tx cellfs.Tx) error {
+			return tx.AddEvents(cellfs.Event{Cell: created.Cell, Time: at, Type: "t"})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := modified(), at.UTC().Format(http.TimeFormat); got != want {
+			t.Errorf("the log is of %s, its last event of %s", got, want)
+		}
+	}
 }
 
 // TestReadsAreEvents: with LogReads, reads are lines too, all of them and each once.

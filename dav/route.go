@@ -54,8 +54,8 @@ func (h *Handler) route(r *http.Request, https bool) (t target, err error) {
 	if r.Host == "" { // HTTP/1.0, which has none
 		r.Host = localHost(r)
 	}
-	if !authority.MatchString(r.Host) {
-		return t, codef("PR400-CM-0005", "Invalid URL authority [%s].", printable(r.Host))
+	if len(r.Host) > maxHost || !authority.MatchString(r.Host) {
+		return t, codef("PR400-CM-0005", "Invalid URL authority [%s].", printable(r.Host[:min(len(r.Host), maxHost)]))
 	}
 	var segs []string
 	host, cell := h.cellHost(r)
@@ -98,6 +98,10 @@ func (h *Handler) route(r *http.Request, https bool) (t target, err error) {
 // an address. What a request line or a Host header can hold besides, quotes for one, would
 // stand in headers and URLs of answers.
 var authority = regexp.MustCompile(`^([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._~%-]+)?\])(:[0-9]{0,5})?$`)
+
+// maxHost bounds the host of a request with its port, in bytes: a name of RFC 1035 and
+// five digits. It stands in answers, and in the log that is read for each URL of the cell.
+const maxHost = 253 + len(":65535")
 
 // localHost is the address at which a request came in.
 func localHost(r *http.Request) string {

@@ -236,18 +236,8 @@ func errorJSON(code, message string) []byte {
 	return body
 }
 
-// printable shows control characters as \uXXXX.
-func printable(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if r < 0x20 || r == 0x7f {
-			fmt.Fprintf(&b, `\u%04X`, r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
+// printable is a client's text as an answer shows it.
+func printable(s string) string { return cellfs.Printable(s) }
 
 // writeJSON answers with v.
 func (q *request) writeJSON(status int, v any) error {

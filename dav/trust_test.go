@@ -178,6 +178,8 @@ func TestHostsInAnswers(t *testing.T) {
 		{"http://a,b/cell1/__export", "good.example", "400"},
 		{"http://a%22b/cell1/__export", "good.example", "400"},
 		{"/cell1/__export", "a,b", "400"},
+		{"/cell1/__export", strings.Repeat("a.", 126) + "a:65535", "401"},
+		{"/cell1/__export", strings.Repeat("a.", 126) + "ab:65535", "400"},
 		{"/cell1/__export", "a(b)", "400"},
 		{"/cell1/__export", "good.example:port", "400"},
 	} {

@@ -190,6 +190,15 @@ func (t *memTx) Events(cell, after int64, limit int) (all []cellfs.Event, err er
 	return all, nil
 }
 
+func (t *memTx) LastEvent(cell int64) (cellfs.Event, error) {
+	for _, e := range slices.Backward(t.events) {
+		if e.Cell == cell {
+			return e, nil
+		}
+	}
+	return cellfs.Event{}, absent("event of cell %d", cell)
+}
+
 func (t *memTx) AddSnapshot(s *cellfs.Snapshot) error {
 	if err := t.mayWrite(); err != nil {
 		return err

@@ -517,8 +517,14 @@ func testRecords(t metaTest) {
 	f := t.node(c, c.Root, "f", cellfs.KindFile, "index")
 	events := []cellfs.Event{
 		{Cell: c.ID, Time: at, RequestKey: "k", Type: "a", Object: `o"o`, Info: "line\nline"},
-		{Cell: c.ID, Time: at, RequestKey: "k", External: true, Schema: "s", Subject: "u", Type: "b"},
+		{Cell: c.ID, Time: at, RequestKey: "k", External: true, Schema: "s", Subject: "u", Type: "b", Absent: cellfs.NoObject | cellfs.NoInfo},
 	}
+	t.view(func(tx cellfs.Tx) error {
+		if e, err := tx.LastEvent(c.ID); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("LastEvent of none = %+v, %v", e, err)
+		}
+		return nil
+	})
 	t.update(func(tx cellfs.Tx) error { return tx.AddEvents(events...) })
 	t.view(func(tx cellfs.Tx) error {
 		first, err := tx.Events(c.ID, 0, 1)
@@ -533,7 +539,11 @@ func testRecords(t metaTest) {
 		if !reflect.DeepEqual(got, events) {
 			t.Errorf("Events = %+v, want %+v", got, events)
 		}
-		return err
+		last, lerr := tx.LastEvent(c.ID)
+		if last.ID = 0; !reflect.DeepEqual(last, events[1]) {
+			t.Errorf("LastEvent = %+v, want %+v", last, events[1])
+		}
+		return errors.Join(err, lerr)
 	})
 	s := cellfs.Snapshot{Cell: c.ID, Name: "s.zip", Index: f.Blob, Size: 99, Created: at, Passing: true}
 	t.update(func(tx cellfs.Tx) error { return tx.AddSnapshot(&s) })

@@ -143,9 +143,9 @@ func (t *tx) LinksOf(cell, node int64, e cellfs.End, set string) (all []cellfs.E
 const eventRows = 32
 
 var (
-	insertEvents = "INSERT INTO event (cell, time, reqkey, external, schema, subject, type, object, info) VALUES " +
-		strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?), ", eventRows-1) + "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	insertEvent = "INSERT INTO event (cell, time, reqkey, external, schema, subject, type, object, info) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertEvents = "INSERT INTO event (cell, time, reqkey, external, schema, subject, type, object, info, absent) VALUES " +
+		strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ", eventRows-1) + "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertEvent = "INSERT INTO event (cell, time, reqkey, external, schema, subject, type, object, info, absent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 func (t *tx) AddEvents(events ...cellfs.Event) error {
@@ -166,10 +166,10 @@ func (t *tx) AddEvents(events ...cellfs.Event) error {
 }
 
 func (t *tx) addEvents(statement string, rows []cellfs.Event) error {
-	args := make([]any, 0, 9*len(rows))
+	args := make([]any, 0, 10*len(rows))
 	for i := range rows {
 		e := &rows[i]
-		args = append(args, e.Cell, micros(e.Time), e.RequestKey, e.External, orNull(e.Schema), orNull(e.Subject), e.Type, e.Object, e.Info)
+		args = append(args, e.Cell, micros(e.Time), e.RequestKey, e.External, orNull(e.Schema), orNull(e.Subject), e.Type, e.Object, e.Info, int64(e.Absent))
 	}
 	if _, err := t.write(statement, args...); err != nil {
 		return fmt.Errorf("add events: %w", err)
@@ -253,19 +253,34 @@ func (t *tx) PurgeEvents(limit int) (purged int64, err error) {
 	return purged, nil
 }
 
+const eventColumns = "SELECT id, time, reqkey, external, schema, subject, type, object, info, absent FROM event WHERE cell = ? "
+
+func scanEvent(cell int64, scan func(...any) error) (cellfs.Event, error) {
+	e := cellfs.Event{Cell: cell}
+	var at int64
+	var schema, subject sql.NullString
+	err := scan(&e.ID, &at, &e.RequestKey, &e.External, &schema, &subject, &e.Type, &e.Object, &e.Info, &e.Absent)
+	e.Time, e.Schema, e.Subject = fromMicros(at), schema.String, subject.String
+	return e, err
+}
+
 func (t *tx) Events(cell, after int64, limit int) (all []cellfs.Event, err error) {
-	err = t.c.query(t.ctx, `SELECT id, time, reqkey, external, schema, subject, type, object, info FROM event
-		WHERE cell = ? AND id > ? ORDER BY id LIMIT ?`, []any{cell, after, limit},
-		func(scan func(...any) error) error {
-			e := cellfs.Event{Cell: cell}
-			var at int64
-			var schema, subject sql.NullString
-			err := scan(&e.ID, &at, &e.RequestKey, &e.External, &schema, &subject, &e.Type, &e.Object, &e.Info)
-			e.Time, e.Schema, e.Subject = fromMicros(at), schema.String, subject.String
-			all = append(all, e)
-			return err
-		})
+	err = t.c.query(t.ctx, eventColumns+"AND id > ? ORDER BY id LIMIT ?", []any{cell, after, limit}, func(scan func(...any) error) error {
+		e, err := scanEvent(cell, scan)
+		all = append(all, e)
+		return err
+	})
 	return all, err
+}
+
+func (t *tx) LastEvent(cell int64) (cellfs.Event, error) {
+	e, err := scanEvent(cell, func(dest ...any) error {
+		return t.row(eventColumns+"ORDER BY id DESC LIMIT 1", []any{cell}, dest...)
+	})
+	if err != nil {
+		return e, fmt.Errorf("last event of cell %d: %w", cell, err)
+	}
+	return e, nil
 }
 
 // --- snapshots
