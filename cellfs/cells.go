@@ -81,7 +81,10 @@ func (f *FS) RenameCell(tx Tx, name, to string) error {
 	}
 	changed := root
 	changed.Version, changed.Modified = gen, f.now()
-	return tx.SetNode(&root, &changed, changed.Modified)
+	if err := tx.SetNode(&root, &changed, changed.Modified); err != nil {
+		return err
+	}
+	return f.newDates(tx, c.Root, changed.Modified)
 }
 
 // SetKeep says how many finished snapshots of a cell are kept; 0: all.

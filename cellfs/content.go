@@ -108,31 +108,31 @@ func (f *FS) Open(ctx context.Context, n Node) (Content, error) {
 }
 
 // OpenAt finds the node at p and opens its content in one point in time. For a
-// collection the content is nil.
+// collection the content is nil. The node's DatesFrom is that of its place.
 func (f *FS) OpenAt(ctx context.Context, p Path) (Node, Content, error) {
 	key := p.Key()
 	e, ok := f.cache.get(key)
 	if !ok {
 		var err error
 		if e, err = f.findFile(ctx, p); err != nil || e.none == nil && e.node.IsCollection() {
-			return e.node, nil, err
+			return e.shown(), nil, err
 		}
 		if e.none != nil || e.node.Kind == KindFile {
 			f.cache.put(key, e)
 		}
 	}
 	if e.none == nil && e.node.IsCollection() {
-		return e.node, nil, f.guardedBelow(e.found)
+		return e.shown(), nil, f.guardedBelow(e.found)
 	}
 	if e.none == nil && e.node.Kind != KindFile {
 		c, err := f.Open(ctx, e.node)
-		return e.node, c, err
+		return e.shown(), c, err
 	}
 	if err := cmp.Or(f.Guarded(&e.box), e.none); err != nil {
 		return Node{}, nil, err
 	}
 	c, err := f.open(ctx, e.blob)
-	return e.node, c, err
+	return e.shown(), c, err
 }
 
 // findFile looks up what OpenAt needs.

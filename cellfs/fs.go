@@ -46,6 +46,7 @@ type FS struct {
 	holds holds
 	cache cache
 	known known
+	gone  removals
 }
 
 // New returns the tree kept in the given stores. The caller closes the stores
@@ -57,6 +58,7 @@ func New(c Config) *FS {
 	if f.now == nil {
 		f.now = Now
 	}
+	f.gone.all = f.now()
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}

@@ -79,6 +79,10 @@ type Node struct {
 	// MTime is the modification time that a client set; zero for none. It is
 	// what is shown, but entity tags do not depend on it.
 	MTime time.Time
+	// DatesFrom is the second from which on a date that was told of this name can only
+	// belong to this content, if the same holds for the collections above ([Place.DatesFrom]);
+	// zero: it came with the one above.
+	DatesFrom time.Time
 
 	Schema string // boxes: the schema URL, "" for none
 	Props  []Property

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"time"
 )
 
 // Level is an ACL on the way from a cell to a resource.
@@ -22,6 +23,9 @@ type Place struct {
 	// they are those of what is there of the path.
 	Above  []Level
 	Schema string // of the box that the place is or lies in
+	// DatesFrom is the second from which on a date that was told of the place can only
+	// belong to what is there now; zero: no date says anything.
+	DatesFrom time.Time
 }
 
 // Levels are the ACLs that count for what is at the place: those above and its own.
@@ -36,9 +40,10 @@ func (p *Place) Levels() []Level {
 type found struct {
 	node   Node // zero but for its cell if there is nothing
 	parent Node
-	box    Node    // the box that the node lies below; zero if it lies in none
-	above  []Level // ACLs of what lies above the node, or of what there is of its path
-	odata  bool    // the node lies below an OData collection
+	box    Node      // the box that the node lies below; zero if it lies in none
+	above  []Level   // ACLs of what lies above the node, or of what there is of its path
+	odata  bool      // the node lies below an OData collection
+	dates  time.Time // the last DatesFrom of what lies above the node
 }
 
 // place is what was found at p, for operations that change it. n is nil if nothing was.
@@ -47,12 +52,27 @@ func (at *found) place(p Path, n *Node) Place {
 	if n != nil && n.Kind == KindBox {
 		schema = n.Schema
 	}
-	return Place{Depth: p.Len(), Parent: at.parent, Name: p.Name(), Node: n, Above: at.above, Schema: schema}
+	dates := at.dates
+	if n != nil {
+		dates = at.datesOf(n)
+	}
+	return Place{Depth: p.Len(), Parent: at.parent, Name: p.Name(), Node: n, Above: at.above, Schema: schema, DatesFrom: dates}
+}
+
+// datesOf is the DatesFrom of the place of n, which was found.
+func (at *found) datesOf(n *Node) time.Time { return latest(at.dates, n.DatesFrom) }
+
+// shown is the node for who does not see its place.
+func (at *found) shown() Node {
+	n := at.node
+	n.DatesFrom = at.datesOf(&n)
+	return n
 }
 
 // descend makes the node what the next one is looked for in; depth is its own.
 func (at *found) descend(depth int) {
 	at.parent = at.node
+	at.dates = latest(at.dates, at.node.DatesFrom)
 	if at.node.ACL != nil {
 		at.above = append(at.above, Level{depth, at.node.ACL})
 	}

@@ -44,7 +44,11 @@ func (t *tracked) ShowAside(root int64, schemas map[int64]string, atLeast int64,
 	}
 	t.note(n.Cell)
 	t.noteControl(n.Cell)
-	return t.Tx.ShowAside(root, schemas, atLeast, now)
+	t.f.gone.fromAny(now)
+	if err := t.Tx.ShowAside(root, schemas, atLeast, now); err != nil {
+		return err
+	}
+	return t.f.newDates(t, root, now)
 }
 
 // AddLock implements [LockTx].
@@ -74,6 +78,9 @@ func (t *tracked) AddNode(n *Node) error {
 
 // SetNode implements [NodeTx] and [ErrQuota].
 func (t *tracked) SetNode(old, n *Node, now time.Time) error {
+	if old.Parent != n.Parent || Key(old.Name) != Key(n.Name) {
+		t.f.gone.from(old.Cell, now)
+	}
 	return cmp.Or(t.Tx.SetNode(old, n, now), t.withinQuota(old.Cell, n.Size-old.Size))
 }
 
@@ -103,6 +110,7 @@ func (t *tracked) withinQuota(cell, grown int64) error {
 func (t *tracked) RenameCell(id int64, name string) error {
 	t.note(id)
 	t.noteControl(id)
+	t.f.gone.fromAny(t.f.now())
 	return t.Tx.RenameCell(id, name)
 }
 
@@ -110,6 +118,7 @@ func (t *tracked) RenameCell(id int64, name string) error {
 func (t *tracked) DeleteCell(id int64, now time.Time) error {
 	t.note(id)
 	t.noteControl(id)
+	t.f.gone.fromAny(now)
 	return t.Tx.DeleteCell(id, now)
 }
 
@@ -170,6 +179,7 @@ func (t *tracked) DeleteTree(n *Node, now time.Time) error {
 	if n.Kind == KindBox {
 		t.noteControl(n.Cell)
 	}
+	t.f.gone.from(n.Cell, now)
 	return t.Tx.DeleteTree(n, now)
 }
 

@@ -98,6 +98,7 @@ func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) 
 		n = *l.Node
 	}
 	n.Version, n.Modified, n.Size, n.MTime = gen, now, s.Size, o.MTime
+	n.DatesFrom = f.datesFrom(now, n.Cell, l.Node)
 	if o.ContentType != "" || n.ContentType == "" {
 		n.ContentType = ContentType(o.ContentType)
 	}
@@ -155,6 +156,7 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 	now := f.now()
 	from.Cell, from.Parent, from.Name = l.Parent.Cell, l.Parent.ID, l.Name
 	from.Version, from.Created, from.Modified = gen, now, now
+	from.DatesFrom = f.datesFrom(now, from.Cell, nil)
 	err = tx.AddNode(&from) // fills in the id
 	return from, err
 }
@@ -254,6 +256,7 @@ func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	n.Cell, n.Parent, n.Name, n.Version, n.Schema = to.Parent.Cell, to.Parent.ID, to.Name, gen, ""
 	n.ACL = nil // RFC 3744, 7.3: that of a resource that is new
 	n.Created, n.Modified, n.MTime = now, now, o.MTime
+	n.DatesFrom = f.datesFrom(now, n.Cell, to.Node)
 	if n.Kind == KindBox {
 		n.Kind = KindCollection
 	}
@@ -353,6 +356,7 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	}
 	n := from
 	n.Cell, n.Parent, n.Name = to.Parent.Cell, to.Parent.ID, to.Name
+	n.DatesFrom = f.datesFrom(f.now(), n.Cell, to.Node)
 	if !o.MTime.IsZero() {
 		n.MTime = o.MTime
 	}

@@ -416,7 +416,7 @@ func (t *memTx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Ti
 			continue // below dst itself
 		}
 		n.ACL = nil
-		n.Parent, n.Cell, n.Version, n.Created, n.Modified, n.MTime, n.Schema = up, dst.Cell, version, now, now, time.Time{}, ""
+		n.Parent, n.Cell, n.Version, n.Created, n.Modified, n.MTime, n.DatesFrom, n.Schema = up, dst.Cell, version, now, now, time.Time{}, time.Time{}, ""
 		if err := t.AddNode(&n); err != nil {
 			return err
 		}

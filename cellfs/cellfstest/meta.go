@@ -227,7 +227,7 @@ func testNodes(t metaTest) {
 	ctx := context.Background()
 	c := t.cell("c1")
 	full := cellfs.Node{
-		Cell: c.ID, Parent: c.Root, Name: "box", Kind: cellfs.KindBox, Version: 7, Created: at, Modified: at.Add(time.Hour), MTime: time.Unix(0, 0).UTC(), Schema: "https://a.example/",
+		Cell: c.ID, Parent: c.Root, Name: "box", Kind: cellfs.KindBox, Version: 7, Created: at, Modified: at.Add(time.Hour), MTime: time.Unix(0, 0).UTC(), DatesFrom: time.Unix(1e9, 0).UTC(), Schema: "https://a.example/",
 		Props: []cellfs.Property{{Space: "urn:x", Local: "p", Lang: "de", XML: `<p xmlns="urn:x">a &amp; b</p>`}},
 		ACL:   &cellfs.ACL{RequireSchemaAuthz: "public", ACEs: []cellfs.ACE{{Role: 3, Privileges: []cellfs.Privilege{{Space: "DAV:", Local: "read"}}}}},
 	}
@@ -285,7 +285,12 @@ func testTrees(t metaTest) {
 	dir := t.node(c, box.ID, "dir", cellfs.KindCollection, "")
 	odata := t.node(c, dir.ID, "data", cellfs.KindOData, "")
 	t.node(c, dir.ID, "f1", cellfs.KindFile, "shared")
-	t.node(c, odata.ID, "f2", cellfs.KindFile, "shared")
+	dated := t.node(c, odata.ID, "f2", cellfs.KindFile, "shared")
+	t.update(func(tx cellfs.Tx) error {
+		n := dated
+		n.DatesFrom = at
+		return tx.SetNode(&dated, &n, at)
+	})
 	t.node(c, dir.ID, "f3", cellfs.KindFile, "alone")
 	link := cellfs.Link{Cell: c.ID, Node: odata.ID, From: cellfs.End{Set: "A", Key: "1"}, To: cellfs.End{Set: "B", Key: "2"}}
 	t.update(func(tx cellfs.Tx) error { return tx.AddLink(link) })
@@ -317,7 +322,7 @@ func testTrees(t metaTest) {
 			return err
 		}
 		f, err := tx.Child(d.ID, "f2")
-		if f.Cell != other.ID || f.Version != 9 {
+		if f.Cell != other.ID || f.Version != 9 || !f.DatesFrom.IsZero() {
 			t.Errorf("copied file %+v", f)
 		}
 		links, lerr := tx.Links(other.ID, d.ID)

@@ -44,8 +44,8 @@ func (t *tx) AddAsideNodes(root int64, nodes []*cellfs.Node) error {
 const nodeRows = 16
 
 const (
-	nodeRow    = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	insertNode = `INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, id, cell) VALUES `
+	nodeRow    = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertNode = `INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates, id, cell) VALUES `
 )
 
 var insertNodes = insertNode + strings.Repeat(nodeRow+", ", nodeRows-1) + nodeRow

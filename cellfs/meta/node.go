@@ -14,16 +14,16 @@ import (
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime FROM node `
+const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates FROM node `
 
 // scanNode reads a row of nodeColumns. Numbers and what can be NULL go through any:
 // database/sql hands those on as they are, where it would else look at their types by
 // reflection, which took a fifth of the time of an export.
 func scanNode(scan func(...any) error, more ...any) (n cellfs.Node, err error) {
-	var id, cell, parent, kind, blob, size, version, created, modified, schema, props, acl, mtime any
-	dest := [17]any{&id, &cell, &parent, &n.Name, &kind, &n.ContentType, &blob, &size, &version,
-		&created, &modified, &schema, &props, &acl, &mtime}
-	err = scan(append(dest[:15], more...)...)
+	var id, cell, parent, kind, blob, size, version, created, modified, schema, props, acl, mtime, dates any
+	dest := [18]any{&id, &cell, &parent, &n.Name, &kind, &n.ContentType, &blob, &size, &version,
+		&created, &modified, &schema, &props, &acl, &mtime, &dates}
+	err = scan(append(dest[:16], more...)...)
 	if err != nil {
 		return n, err
 	}
@@ -33,6 +33,9 @@ func scanNode(scan func(...any) error, more ...any) (n cellfs.Node, err error) {
 	n.Schema, _ = schema.(string)
 	if us, ok := mtime.(int64); ok {
 		n.MTime = time.UnixMicro(us).UTC()
+	}
+	if s, ok := dates.(int64); ok {
+		n.DatesFrom = time.Unix(s, 0).UTC()
 	}
 	if text, ok := props.(string); ok {
 		if err := json.Unmarshal([]byte(text), &n.Props); err != nil {
@@ -104,7 +107,7 @@ func (t *tx) ChildRefs(parent int64, after string, limit int) ([]cellfs.NodeRef,
 	var hash sql.RawBytes
 	var crc any
 	err := t.c.query(t.ctx, `SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
-		n.schema, n.props, n.acl, n.mtime, b.hash, b.crc FROM node n LEFT JOIN blob b ON b.id = n.blob
+		n.schema, n.props, n.acl, n.mtime, n.dates, b.hash, b.crc FROM node n LEFT JOIN blob b ON b.id = n.blob
 		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, []any{parent, after, limit},
 		func(scan func(...any) error) error {
 			n, err := scanNode(scan, &hash, &crc)
@@ -158,7 +161,7 @@ func (t *tx) Nodes() (n int64, err error) {
 }
 
 // nodeArgs are the columns in the order (parent, key, name, kind, ctype, blob,
-// size, version, created, modified, schema, props, acl, mtime).
+// size, version, created, modified, schema, props, acl, mtime, dates).
 func nodeArgs(n *cellfs.Node) ([]any, error) {
 	props, err := jsonOrNull(n.Props, len(n.Props) == 0)
 	if err != nil {
@@ -168,12 +171,15 @@ func nodeArgs(n *cellfs.Node) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var mtime any
+	var mtime, dates any
 	if !n.MTime.IsZero() {
 		mtime = n.MTime.UnixMicro()
 	}
+	if !n.DatesFrom.IsZero() {
+		dates = n.DatesFrom.Unix()
+	}
 	return []any{n.Parent, cellfs.Key(n.Name), n.Name, int64(n.Kind), n.ContentType, orNull(n.Blob), n.Size, n.Version,
-		micros(n.Created), micros(n.Modified), orNull(n.Schema), props, acl, mtime}, nil
+		micros(n.Created), micros(n.Modified), orNull(n.Schema), props, acl, mtime, dates}, nil
 }
 
 func (t *tx) AddNode(n *cellfs.Node) error {
@@ -220,7 +226,7 @@ func (t *tx) SetNode(old, n *cellfs.Node, now time.Time) error {
 		}
 	}
 	changed, err := t.write(`UPDATE node SET parent = ?, key = ?, name = ?, kind = ?, ctype = ?, blob = ?, size = ?, version = ?,
-		created = ?, modified = ?, schema = ?, props = ?, acl = ?, mtime = ? WHERE parent = ? AND key = ? AND id = ?`,
+		created = ?, modified = ?, schema = ?, props = ?, acl = ?, mtime = ?, dates = ? WHERE parent = ? AND key = ? AND id = ?`,
 		append(args, old.Parent, cellfs.Key(old.Name), old.ID)...)
 	if err != nil {
 		return fmt.Errorf("set node %q: %w", n.Name, t.whichKey(err))

@@ -1,0 +1,99 @@
+package cellfs
+
+import (
+	"sync"
+	"time"
+)
+
+// A date has whole seconds, and a client may have been told one of several contents.
+// [Node.DatesFrom] is what makes it a validator all the same: the second from which on a
+// date that was told of a URL can only belong to the content that is there now.
+
+// datesFrom is that second for what is about to take the name of old, which is nil if
+// nothing has it. What was there before can have been told with the date of this very
+// second: then it is the next one.
+func (f *FS) datesFrom(now time.Time, cell int64, old *Node) time.Time {
+	from := now.Truncate(time.Second)
+	last := f.gone.last(cell) // what is gone from the name is known by the time only
+	if old != nil {
+		last = latest(old.Modified, old.DatesFrom)
+		if old.IsCollection() || !old.MTime.IsZero() {
+			last = latest(last, now)
+		}
+	}
+	if !last.Before(from) {
+		from = last.Truncate(time.Second).Add(time.Second)
+	}
+	return from
+}
+
+// newDates is for a tree that appears as a whole below the root of a cell, or under
+// another name of it: no date that was told before is of use.
+func (f *FS) newDates(tx Tx, root int64, now time.Time) error {
+	return EachChild(tx, root, func(box *Node) error {
+		changed := *box
+		changed.DatesFrom = latest(now, box.DatesFrom).Truncate(time.Second).Add(time.Second)
+		return tx.SetNode(box, &changed, now)
+	})
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// removals remembers when something last went from a name. It begins with the process:
+// what went before, went then at the latest.
+type removals struct {
+	mu    sync.Mutex
+	all   time.Time           // of any cell
+	cells map[int64]time.Time // by cell
+}
+
+// maxRemovals bounds the cells that are told apart.
+const maxRemovals = 1000
+
+// last is when something last went from a name of the cell, or might have.
+func (r *removals) last(cell int64) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return latest(r.all, r.cells[cell])
+}
+
+func (r *removals) from(cell int64, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cells == nil || len(r.cells) >= maxRemovals {
+		for _, t := range r.cells {
+			r.all = latest(r.all, t)
+		}
+		r.cells = map[int64]time.Time{}
+	}
+	r.cells[cell] = latest(now, r.cells[cell])
+}
+
+// fromAny is for cells that go with all that they hold, or change their name.
+func (r *removals) fromAny(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = latest(now, r.all)
+}
+
+// settling is how long after its time a change may still not be seen by all: a date
+// that a client took from its own clock, or from that of an answer, says nothing before.
+const settling = time.Minute
+
+// UnchangedSince reports whether what a client was told of a place at that date, the
+// modification time or simply the time, is surely the content that is there now. n is what
+// is there, from the [Place.DatesFrom]. The time that a client gave a file says nothing
+// (RFC 9110, 8.8.2.2), nor does any date of a collection, below which anything may have
+// changed.
+func (n *Node) UnchangedSince(date, from, now time.Time) bool {
+	if from.IsZero() || n.IsCollection() || date.After(now) {
+		return false
+	}
+	told := n.MTime.IsZero() && date.Equal(n.Modified.Truncate(time.Second)) && !date.Before(from)
+	return told || !date.Before(from.Add(settling))
+}
