@@ -21,7 +21,7 @@ const (
 // identify finds out who asks. Bad credentials are no error yet: what is open to all is
 // open to who has them too. Only an account that is gone is refused at once.
 func (q *request) identify() (err error) {
-	q.caller, err = q.credentials()
+	q.caller, q.byToken, err = q.credentials()
 	switch {
 	case err != nil:
 		return err
@@ -64,21 +64,25 @@ func (q *request) forged() bool {
 	return err != nil || !strings.EqualFold(u.Host, q.Host)
 }
 
-func (q *request) credentials() (auth.Caller, error) {
+// credentials recognises the caller, and tells whether a token, or a cookie, did it.
+func (q *request) credentials() (c auth.Caller, byToken bool, err error) {
 	cell := q.target.path.Cell()
 	value := q.Header.Get("Authorization")
 	if value == "" {
-		return q.byCookie(cell)
+		c, err = q.byCookie(cell)
+		return c, c.Known(), err
 	}
 	scheme, rest, _ := strings.Cut(value, " ")
 	rest = strings.TrimSpace(rest)
 	switch strings.ToLower(scheme) {
 	case "basic":
-		return q.basic(cell, rest)
+		c, err = q.basic(cell, rest)
+		return c, false, err
 	case "bearer":
-		return q.h.auth.Bearer(q.Context(), cell, rest)
+		c, err = q.h.auth.Bearer(q.Context(), cell, rest)
+		return c, c.Known(), err
 	}
-	return auth.Caller{Fault: auth.ErrScheme}, nil
+	return auth.Caller{Fault: auth.ErrScheme}, false, nil
 }
 
 func (q *request) byCookie(cell string) (auth.Caller, error) {

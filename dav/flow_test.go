@@ -674,15 +674,27 @@ func TestListingForms(t *testing.T) {
 func TestActiveTypes(t *testing.T) {
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
-	for contentType, active := range map[string]bool{"text/html; charset=utf-8": true, "image/svg+xml": true, "text/plain": false, "image/png": false} {
-		s.Request("PUT", "/cell1/box/a%22b").WithHeader("Content-Type", contentType).WithBytes([]byte("x")).Expect()
-		r := s.Request("GET", "/cell1/box/a%22b").Expect().Status(http.StatusOK)
+	types := map[string]bool{}
+	for _, active := range []string{
+		"text/html; charset=utf-8", "TEXT/HTML", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml", "application/atom+xml", "application/rss+xml",
+		"application/rdf+xml", "application/mathml+xml", "application/vnd.any+xml", "text/xsl", "text/x-unknown", "multipart/x-mixed-replace", "application/x-shockwave-flash",
+		"application/json+xml", "image/any+xml", "video/xml", "message/rfc822", "application/wasm",
+	} {
+		types[active] = true
+	}
+	for _, inert := range []string{"text/plain", "text/plain; charset=utf-8", "image/png", "IMAGE/JPEG", "video/mp4", "audio/ogg", "font/woff2", "application/pdf", "application/json", "text/csv"} {
+		types[inert] = false
+	}
+	const path = "/cell1/box/a%22b@%20%3A=%27%C3%A4"
+	for contentType, active := range types {
+		s.Request("PUT", path).WithHeader("Content-Type", contentType).WithBytes([]byte("x")).Expect()
+		r := s.Request("GET", path).Expect().Status(http.StatusOK)
 		r.Header("Content-Type").IsEqual(contentType)
 		r.Header("X-Content-Type-Options").IsEqual("nosniff")
 		r.Header("Content-Security-Policy").Contains("sandbox")
 		want := ""
 		if active {
-			want = "attachment; filename*=UTF-8''a%22b"
+			want = "attachment; filename*=UTF-8''a%22b%40%20%3A%3D%27%C3%A4" // RFC 8187, 3.2.1
 		}
 		r.Header("Content-Disposition").IsEqual(want)
 	}

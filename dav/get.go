@@ -4,10 +4,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"cellar/cellfs"
 )
@@ -32,44 +32,67 @@ func (q *request) get() error {
 		return q.getCollection()
 	}
 	defer content.Close()
+	return q.sendFile(&n, content)
+}
+
+// sendFile answers with a content, or as much of it as the client asks for.
+func (q *request) sendFile(n *cellfs.Node, content cellfs.Content) error {
 	h := q.w.Header()
+	if err := q.evaluate(n, n.DatesFrom); errors.Is(err, errNotModified) {
+		h["Etag"] = []string{n.ETag()}
+		q.w.WriteHeader(http.StatusNotModified)
+		return nil
+	} else if err != nil {
+		return err
+	}
+	h["Accept-Ranges"] = []string{"bytes"}
+	part, err := q.part(n, content)
+	if err != nil {
+		return err
+	}
 	h["Content-Type"] = []string{n.ContentType}
 	h["Etag"] = []string{n.ETag()}
+	h["Last-Modified"] = []string{q.shownModified(n)}
 	// What a user uploaded must not act with the server's authority in a browser.
 	h["X-Content-Type-Options"] = []string{"nosniff"}
 	h["Content-Security-Policy"] = []string{"sandbox; default-src 'none'"}
-	if isActive(n.ContentType) {
-		h["Content-Disposition"] = []string{"attachment; filename*=UTF-8''" + url.PathEscape(n.Name)}
+	if !isInert(n.ContentType) {
+		h["Content-Disposition"] = []string{"attachment; filename*=UTF-8''" + extValue(n.Name)}
 	}
-	if b, ok := content.(interface{ Bytes() []byte }); ok && !asksForPart(q.Header) {
-		return q.sendBytes(&n, b.Bytes())
+	if b, ok := content.(interface{ Bytes() []byte }); ok && part == "" {
+		return q.sendBytes(b.Bytes())
 	}
-	relaxETags(q.Header)
-	if v := q.Header.Get("Range"); v != "" && !byteRanges.MatchString(v) {
-		q.Header.Del("Range") // RFC 9110, 14.2: another unit, or none, is ignored
+	// Package http sees nothing of the request that it could judge by rules of its own.
+	plain := http.Request{Method: q.Method, Header: http.Header{}}
+	if part != "" {
+		plain.Header.Set("Range", part)
 	}
-	http.ServeContent(q.w, q.Request, "", n.LastModified(), content)
+	http.ServeContent(q.w, &plain, "", time.Time{}, content)
 	return nil
 }
 
-// asksForPart reports whether a GET may be answered with something else than the
-// whole content (RFC 9110, 13.1, 14.2).
-func asksForPart(h http.Header) bool {
-	for _, name := range []string{"Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
-		if h[name] != nil {
-			return true
-		}
+// part is what of the content is to be sent, as a Range header that can be satisfied; ""
+// for the whole. HEAD is always about the whole (RFC 9110, 14.2).
+func (q *request) part(n *cellfs.Node, content cellfs.Content) (string, error) {
+	ranges := q.Header["Range"]
+	if len(ranges) != 1 || q.Method == http.MethodHead || !q.ifRange(n, n.DatesFrom) {
+		return "", nil
 	}
-	return false
+	size, err := content.Seek(0, io.SeekEnd)
+	if err != nil {
+		return "", err
+	}
+	part, err := satisfiable(ranges[0], size)
+	if errors.Is(err, errRange) {
+		q.w.Header()["Content-Range"] = []string{"bytes */" + strconv.FormatInt(size, 10)}
+	}
+	return part, err
 }
 
 // sendBytes sends what is in memory anyway, without the reader and the buffer that
 // package http would put before it.
-func (q *request) sendBytes(n *cellfs.Node, b []byte) error {
-	h := q.w.Header()
-	h["Accept-Ranges"] = []string{"bytes"}
-	h["Last-Modified"] = []string{n.LastModified().Format(http.TimeFormat)}
-	h["Content-Length"] = []string{strconv.Itoa(len(b))}
+func (q *request) sendBytes(b []byte) error {
+	q.w.Header()["Content-Length"] = []string{strconv.Itoa(len(b))}
 	q.w.WriteHeader(http.StatusOK)
 	if q.Method == http.MethodHead {
 		return nil
@@ -78,28 +101,37 @@ func (q *request) sendBytes(n *cellfs.Node, b []byte) error {
 	return err
 }
 
-// isActive tells types that a browser would run or render with scripts.
-func isActive(contentType string) bool {
-	t, _, _ := strings.Cut(strings.ToLower(contentType), ";")
-	switch strings.TrimSpace(t) {
-	case "text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml", "application/xslt+xml":
-		return true
-	}
-	return false
+// inertTypes are types that browsers show without running scripts, or not at all.
+var inertTypes = []string{
+	"text/plain", "text/csv", "text/tab-separated-values", "text/markdown", "text/css", "text/javascript", "text/calendar", "text/vcard", "text/vtt",
+	"application/json", "application/pdf", "application/octet-stream", "application/zip", "application/gzip", "application/javascript",
 }
 
-// byteRanges is a Range header that package http understands.
-var byteRanges = regexp.MustCompile(`^bytes=[0-9, -]*$`)
+// isInert tells types that can be shown where they are. All others, which a browser might
+// run or render with scripts (HTML, anything in XML, what is not known), are attachments.
+func isInert(contentType string) bool {
+	t, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	t = strings.TrimSpace(t)
+	kind, sub, _ := strings.Cut(t, "/")
+	switch kind {
+	case "image", "audio", "video", "font":
+		return sub != "" && !strings.HasSuffix(sub, "xml")
+	}
+	return slices.Contains(inertTypes, t)
+}
 
-// relaxETags quotes a bare entity tag: Personium's documents show it without
-// quotes (spec/cell-snapshot.md §5).
-func relaxETags(h http.Header) {
-	for _, name := range []string{"If-Match", "If-None-Match", "If-Range"} {
-		v := h.Get(name)
-		if v != "" && v != "*" && !strings.ContainsAny(v, `", `) {
-			h.Set(name, `"`+v+`"`)
+// extValue percent-encodes a parameter (RFC 8187, 3.2.1).
+func extValue(s string) string {
+	var b []byte
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$&+-.^_`|~", c) >= 0 {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', upperHex[c>>4], upperHex[c&15])
 		}
 	}
+	return string(b)
 }
 
 func (q *request) getCollection() error {
@@ -181,7 +213,7 @@ func (q *request) deleteSnapshot() error {
 		if err := q.judge(&at, q.rules); err != nil {
 			return err
 		}
-		return q.preconditions(at.Node)
+		return q.preconditions(&at)
 	})
 	if err != nil {
 		return err

@@ -125,6 +125,7 @@ type request struct {
 	// the work says of it is of no use.
 	stalled bool
 	caller  auth.Caller
+	byToken bool   // the caller came with a token or a cookie, as Personium's clients do
 	rules   []rule // of the method
 	// ifHeader is the If header once it was read; see submitted.
 	ifHeader *ifHeader

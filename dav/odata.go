@@ -3,7 +3,6 @@ package dav
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"cellar/cellfs"
 	"cellar/dav/odata"
@@ -66,7 +65,7 @@ func (q *request) getOData(col cellfs.Path) error {
 	h.Set("X-Content-Type-Options", "nosniff")
 	if tag := a.ETag(); tag != "" {
 		h.Set("ETag", tag)
-		if v := strings.Join(q.Header["If-None-Match"], ","); v != "" && matchesWeakly(v, tag) {
+		if list := q.Header["If-None-Match"]; matchTags(list, tag, true) || anyTag(list) && !q.byToken {
 			q.w.WriteHeader(http.StatusNotModified)
 			return nil
 		}
@@ -79,15 +78,4 @@ func (q *request) getOData(col cellfs.Path) error {
 	w, done := q.steadily()
 	defer done()
 	return a.Write(q.Context(), w)
-}
-
-// matchesWeakly compares a list of entity tags with one, ignoring W/ (RFC 9110,
-// 8.8.3.2).
-func matchesWeakly(list, tag string) bool {
-	for v := range strings.SplitSeq(list, ",") {
-		if v = strings.TrimSpace(v); v == "*" || strings.TrimPrefix(v, "W/") == strings.TrimPrefix(tag, "W/") {
-			return true
-		}
-	}
-	return false
 }

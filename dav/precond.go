@@ -3,45 +3,144 @@ package dav
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"cellar/cellfs"
 )
 
-// preconditions evaluates If-Match, If-None-Match and If-Unmodified-Since for a
-// method that changes n, which is nil if nothing is there (RFC 9110, 13.2.2).
-// It runs inside the transaction that makes the change.
-func (q *request) preconditions(n *cellfs.Node) error {
+// errNotModified: what the client has is what is there. It is no failure but an answer.
+var errNotModified = codef("PR304-DV-0001", "Not modified.")
+
+// preconditions evaluates the conditional headers for a method that changes what is at a
+// place (RFC 9110, 13.2.2). It runs inside the transaction that makes the change.
+func (q *request) preconditions(at *cellfs.Place) error {
+	if at.Node == nil {
+		return q.evaluate(nil, time.Time{})
+	}
+	return q.evaluate(at.Node, at.DatesFrom)
+}
+
+// evaluate applies If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since, in
+// this order, to what is there: n, nil if nothing is, from its [cellfs.Place.DatesFrom].
+func (q *request) evaluate(n *cellfs.Node, from time.Time) error {
 	h := q.Header
-	if v := strings.Join(h["If-Match"], ","); v != "" {
-		if n == nil || !anyETag(v, n.ETag(), false) {
+	reads := q.Method == http.MethodGet || q.Method == http.MethodHead
+	if list := h["If-Match"]; isGiven(list) {
+		if !q.matches(list, n, false) && !q.makesAny(list, n) {
 			return errETag
 		}
-	} else if v := h.Get("If-Unmodified-Since"); v != "" && n != nil {
-		if t, err := http.ParseTime(v); err == nil && n.LastModified().Unix() > t.Unix() {
-			return codef("PR412-DV-0001", "Resource was modified.")
-		}
+	} else if date, ok := dateOf(h, "If-Unmodified-Since"); ok && n != nil && !q.unchangedSince(date, n, from) {
+		return codef("PR412-DV-0001", "Resource was modified.")
 	}
-	if v := strings.Join(h["If-None-Match"], ","); v != "" && n != nil && anyETag(v, n.ETag(), true) {
-		return errETag
+	if list := h["If-None-Match"]; isGiven(list) {
+		switch {
+		case !q.matches(list, n, true):
+		case !reads:
+			return errETag
+		case !(q.byToken && anyTag(list)): // Personium's clients send "*" with every GET, and want the content
+			return errNotModified
+		}
+	} else if date, ok := dateOf(h, "If-Modified-Since"); ok && reads && n != nil && q.unchangedSince(date, n, from) {
+		return errNotModified
 	}
 	return nil
 }
 
-// anyETag reports whether one of the listed tags is etag; "*" is any. A tag
-// without quotes, as Personium's documents show it, matches too; what is no tag
-// matches nothing (Joplin sends such).
-func anyETag(list, etag string, weak bool) bool {
-	for v := range strings.SplitSeq(list, ",") {
-		v = strings.TrimSpace(v)
-		if rest, ok := strings.CutPrefix(v, "W/"); ok {
-			if !weak && !strings.HasPrefix(rest, `"`) {
-				continue
-			}
-			v = rest // Personium compares W/"…" as the strong tag too
-		}
-		if v == "*" || v == etag || `"`+v+`"` == etag {
+// makesAny: Personium makes a file where "If-Match: *" asks for one that is there, and its
+// clients send that with every upload. Others get what RFC 9110, 13.1.1 says.
+func (q *request) makesAny(list []string, n *cellfs.Node) bool {
+	return n == nil && q.byToken && q.Method == http.MethodPut && anyTag(list)
+}
+
+// isGiven says that a header is there and not empty.
+func isGiven(values []string) bool { return strings.Join(values, "") != "" }
+
+func dateOf(h http.Header, name string) (time.Time, bool) {
+	t, err := http.ParseTime(h.Get(name))
+	return t, err == nil
+}
+
+// unchangedSince is the only place where a date decides something.
+func (q *request) unchangedSince(date time.Time, n *cellfs.Node, from time.Time) bool {
+	return n.UnchangedSince(date, from, q.h.fs.Now())
+}
+
+// shownModified is the Last-Modified of an answer, which is never later than its Date
+// (RFC 9110, 8.8.2.1).
+func (q *request) shownModified(n *cellfs.Node) string {
+	t := n.LastModified()
+	if now := q.h.fs.Now(); t.After(now) {
+		t = now
+	}
+	return t.UTC().Format(http.TimeFormat)
+}
+
+// ifRange reports whether a part may be sent: without If-Range, or if what it names is what
+// is there (RFC 9110, 13.1.5).
+func (q *request) ifRange(n *cellfs.Node, from time.Time) bool {
+	v := strings.TrimSpace(q.Header.Get("If-Range"))
+	if v == "" {
+		return true
+	}
+	if date, err := http.ParseTime(v); err == nil {
+		return date.Format(http.TimeFormat) == q.shownModified(n) && q.unchangedSince(date, n, from)
+	}
+	return !strings.HasPrefix(v, "W/") && matchTags([]string{v}, n.ETag(), false)
+}
+
+// matches reports whether one of the listed tags, or "*", is that of what is there.
+func (q *request) matches(list []string, n *cellfs.Node, weak bool) bool {
+	return n != nil && (anyTag(list) || matchTags(list, n.ETag(), weak))
+}
+
+// anyTag reports whether the values of a header are "*", which stands alone.
+func anyTag(values []string) bool {
+	for _, v := range values {
+		if strings.TrimSpace(v) == "*" {
 			return true
 		}
 	}
 	return false
+}
+
+// matchTags reports whether one of the listed entity tags is etag, which can be weak itself.
+// A tag without quotes, as Personium's documents show it, matches too, and so does W/"…" for
+// a strong comparison, as it does there; what is no tag matches nothing (Joplin sends such).
+func matchTags(values []string, etag string, weak bool) bool {
+	etag = strings.TrimPrefix(etag, "W/")
+	for _, v := range values {
+		for v != "" {
+			var tag string
+			if tag, v = cutTag(v); tag == "" {
+				continue
+			}
+			if rest, ok := strings.CutPrefix(tag, "W/"); ok {
+				if !weak && !strings.HasPrefix(rest, `"`) {
+					continue
+				}
+				tag = rest
+			}
+			if tag == etag || `"`+tag+`"` == etag {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// cutTag takes the first element of a list of entity tags. Between quotes a comma is part of
+// the tag.
+func cutTag(v string) (tag, rest string) {
+	v = strings.TrimLeft(v, " \t,")
+	begin := len(v) - len(strings.TrimPrefix(v, "W/"))
+	end := begin
+	if strings.HasPrefix(v[begin:], `"`) {
+		if i := strings.IndexByte(v[begin+1:], '"'); i >= 0 {
+			end = begin + i + 2
+		}
+	}
+	if i := strings.IndexByte(v[end:], ','); i >= 0 {
+		return strings.TrimSpace(v[:end+i]), v[end+i:]
+	}
+	return strings.TrimSpace(v), ""
 }

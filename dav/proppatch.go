@@ -40,7 +40,7 @@ func (q *request) proppatch() error {
 			if err := q.mayChange(tx, &at, q.rules, false); err != nil {
 				return err
 			}
-			if err := q.preconditions(at.Node); err != nil {
+			if err := q.preconditions(&at); err != nil {
 				return err
 			}
 			if err := q.checkIf(tx, q.target.path, at.Node); err != nil {

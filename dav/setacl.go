@@ -47,7 +47,7 @@ func (q *request) setACL() error {
 		if err := q.mayChange(tx, &at, q.rules, false); err != nil {
 			return err
 		}
-		if err := q.preconditions(at.Node); err != nil {
+		if err := q.preconditions(&at); err != nil {
 			return err
 		}
 		if at.Node.Kind == cellfs.KindCell {

@@ -23,7 +23,7 @@ func (q *request) checkWith(p cellfs.Path, rules []rule, deep bool) cellfs.Check
 		if err := q.mayChange(tx, &at, rules, deep); err != nil {
 			return err
 		}
-		if err := q.preconditions(at.Node); err != nil {
+		if err := q.preconditions(&at); err != nil {
 			return err
 		}
 		return q.checkLocks(tx, p, at.Node, deep)
@@ -86,7 +86,7 @@ func (q *request) put() error {
 	}
 	h := q.w.Header()
 	h["Etag"] = []string{n.ETag()}
-	h["Last-Modified"] = []string{n.LastModified().Format(http.TimeFormat)}
+	h["Last-Modified"] = []string{q.shownModified(&n)}
 	h["Content-Length"] = []string{"0"}
 	return q.created(created)
 }
@@ -213,7 +213,7 @@ func (q *request) copyMove() error {
 		if err := q.mayChange(tx, &at, q.rules, !o.Shallow); err != nil {
 			return err
 		}
-		if err := q.preconditions(at.Node); err != nil {
+		if err := q.preconditions(&at); err != nil {
 			return err
 		}
 		if err := q.checkIf(tx, src, at.Node); err != nil || !move {

@@ -55,8 +55,8 @@ type Config struct {
 	Log      io.Writer // of the program; default: that of the test
 	// TrustedProxies are networks.
 	TrustedProxies []string
-	// Now is the clock of tokens and logins; nil: time.Now.
-	Now func() time.Time
+	// Now is the clock of tokens and logins, StoreNow that of the tree; nil: that of the system.
+	Now, StoreNow func() time.Time
 }
 
 // Server is a running cellar.
@@ -124,7 +124,7 @@ func (s *Server) open(cfg Config) {
 	tmp := filepath.Join(cfg.Dir, "tmp")
 	must(t, os.MkdirAll(tmp, 0o700))
 	s.Meta = m
-	s.FS = cellfs.New(cellfs.Config{Meta: m, Blobs: b, Snapshots: snapshot.Reader{}, Log: log, LogLimit: cfg.LogLimit})
+	s.FS = cellfs.New(cellfs.Config{Meta: m, Blobs: b, Snapshots: snapshot.Reader{}, Now: cfg.StoreNow, Log: log, LogLimit: cfg.LogLimit})
 	for _, name := range cfg.Cells {
 		if _, err := s.FS.CreateCell(ctx, name, User); err != nil && !os.IsExist(err) && !strings.Contains(err.Error(), "exist") {
 			t.Fatal(err)
