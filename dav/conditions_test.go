@@ -254,4 +254,6 @@ func TestDatesAfterAnImport(t *testing.T) {
 		s.Request("GET", fileURL).WithHeader("If-Modified-Since", d).Expect().Status(http.StatusOK).Body().IsEqual("old")
 		s.Request("GET", fileURL).WithHeader("If-Unmodified-Since", d).Expect().Status(http.StatusPreconditionFailed)
 	}
+	c.pass(2 * time.Minute)
+	s.Request("GET", fileURL).WithHeader("If-Modified-Since", c.now().UTC().Format(http.TimeFormat)).Expect().Status(http.StatusNotModified)
 }
