@@ -52,12 +52,13 @@ fuzz: ## every fuzz test for a short while
 	go test ./dav -run '^$$' -fuzz FuzzIfHeader -fuzztime 60s
 	go test ./dav -run '^$$' -fuzz FuzzRequests -fuzztime 60s
 
-soak: ## kill the server many times, take locks many times, large bodies
+soak: ## kill the server many times, take locks many times, large bodies, full disks
 	CELLAR_SOAK=1 go test ./cellfs -run TestFS/sqlite -timeout 60m
 	CELLAR_SOAK=1 go test ./cmd/cellar -run "TestMemoryIsFlat|TestZipReaders" -timeout 60m -v
 	CELLAR_SOAK=1 go test ./dav -run "TestManyInstallsAtOnce|TestExportKeepsInvariant" -timeout 60m
 	CELLAR_SOAK=1 go test ./cmd/cellar -run '^$$' -bench . -benchtime 3x -timeout 60m
 	CELLAR_SOAK=1 go test ./dav -run '^$$' -bench BenchmarkImportForeign -benchtime 3x -timeout 60m
+	CELLAR_SOAK=1 go test ./cmd/cellar -run TestToldOnAFullDiskSurvives -timeout 60m -v
 	CELLAR_KILL_ROUNDS=200 go test ./cmd/cellar -run TestKill -timeout 60m -v
 
 clean:
