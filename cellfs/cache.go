@@ -66,15 +66,17 @@ type cached struct {
 // bytes is about what the entry takes.
 func (e *cached) bytes() int {
 	const each = 512 // a node with its strings
-	n := 2*each + len(e.blob.Data)
-	const ace = 160
-	for _, l := range append(e.above[:len(e.above):len(e.above)], Level{0, e.node.ACL}) {
-		if l.ACL != nil {
-			n += ace * len(l.ACL.ACEs)
-		}
+	n := 2*each + len(e.blob.Data) + e.node.Extra() + e.parent.Extra() + e.box.Extra()
+	for _, l := range e.above {
+		n += (&Node{ACL: l.ACL}).Extra()
 	}
 	if e.list != nil {
-		n += each * (len(e.list.Members) + len(e.list.Locks))
+		for i := range e.list.Members {
+			n += each + e.list.Members[i].Extra()
+		}
+		for i := range e.list.Locks {
+			n += each + len(e.list.Locks[i].Owner)
+		}
 	}
 	return n
 }

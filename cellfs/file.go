@@ -64,7 +64,7 @@ func (h *file) Readdir(count int) ([]fs.FileInfo, error) {
 	if !h.listing {
 		h.listing = true
 		err := h.fs.View(h.ctx, func(tx Tx) error {
-			return h.fs.Members(tx, h.node, func(n *Node) error {
+			return h.fs.Members(tx, h.node, nil, func(n *Node) error {
 				h.listed = append(h.listed, Info{*n})
 				return nil
 			})

@@ -140,33 +140,38 @@ const listPage = 1000
 
 // EachChild calls yield for every child of a node, in the order of their keys.
 func EachChild(tx Tx, parent int64, yield func(*Node) error) error {
-	for after := ""; ; {
-		page, err := tx.Children(parent, after, listPage)
+	return eachChild(tx, parent, nil, yield)
+}
+
+func eachChild(tx Tx, parent int64, props PropNames, yield func(*Node) error) error {
+	p := Page{Limit: listPage, Props: props}
+	for {
+		nodes, more, err := tx.Children(parent, p)
 		if err != nil {
 			return err
 		}
-		for i := range page {
-			if err := yield(&page[i]); err != nil {
+		for i := range nodes {
+			if err := yield(&nodes[i]); err != nil {
 				return err
 			}
 		}
-		if len(page) < listPage {
+		if !more {
 			return nil
 		}
-		after = Key(page[len(page)-1].Name)
+		p.After = Key(nodes[len(nodes)-1].Name)
 	}
 }
 
-// Members calls yield for what a listing of n shows: the children, for a cell
-// also the special collections, for the unit the cells.
-func (f *FS) Members(tx Tx, n Node, yield func(*Node) error) error {
+// Members calls yield for what a listing of n shows: the children, with the properties of
+// those names, for a cell also the special collections, for the unit the cells.
+func (f *FS) Members(tx Tx, n Node, props PropNames, yield func(*Node) error) error {
 	switch n.Kind {
 	case KindUnit:
 		return f.cellNodes(tx, yield)
 	case KindVirtual:
 		return f.specialMembers(tx, n, yield)
 	case KindCell:
-		if err := EachChild(tx, n.ID, yield); err != nil {
+		if err := eachChild(tx, n.ID, props, yield); err != nil {
 			return err
 		}
 		for _, name := range specials {
@@ -184,7 +189,7 @@ func (f *FS) Members(tx Tx, n Node, yield func(*Node) error) error {
 	if !n.IsCollection() {
 		return nil
 	}
-	return EachChild(tx, n.ID, yield)
+	return eachChild(tx, n.ID, props, yield)
 }
 
 func (f *FS) cellNodes(tx Tx, yield func(*Node) error) error {

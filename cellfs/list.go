@@ -6,11 +6,15 @@ import (
 	"errors"
 )
 
-// MaxListed is how many members a [Listing] has at most.
-const MaxListed = 10_000
+const (
+	// MaxListed is how many members a [Listing] has at most.
+	MaxListed = 10_000
+	// MaxListedBytes bounds the properties and ACLs of those members, in bytes of memory.
+	MaxListedBytes = 4 << 20
+)
 
-// ErrManyMembers: a collection has more than [MaxListed] members. [FS.Members]
-// goes through them one by one.
+// ErrManyMembers: a collection has more than [MaxListed] members, or they more than
+// [MaxListedBytes]. [FS.Members] goes through them one by one.
 var ErrManyMembers = errors.New("collection has too many members for one listing")
 
 // Listing is a resource, and what a listing of it shows, at one point in time.
@@ -74,8 +78,9 @@ func (f *FS) list(tx Tx, p Path, at found, members bool) (*Listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = f.Members(tx, n, func(m *Node) error {
-		if len(l.Members) == MaxListed {
+	extra := 0
+	err = f.Members(tx, n, nil, func(m *Node) error {
+		if extra += m.Extra(); len(l.Members) == MaxListed || extra > MaxListedBytes {
 			return ErrManyMembers
 		}
 		l.Members = append(l.Members, *m)

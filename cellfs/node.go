@@ -101,6 +101,19 @@ func (n *Node) LastModified() time.Time {
 	return n.MTime
 }
 
+// Extra is about how much memory the properties and the ACL of the node take, in bytes.
+func (n *Node) Extra() (bytes int) {
+	const prop, ace = 96, 160
+	for i := range n.Props {
+		p := &n.Props[i]
+		bytes += prop + len(p.XML) + len(p.Space) + len(p.Local) + len(p.Lang)
+	}
+	if n.ACL != nil {
+		bytes += ace * (1 + len(n.ACL.ACEs))
+	}
+	return bytes
+}
+
 // IsCollection reports whether the node can have children.
 func (n *Node) IsCollection() bool { return n.Kind.IsCollection() }
 

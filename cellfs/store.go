@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -103,11 +105,11 @@ type NodeTx interface {
 	Node(id int64) (Node, error)
 	// Child looks up by Key(name).
 	Child(parent int64, name string) (Node, error)
-	// Children lists at most limit children whose keys come after the key
-	// after; "" begins at the first.
-	Children(parent int64, after string, limit int) ([]Node, error)
+	// Children lists a page of children in the order of their keys, and tells whether
+	// there are more. A page that is not the last has at least one child.
+	Children(parent int64, p Page) (nodes []Node, more bool, err error)
 	// ChildRefs is Children together with what each content is.
-	ChildRefs(parent int64, after string, limit int) ([]NodeRef, error)
+	ChildRefs(parent int64, p Page) (refs []NodeRef, more bool, err error)
 	// ACLsBelow lists the ACLs of what lies below root.
 	ACLsBelow(root int64) ([]*ACL, error)
 	// Count returns the nodes of the subtree, its root included, and the bytes
@@ -132,6 +134,29 @@ type NodeTx interface {
 	// DeleteTree removes the node and all below it; contents become orphans.
 	// With a box go its control objects and its jobs.
 	DeleteTree(n *Node, now time.Time) error
+}
+
+// Page says which children of a node are listed at a time, and what of them.
+type Page struct {
+	After string // the key after which the page begins; "" begins at the first
+	Limit int    // so many children at most, and fewer after [PageBytes]
+	Props PropNames
+}
+
+// PageBytes ends a [Page]: it is complete once the properties and ACLs of its nodes take
+// so many bytes, as [Node.Extra] counts them.
+const PageBytes = 512 << 10
+
+// PropNames says which dead properties are read with nodes; nil stands for all, an empty
+// map for none.
+type PropNames map[xml.Name]bool
+
+// Keep leaves only those of the properties that are named.
+func (names PropNames) Keep(props []Property) []Property {
+	if names == nil {
+		return props
+	}
+	return slices.DeleteFunc(props, func(p Property) bool { return !names[xml.Name{Space: p.Space, Local: p.Local}] })
 }
 
 // NodeRef is a node and its content; Ref is zero for what has none.

@@ -44,7 +44,9 @@ func (q *request) getBar() error {
 	}
 	release := q.h.fs.Hold()
 	defer release()
-	bar, err := snapshot.Bar(q.Context(), q.h.fs, snapshot.BarOptions{Box: q.target.path, CellURL: q.target.cellURL, TempDir: q.h.cfg.TempDir})
+	space := q.answerShare()
+	defer space.release()
+	bar, err := snapshot.Bar(q.Context(), q.h.fs, snapshot.BarOptions{Box: q.target.path, CellURL: q.target.cellURL, TempDir: q.h.cfg.TempDir, Take: space.take})
 	if errors.Is(err, snapshot.ErrMainBox) {
 		return codef("PR404-OD-0002", "No such entity.")
 	}

@@ -40,9 +40,9 @@ func (t countingTx) Child(parent int64, name string) (cellfs.Node, error) {
 	return t.Tx.Child(parent, name)
 }
 
-func (t countingTx) Children(parent int64, after string, limit int) ([]cellfs.Node, error) {
+func (t countingTx) Children(parent int64, p cellfs.Page) ([]cellfs.Node, bool, error) {
 	t.calls.Add(1)
-	return t.Tx.Children(parent, after, limit)
+	return t.Tx.Children(parent, p)
 }
 
 func (t countingTx) Blob(id int64) (cellfs.Blob, error) {

@@ -41,7 +41,8 @@ type Config struct {
 	HashAtOnce     int    // passwords that are checked at the same time; 0: half the processors
 	PropfindLimit  int    // 0: [DefaultPropfindLimit]
 	LogReads       bool   // also reads are events, not only changes
-	TempDir        string // for long listings; "": that of the system
+	TempDir        string // for long answers; "": that of the system
+	AnswerSpace    int64  // bytes that they may take there; 0: [DefaultAnswerSpace]
 	// StallTime is how long a client may send nothing of a body, or take nothing of a
 	// bar or of a list of entities; 0: [DefaultStallTime].
 	StallTime time.Duration
@@ -59,6 +60,7 @@ type Handler struct {
 	log      *slog.Logger
 	reads    *reads        // nil: reads are in no log
 	parsing  chan struct{} // holds one for each XML body that is parsed now
+	answers  *answerSpace
 
 	refusedNobody, refusedOfCell *limiter // lines about refused installs
 }
@@ -80,7 +82,7 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	h := &Handler{cfg: c, fs: c.FS, ops: c.Ops, log: c.Log, unitHost: "localhost", parsing: newParsing()}
+	h := &Handler{cfg: c, fs: c.FS, ops: c.Ops, log: c.Log, unitHost: "localhost", parsing: newParsing(), answers: newAnswerSpace(cmp.Or(c.AnswerSpace, DefaultAnswerSpace))}
 	if c.UnitURL != nil {
 		h.unitHost = strings.ToLower(c.UnitURL.Hostname())
 	}

@@ -12,12 +12,13 @@ import (
 type listing struct {
 	q       *request
 	asked   propRequest
-	minimal bool // leave out what is missing (RFC 8144, 2.1)
 	tx      cellfs.Tx
-	buf     []byte // the end of the answer so far
-	spool   spool  // what is before it
-	left    int    // responses that may still follow
-	limited bool   // left counts
+	props   cellfs.PropNames // dead properties that are read
+	buf     []byte           // the end of the answer so far
+	spool   spool            // what is before it, if all is to be there before it is sent
+	send    multistatus      // what is before it was sent, if not
+	left    int              // responses that may still follow
+	limited bool             // left counts
 	rest    []xml.Name
 	roles   map[int64]string // URL of a role below {cell}__role/, by id
 	loaded  map[int64]bool   // cells whose roles are known
@@ -36,6 +37,20 @@ func (l *listing) read(d depth) error {
 	}
 	l.begin(0)
 	return l.q.h.fs.View(l.q.Context(), func(tx cellfs.Tx) error { return l.run(tx, d) })
+}
+
+// wanted are the dead properties that the answer needs.
+func (p *propRequest) wanted() cellfs.PropNames {
+	if p.all || p.namesOnly {
+		return nil
+	}
+	names := cellfs.PropNames{}
+	for _, n := range p.names {
+		if !isProtected(n) {
+			names[n] = true
+		}
+	}
+	return names
 }
 
 func (l *listing) run(tx cellfs.Tx, d depth) error {
@@ -81,7 +96,7 @@ func (l *listing) standing(at *cellfs.Place) (standing, error) {
 // begin makes room for so many responses and writes the head of the answer.
 func (l *listing) begin(responses int) {
 	const each = 800 // bytes of a response to allprop
-	l.buf = make([]byte, 0, min(512+(responses+1)*each, spillAboveCached))
+	l.buf = make([]byte, 0, min(512+(responses+1)*each, sendAbove+4*each))
 	l.buf = append(l.buf, xmlHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`">`...)
 }
 
@@ -173,7 +188,7 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s standing) error
 	if d == 1 {
 		below = 0
 	}
-	err := l.q.h.fs.Members(l.tx, *n, func(m *cellfs.Node) error {
+	err := l.q.h.fs.Members(l.tx, *n, l.props, func(m *cellfs.Node) error {
 		return l.member(p.Join(m.Name), m, below, s)
 	})
 	if errors.Is(err, cellfs.ErrInstalling) && p.Len() > l.q.target.path.Len() {
@@ -182,17 +197,27 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s standing) error
 	return err
 }
 
-// spill moves the answer so far out of memory if it became long.
+// spill moves the answer so far out of memory if it became long. What was read before it
+// began cannot fail, and is sent as it is made. What is read from the store is sent when
+// it is complete: a client must not take a part of a listing for all of it.
 func (l *listing) spill() error {
-	if len(l.buf) < spillAbove || l.tx == nil && len(l.buf) < spillAboveCached {
+	switch {
+	case l.tx == nil && len(l.buf) >= sendAbove && l.q.ProtoAtLeast(1, 1):
+		if err := l.send.write(l.q, l.buf); err != nil {
+			return err
+		}
+	case len(l.buf) < spillAbove:
 		return nil
+	default:
+		if l.spool.size > maxListing {
+			return errLongListing
+		}
+		if err := l.spool.add(l.buf); err != nil {
+			return err
+		}
 	}
-	if l.spool.size > maxListing {
-		return errLongListing
-	}
-	err := l.spool.add(l.q.h.cfg.TempDir, l.buf)
 	l.buf = l.buf[:0]
-	return err
+	return nil
 }
 
 func (l *listing) response(p cellfs.Path, n *cellfs.Node) error {
@@ -215,7 +240,7 @@ func (l *listing) response(p cellfs.Path, n *cellfs.Node) error {
 		return err
 	}
 	l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>`...)
-	if len(l.rest) > 0 && !l.minimal {
+	if len(l.rest) > 0 && !l.send.minimal {
 		l.buf = append(l.buf, `<D:propstat><D:prop>`...)
 		for _, name := range l.rest {
 			l.buf = appendEmpty(l.buf, name)

@@ -90,7 +90,9 @@ func TestManyMembers(t *testing.T) {
 		}
 		for _, depth := range []string{"1", "infinity"} {
 			res := stream(t, s, fmt.Sprintf("/cell1/box/%d", n), depth, "identity")
-			if got := hrefs(t, res.Body); got != n+1 || res.ContentLength <= 0 {
+			// What is made from the cache is sent as it is made, its length is not known before.
+			known := n > cellfs.MaxListed || depth == "infinity"
+			if got := hrefs(t, res.Body); got != n+1 || res.ContentLength > 0 != known {
 				t.Errorf("Depth %s: %d responses, want %d; Content-Length %d", depth, got, n+1, res.ContentLength)
 			}
 			z, err := gzip.NewReader(stream(t, s, fmt.Sprintf("/cell1/box/%d", n), depth, "gzip").Body)
@@ -130,11 +132,11 @@ type failingTx struct {
 	f *failing
 }
 
-func (t failingTx) Children(parent int64, after string, limit int) ([]cellfs.Node, error) {
+func (t failingTx) Children(parent int64, p cellfs.Page) ([]cellfs.Node, bool, error) {
 	if t.f.left.Add(-1) < 0 {
-		return nil, errDisk
+		return nil, false, errDisk
 	}
-	return t.Tx.Children(parent, after, limit)
+	return t.Tx.Children(parent, p)
 }
 
 // TestListingThatFails: a client deletes what a listing does not show, so that one

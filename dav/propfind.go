@@ -78,12 +78,13 @@ const (
 	maxNameBytes = 16 << 10
 	// maxListedLocks bounds the locks that a listing shows: they are read before it.
 	maxListedLocks = 10_000
-	// maxListing bounds an answer, in bytes.
-	maxListing = 2 << 30
-	// spillAbove is how much of an answer stays in memory, in bytes: of one that is
-	// made from the store, and of one that is made from the cache.
-	spillAbove       = 1 << 20
-	spillAboveCached = 16 << 20
+	// maxListing bounds an answer that is made from the store, in bytes.
+	maxListing = 1 << 30
+	// spillAbove is how much of such an answer stays in memory, in bytes.
+	spillAbove = 1 << 20
+	// sendAbove is how much of an answer that is made from the cache is put together
+	// before it is sent, in bytes.
+	sendAbove = 256 << 10
 )
 
 // depth of a PROPFIND; absent means infinity (DECISIONS 4).
@@ -118,48 +119,96 @@ func (q *request) propfind() error {
 	if err != nil {
 		return err
 	}
-	l := &listing{q: q, asked: asked, minimal: q.prefers("return", "minimal"), left: q.h.cfg.PropfindLimit, limited: d == infinity}
+	l := &listing{
+		q: q, asked: asked, send: multistatus{minimal: q.prefers("return", "minimal")}, left: q.h.cfg.PropfindLimit, limited: d == infinity, props: asked.wanted(),
+		spool: spool{dir: q.h.cfg.TempDir, share: q.answerShare()},
+	}
 	defer l.spool.Close()
 	if err := l.read(d); err != nil {
 		// What is missing, or in the way, is told only to who may list.
 		return cmp.Or(q.admitted(q.guarded(), q.rules), err)
 	}
-	l.buf = append(l.buf, `</D:multistatus>`...)
-	if l.minimal {
-		q.w.Header().Add("Preference-Applied", "return=minimal")
-	}
-	return q.writeMultistatus(l)
+	return l.end()
 }
 
 // gzipAbove is the size from which an answer is worth compressing, in bytes.
 const gzipAbove = 2 << 10
 
-// writeMultistatus sends a 207, compressed if the client takes that. Contents of
-// files are never compressed: their entity tags would have to differ.
-func (q *request) writeMultistatus(l *listing) error {
+// end sends the answer, or the end of it.
+func (l *listing) end() error {
+	l.buf = append(l.buf, `</D:multistatus>`...)
+	if l.send.begun {
+		if err := l.send.write(l.q, l.buf); err != nil {
+			return err
+		}
+		return l.send.close()
+	}
 	body, size, err := l.spool.content(l.buf)
 	if err != nil {
 		return err
 	}
-	h := q.w.Header()
-	h["Content-Type"] = []string{xmlType}
-	h["Vary"] = []string{"Accept-Encoding"}
-	if size < gzipAbove || !acceptsGzip(q.Header.Get("Accept-Encoding")) {
-		h["Content-Length"] = []string{strconv.FormatInt(size, 10)}
-		q.w.WriteHeader(http.StatusMultiStatus)
-		_, err := io.Copy(q.w, body)
-		return err
+	w, err := l.send.begin(l.q, size)
+	if err == nil {
+		_, err = io.Copy(w, body)
 	}
-	h["Content-Encoding"] = []string{"gzip"}
-	q.w.WriteHeader(http.StatusMultiStatus)
-	z, err := gzip.NewWriterLevel(q.w, gzip.BestSpeed)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(z, body); err != nil {
-		return err
+	return l.send.close()
+}
+
+// multistatus sends a 207, compressed if the client takes that. Contents of files are
+// never compressed: their entity tags would have to differ.
+type multistatus struct {
+	minimal bool // what is missing is left out (RFC 8144, 2.1)
+	begun   bool
+	zip     *gzip.Writer // nil: not compressed
+}
+
+const unknownSize = -1
+
+// begin sends the head of an answer of so many bytes.
+func (m *multistatus) begin(q *request, size int64) (w io.Writer, err error) {
+	m.begun = true
+	h := q.w.Header()
+	h["Content-Type"] = []string{xmlType}
+	h["Vary"] = []string{"Accept-Encoding"}
+	if m.minimal {
+		h.Add("Preference-Applied", "return=minimal")
 	}
-	return z.Close()
+	w = q.w
+	switch {
+	case (size == unknownSize || size >= gzipAbove) && acceptsGzip(q.Header.Get("Accept-Encoding")):
+		h["Content-Encoding"] = []string{"gzip"}
+		m.zip, err = gzip.NewWriterLevel(q.w, gzip.BestSpeed)
+		w = m.zip
+	case size != unknownSize:
+		h["Content-Length"] = []string{strconv.FormatInt(size, 10)}
+	}
+	q.w.WriteHeader(http.StatusMultiStatus)
+	return w, err
+}
+
+// write sends more of an answer, beginning it if need be.
+func (m *multistatus) write(q *request, b []byte) (err error) {
+	var w io.Writer = q.w
+	switch {
+	case !m.begun:
+		w, err = m.begin(q, unknownSize)
+	case m.zip != nil:
+		w = m.zip
+	}
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	return err
+}
+
+func (m *multistatus) close() error {
+	if m.zip == nil {
+		return nil
+	}
+	return m.zip.Close()
 }
 
 // acceptsGzip reads Accept-Encoding (RFC 9110, 12.5.3).

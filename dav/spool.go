@@ -4,20 +4,79 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
+	"sync"
 )
 
+// DefaultAnswerSpace is how much disk all answers together may take that are put together
+// in files before they are sent, in bytes: long listings, and bars of boxes. Those for
+// one address may take half of it.
+const DefaultAnswerSpace = 2 << 30
+
+// answerSpace is the budget of such answers. It is safe for concurrent use.
+type answerSpace struct {
+	mu   sync.Mutex
+	left int64
+	each int64 // for one address
+	by   map[netip.Addr]int64
+}
+
+func newAnswerSpace(bytes int64) *answerSpace {
+	return &answerSpace{left: bytes, each: bytes / 2, by: map[netip.Addr]int64{}}
+}
+
+// share is what one answer takes of the budget. Its owner releases it.
+type share struct {
+	space *answerSpace
+	addr  netip.Addr
+	taken int64
+}
+
+func (q *request) answerShare() *share { return &share{space: q.h.answers, addr: q.peer.addr} }
+
+// take takes so many bytes more. It returns errBusyAnswers if they are not there.
+func (s *share) take(bytes int64) error {
+	a := s.space
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if bytes > a.left || a.by[s.addr]+bytes > a.each {
+		return errBusyAnswers
+	}
+	a.left -= bytes
+	a.by[s.addr] += bytes
+	s.taken += bytes
+	return nil
+}
+
+// release gives back what was taken.
+func (s *share) release() {
+	a := s.space
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.left += s.taken
+	if a.by[s.addr] -= s.taken; a.by[s.addr] == 0 {
+		delete(a.by, s.addr)
+	}
+	s.taken = 0
+}
+
 // spool is the beginning of a long answer, in a file without a name: nothing is
-// left of it when the process ends, however it ends. The zero spool is empty.
+// left of it when the process ends, however it ends.
 type spool struct {
-	file *os.File
-	size int64
+	dir   string // of the file; "": that of the system
+	share *share
+	file  *os.File
+	size  int64
 }
 
 // add appends b.
-func (s *spool) add(dir string, b []byte) error {
+func (s *spool) add(b []byte) error {
+	if err := s.share.take(int64(len(b))); err != nil {
+		return err
+	}
 	if s.file == nil {
-		f, err := os.CreateTemp(dir, "answer-*")
+		f, err := os.CreateTemp(s.dir, "answer-*")
 		if err != nil {
 			return fmt.Errorf("spool: %v", err) // not wrapped: a missing folder is no missing resource
 		}
@@ -47,6 +106,7 @@ func (s *spool) content(end []byte) (io.Reader, int64, error) {
 
 // Close frees the file.
 func (s *spool) Close() error {
+	s.share.release()
 	if s.file == nil {
 		return nil
 	}

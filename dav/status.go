@@ -47,6 +47,7 @@ var (
 	// RFC 4918, 11.5 and RFC 4331, 6
 	errNoSpace     = &coded{code: ops.NoSpace.Code, message: ops.NoSpace.Message, element: "sufficient-disk-space"}
 	errQuota       = &coded{code: ops.NoQuota.Code, message: ops.NoQuota.Message, element: "quota-not-exceeded"}
+	errBusyAnswers = codef("PR503-SV-0001", "Too many concurrent requests.")
 	errBroken      = codef("PR400-CM-0006", "Request body broke off.")
 	errLongListing = codef("PR507-DV-0001", "The listing is too large.")
 )

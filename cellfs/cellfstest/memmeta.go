@@ -284,19 +284,28 @@ func (t *memTx) Child(parent int64, name string) (cellfs.Node, error) {
 	return t.nodes[id], nil
 }
 
-func (t *memTx) Children(parent int64, after string, limit int) ([]cellfs.Node, error) {
-	all := sorted(t.nodes, func(n cellfs.Node) bool { return n.Parent == parent && cellfs.Key(n.Name) > after },
+func (t *memTx) Children(parent int64, p cellfs.Page) (page []cellfs.Node, more bool, err error) {
+	all := sorted(t.nodes, func(n cellfs.Node) bool { return n.Parent == parent && cellfs.Key(n.Name) > p.After },
 		func(a, b cellfs.Node) int { return strings.Compare(cellfs.Key(a.Name), cellfs.Key(b.Name)) })
-	return all[:min(limit, len(all))], nil
+	extra := 0
+	for i := range all {
+		if i == p.Limit || extra >= cellfs.PageBytes {
+			return page, true, nil
+		}
+		n := all[i]
+		n.Props = p.Props.Keep(slices.Clone(n.Props))
+		extra += n.Extra()
+		page = append(page, n)
+	}
+	return page, false, nil
 }
 
-func (t *memTx) ChildRefs(parent int64, after string, limit int) ([]cellfs.NodeRef, error) {
-	nodes, err := t.Children(parent, after, limit)
-	var all []cellfs.NodeRef
+func (t *memTx) ChildRefs(parent int64, p cellfs.Page) (all []cellfs.NodeRef, more bool, err error) {
+	nodes, more, err := t.Children(parent, p)
 	for _, n := range nodes {
 		all = append(all, cellfs.NodeRef{Node: n, Ref: t.blobs[n.Blob].Ref})
 	}
-	return all, err
+	return all, more, err
 }
 
 // tree returns the ids of root and of all below it.

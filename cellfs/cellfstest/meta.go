@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -68,6 +69,7 @@ func TestMeta(t *testing.T, open func(t *testing.T) cellfs.Meta) {
 	}
 	run("transactions", testTransactions)
 	run("one point in time", testPointInTime)
+	run("pages", testPages)
 	run("concurrent updates", testConcurrent)
 	run("cells", testCells)
 	run("counters", testCounters)
@@ -122,8 +124,9 @@ func testPointInTime(t metaTest) {
 		t.node(c, c.Root, fmt.Sprintf("b%d", i), cellfs.KindBox, "")
 	}
 	t.view(func(tx cellfs.Tx) error {
-		before, err := tx.Children(c.Root, "", 5)
-		if err != nil {
+		before, more, err := tx.Children(c.Root, cellfs.Page{Limit: 5})
+		if err != nil || !more {
+			t.Errorf("a page that is not the last: more is %v", more)
 			return err
 		}
 		done := make(chan error)
@@ -133,12 +136,54 @@ func testPointInTime(t metaTest) {
 		if err := <-done; err != nil {
 			return err
 		}
-		rest, err := tx.Children(c.Root, before[4].Name, 100)
-		if err != nil || len(rest) != 6 {
+		rest, more, err := tx.Children(c.Root, cellfs.Page{After: before[4].Name, Limit: 6})
+		if err != nil || len(rest) != 6 || more {
 			t.Errorf("the rest of the listing has %d, want 6 (%v)", len(rest), err)
 		}
 		return nil
 	})
+}
+
+// testPages checks what pages of children bring along, and when they end.
+func testPages(t metaTest) {
+	c := t.cell("c1")
+	box := t.node(c, c.Root, "box", cellfs.KindBox, "")
+	large := strings.Repeat("x", cellfs.PageBytes/2)
+	for i := range 4 {
+		n := cellfs.Node{Cell: c.ID, Parent: box.ID, Name: fmt.Sprintf("n%d", i), Kind: cellfs.KindFile, Version: 1, Created: at, Modified: at,
+			Props: []cellfs.Property{{Space: "u", Local: "large", XML: large}, {Space: "u", Local: "small", XML: "s"}}}
+		t.update(func(tx cellfs.Tx) error { return tx.AddNode(&n) })
+	}
+	for _, want := range []struct {
+		props       cellfs.PropNames
+		nodes, each int
+		more        bool
+	}{
+		{nil, 2, 2, true},
+		{cellfs.PropNames{{Space: "u", Local: "large"}: true}, 2, 1, true},
+		{cellfs.PropNames{{Space: "u", Local: "small"}: true, {Space: "u", Local: "none"}: true}, 4, 1, false},
+		{cellfs.PropNames{}, 4, 0, false},
+	} {
+		t.view(func(tx cellfs.Tx) error {
+			nodes, more, err := tx.Children(box.ID, cellfs.Page{Limit: 10, Props: want.props})
+			if len(nodes) != want.nodes || more != want.more || len(nodes) > 0 && len(nodes[0].Props) != want.each {
+				t.Errorf("Children with %v: %d nodes, more is %v", want.props, len(nodes), more)
+			}
+			refs, rmore, rerr := tx.ChildRefs(box.ID, cellfs.Page{Limit: 10, Props: want.props})
+			if len(refs) != want.nodes || rmore != want.more {
+				t.Errorf("ChildRefs with %v: %d nodes, more is %v", want.props, len(refs), rmore)
+			}
+			seen := 0
+			eerr := cellfs.EachChild(tx, box.ID, func(*cellfs.Node) error {
+				seen++
+				return nil
+			})
+			if seen != 4 {
+				t.Errorf("EachChild calls for %d nodes", seen)
+			}
+			return errors.Join(err, rerr, eerr)
+		})
+	}
 }
 
 func testConcurrent(t metaTest) {
@@ -271,8 +316,8 @@ func testNodes(t metaTest) {
 		if !reflect.DeepEqual(got, moved) {
 			t.Errorf("moved node = %+v, want %+v", got, moved)
 		}
-		refs, rerr := tx.ChildRefs(full.ID, "", 10)
-		if rerr != nil || len(refs) != 1 || !reflect.DeepEqual(refs[0].Node, b) || refs[0].Ref != cellfs.StageBytes([]byte("two")).Ref {
+		refs, more, rerr := tx.ChildRefs(full.ID, cellfs.Page{Limit: 10})
+		if rerr != nil || more || len(refs) != 1 || !reflect.DeepEqual(refs[0].Node, b) || refs[0].Ref != cellfs.StageBytes([]byte("two")).Ref {
 			t.Errorf("ChildRefs = %+v, %v", refs, rerr)
 		}
 		return err

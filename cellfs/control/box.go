@@ -67,7 +67,7 @@ func (s *Store) updateBox(o *Object, v Values) (Object, error) {
 
 // deleteBox removes a box in which there is nothing.
 func (s *Store) deleteBox(o *Object) error {
-	children, err := s.Tx.Children(o.id, "", 1)
+	children, _, err := s.Tx.Children(o.id, cellfs.Page{Limit: 1})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,9 @@ func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates FROM node `
 
+// plainColumns are nodeColumns without the properties.
+var plainColumns = strings.Replace(nodeColumns, "props", "NULL", 1)
+
 // scanNode reads a row of nodeColumns. Numbers and what can be NULL go through any:
 // database/sql hands those on as they are, where it would else look at their types by
 // reflection, which took a fifth of the time of an export.
@@ -91,35 +94,59 @@ func (t *tx) Child(parent int64, name string) (cellfs.Node, error) {
 	return n, nil
 }
 
-func (t *tx) Children(parent int64, after string, limit int) ([]cellfs.Node, error) {
-	nodes := make([]cellfs.Node, 0, min(limit, 64))
-	err := t.c.query(t.ctx, nodeColumns+"WHERE parent = ? AND key > ? ORDER BY key LIMIT ?", []any{parent, after, limit},
-		func(scan func(...any) error) error {
-			n, err := scanNode(scan)
-			nodes = append(nodes, n)
-			return err
-		})
-	return nodes, err
+func (t *tx) Children(parent int64, p cellfs.Page) (nodes []cellfs.Node, more bool, err error) {
+	columns := nodeColumns
+	if p.Props != nil && len(p.Props) == 0 { // large properties are not read for nothing
+		columns = plainColumns
+	}
+	nodes = make([]cellfs.Node, 0, min(p.Limit, 64))
+	more, err = t.page(columns+"WHERE parent = ? AND key > ? ORDER BY key LIMIT ?", parent, p, func(scan func(...any) error) (*cellfs.Node, error) {
+		n, err := scanNode(scan)
+		n.Props = p.Props.Keep(n.Props)
+		nodes = append(nodes, n)
+		return &nodes[len(nodes)-1], err
+	})
+	return nodes, more, err
 }
 
-func (t *tx) ChildRefs(parent int64, after string, limit int) ([]cellfs.NodeRef, error) {
-	refs := make([]cellfs.NodeRef, 0, min(limit, 64))
+func (t *tx) ChildRefs(parent int64, p cellfs.Page) (refs []cellfs.NodeRef, more bool, err error) {
+	refs = make([]cellfs.NodeRef, 0, min(p.Limit, 64))
 	var hash sql.RawBytes
 	var crc any
-	err := t.c.query(t.ctx, `SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
+	more, err = t.page(`SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
 		n.schema, n.props, n.acl, n.mtime, n.dates, b.hash, b.crc FROM node n LEFT JOIN blob b ON b.id = n.blob
-		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, []any{parent, after, limit},
-		func(scan func(...any) error) error {
-			n, err := scanNode(scan, &hash, &crc)
-			r := cellfs.NodeRef{Node: n}
-			if n.Blob != 0 {
-				r.Ref = cellfs.Ref{Size: n.Size, CRC32: uint32(number(crc))}
-				copy(r.Hash[:], hash)
-			}
-			refs = append(refs, r)
-			return err
-		})
-	return refs, err
+		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, parent, p, func(scan func(...any) error) (*cellfs.Node, error) {
+		n, err := scanNode(scan, &hash, &crc)
+		n.Props = p.Props.Keep(n.Props)
+		r := cellfs.NodeRef{Node: n}
+		if n.Blob != 0 {
+			r.Ref = cellfs.Ref{Size: n.Size, CRC32: uint32(number(crc))}
+			copy(r.Hash[:], hash)
+		}
+		refs = append(refs, r)
+		return &refs[len(refs)-1].Node, err
+	})
+	return refs, more, err
+}
+
+var errPageFull = errors.New("the page is full")
+
+// page adds rows to a page until it is full, and tells whether there are more.
+func (t *tx) page(query string, parent int64, p cellfs.Page, add func(scan func(...any) error) (*cellfs.Node, error)) (more bool, err error) {
+	rows, extra := 0, 0
+	err = t.c.query(t.ctx, query, []any{parent, p.After, p.Limit + 1}, func(scan func(...any) error) error {
+		if rows == p.Limit || extra >= cellfs.PageBytes {
+			return errPageFull
+		}
+		n, err := add(scan)
+		rows++
+		extra += n.Extra()
+		return err
+	})
+	if errors.Is(err, errPageFull) {
+		return true, nil
+	}
+	return false, err
 }
 
 // Only collections enter the recursion; their members are found as one range

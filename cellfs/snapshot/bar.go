@@ -18,7 +18,12 @@ type BarOptions struct {
 	Box     cellfs.Path
 	CellURL string // ends in a slash: the base of roles where the box has no schema
 	TempDir string // where the index grows; "" is the system's
+	// Take is asked before the index takes so many bytes there; its error ends the work.
+	// nil: nothing is asked.
+	Take func(bytes int64) error
 }
+
+func (o *BarOptions) temp() temp { return temp{o.TempDir, o.Take} }
 
 // ErrMainBox: the main box cannot be taken out as a bar.
 var ErrMainBox = errors.New("the main box is no bar")
@@ -33,15 +38,15 @@ func Bar(ctx context.Context, f *cellfs.FS, o BarOptions) (cellfs.Content, error
 	}
 	b := &barBuilder{ctx: ctx, o: o}
 	var err error
-	if b.meta, err = newPart(o.TempDir); err != nil {
+	if b.meta, err = newPart(o.temp()); err != nil {
 		return nil, err
 	}
 	defer b.meta.close()
-	if b.contents, err = newPart(o.TempDir); err != nil {
+	if b.contents, err = newPart(o.temp()); err != nil {
 		return nil, err
 	}
 	defer b.contents.close()
-	if b.props, err = newSpool(o.TempDir); err != nil {
+	if b.props, err = newSpool(o.temp()); err != nil {
 		return nil, err
 	}
 	defer b.props.close()
@@ -267,7 +272,7 @@ func (b *barBuilder) odata(col *cellfs.Node, dir string) error {
 // assemble puts an index together that lies in a temporary file.
 func (b *barBuilder) assemble(f *cellfs.FS) (cellfs.Content, error) {
 	parts := []*part{b.meta, b.contents}
-	central, err := newSpool(b.o.TempDir)
+	central, err := newSpool(b.o.temp())
 	if err != nil {
 		return nil, err
 	}
@@ -280,7 +285,7 @@ func (b *barBuilder) assemble(f *cellfs.FS) (cellfs.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	whole, err := newSpool(b.o.TempDir)
+	whole, err := newSpool(b.o.temp())
 	if err != nil {
 		return nil, err
 	}

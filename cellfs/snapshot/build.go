@@ -46,6 +46,8 @@ type Options struct {
 	Progress func(done, total int64)
 }
 
+func (o *Options) temp() temp { return temp{dir: o.TempDir} }
+
 // Result is a finished index.
 type Result struct {
 	Index   cellfs.Staged
@@ -116,13 +118,13 @@ func (s *controlSet) text() []byte {
 }
 
 func (b *builder) open() (err error) {
-	if b.nodes, err = newSpool(b.opts.TempDir); err != nil {
+	if b.nodes, err = newSpool(b.opts.temp()); err != nil {
 		return err
 	}
-	if b.contents, err = newPart(b.opts.TempDir); err != nil {
+	if b.contents, err = newPart(b.opts.temp()); err != nil {
 		return err
 	}
-	b.odata, err = newPart(b.opts.TempDir)
+	b.odata, err = newPart(b.opts.temp())
 	return err
 }
 
@@ -229,7 +231,7 @@ func WriteLine(w *bytes.Buffer, v any) error {
 
 // assemble puts the parts together into an index and stages it.
 func (b *builder) assemble() (Result, error) {
-	head, err := newPart(b.opts.TempDir)
+	head, err := newPart(b.opts.temp())
 	if err != nil {
 		return Result{}, err
 	}
@@ -238,7 +240,7 @@ func (b *builder) assemble() (Result, error) {
 		return Result{}, err
 	}
 	parts := []*part{head, b.contents, b.odata}
-	central, err := newSpool(b.opts.TempDir)
+	central, err := newSpool(b.opts.temp())
 	if err != nil {
 		return Result{}, err
 	}

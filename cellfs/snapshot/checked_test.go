@@ -15,7 +15,7 @@ import (
 // zipOf makes the zip of a snapshot with these files.
 func zipOf(t *testing.T, names []string, content func(name string) []byte) []byte {
 	t.Helper()
-	p, err := newPart(t.TempDir())
+	p, err := newPart(temp{dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func zipOf(t *testing.T, names []string, content func(name string) []byte) []byt
 		}
 		p.size += e.size
 	}
-	central, err := newSpool(t.TempDir())
+	central, err := newSpool(temp{dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,23 +17,24 @@ const pageSize = 1000
 
 // eachRef is [cellfs.EachChild] with what the contents are.
 func eachRef(ctx context.Context, tx cellfs.Tx, parent int64, yield func(*cellfs.NodeRef) error) error {
-	for after := ""; ; {
+	p := cellfs.Page{Limit: pageSize}
+	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		page, err := tx.ChildRefs(parent, after, pageSize)
+		refs, more, err := tx.ChildRefs(parent, p)
 		if err != nil {
 			return err
 		}
-		for i := range page {
-			if err := yield(&page[i]); err != nil {
+		for i := range refs {
+			if err := yield(&refs[i]); err != nil {
 				return err
 			}
 		}
-		if len(page) < pageSize {
+		if !more {
 			return nil
 		}
-		after = cellfs.Key(page[len(page)-1].Name)
+		p.After = cellfs.Key(refs[len(refs)-1].Name)
 	}
 }
 
@@ -210,7 +211,7 @@ func entryOf(name string, text []byte, modified time.Time) entry {
 
 // writeEntities spools the documents of one entity type.
 func (b *builder) writeEntities(set *cellfs.NodeRef, name string) error {
-	lines, err := newSpool(b.opts.TempDir)
+	lines, err := newSpool(b.opts.temp())
 	if err != nil {
 		return err
 	}

@@ -30,15 +30,26 @@ const (
 	modeDirectory = 0o040755<<16 | 0x10
 )
 
-// spool collects bytes in a temporary file that has no name any more.
-type spool struct {
-	f *os.File
-	w *bufio.Writer
-	n int64
+// temp is where spools are made.
+type temp struct {
+	dir  string                  // "": the system's
+	take func(bytes int64) error // asked before a spool grows; nil: it may
 }
 
-func newSpool(dir string) (*spool, error) {
-	f, err := os.CreateTemp(dir, "snapshot-*")
+// spoolStep is how many bytes a spool asks for at a time.
+const spoolStep = 256 << 10
+
+// spool collects bytes in a temporary file that has no name any more.
+type spool struct {
+	temp
+	f     *os.File
+	w     *bufio.Writer
+	n     int64
+	taken int64
+}
+
+func newSpool(t temp) (*spool, error) {
+	f, err := os.CreateTemp(t.dir, "snapshot-*")
 	if err != nil {
 		return nil, err
 	}
@@ -46,10 +57,16 @@ func newSpool(dir string) (*spool, error) {
 		f.Close()
 		return nil, err
 	}
-	return &spool{f: f, w: bufio.NewWriterSize(f, 256<<10)}, nil
+	return &spool{temp: t, f: f, w: bufio.NewWriterSize(f, 256<<10)}, nil
 }
 
 func (s *spool) Write(b []byte) (int, error) {
+	for s.take != nil && s.n+int64(len(b)) > s.taken {
+		if err := s.take(spoolStep); err != nil {
+			return 0, err
+		}
+		s.taken += spoolStep
+	}
 	n, err := s.w.Write(b)
 	s.n += int64(n)
 	return n, err
@@ -94,10 +111,10 @@ type part struct {
 	buf       []byte
 }
 
-func newPart(dir string) (_ *part, err error) {
+func newPart(t temp) (_ *part, err error) {
 	p := &part{}
 	for _, s := range []**spool{&p.literal, &p.directory, &p.records} {
-		if *s, err = newSpool(dir); err != nil {
+		if *s, err = newSpool(t); err != nil {
 			p.close()
 			return nil, err
 		}

@@ -53,7 +53,7 @@ func (s sparse) ReadAt(b []byte, at int64) (n int, err error) {
 // build makes an index of entries that have only sizes.
 func build(t *testing.T, entries []entry) (*index, []ref) {
 	t.Helper()
-	p, err := newPart(t.TempDir())
+	p, err := newPart(temp{dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func build(t *testing.T, entries []entry) (*index, []ref) {
 			t.Fatal(err)
 		}
 	}
-	central, err := newSpool(t.TempDir())
+	central, err := newSpool(temp{dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestZip64(t *testing.T) {
 			}
 		})
 	}
-	p, err := newPart(t.TempDir())
+	p, err := newPart(temp{dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

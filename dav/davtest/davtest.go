@@ -45,6 +45,7 @@ type Config struct {
 	Workers       int // default 2
 	Limits        barfs.Limits
 	ImportLimit   int64 // bytes; default: that of ops
+	AnswerSpace   int64 // of answers on disk, in bytes; default: dav's
 	LogLimit      int64 // of event logs, in bytes; default: cellfs's
 	StallTime     time.Duration
 	// Wrap replaces the stores by ones that misbehave.
@@ -144,7 +145,7 @@ func (s *Server) open(cfg Config) {
 		proxies = append(proxies, netip.MustParsePrefix(p))
 	}
 	h, err := dav.New(ctx, dav.Config{
-		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, Log: log, Now: cfg.Now, TrustedProxies: proxies, LogReads: cfg.LogReads,
+		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, AnswerSpace: cfg.AnswerSpace, Log: log, Now: cfg.Now, TrustedProxies: proxies, LogReads: cfg.LogReads,
 	})
 	must(t, err)
 	s.dav = h
