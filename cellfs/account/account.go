@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ var (
 	ErrNoBox    = errors.New("there is no such box")
 	ErrLinked   = errors.New("the account has the role already")
 	ErrUnlinked = errors.New("the account does not have the role")
+	ErrChanged  = errors.New("the account has another password by now")
 )
 
 var (
@@ -53,7 +55,8 @@ func (r Role) String() string {
 // Account is one of a cell.
 type Account struct {
 	Name     string
-	Password bool // it has one
+	Password bool  // it has one
+	Problem  error // why its password cannot be checked, and a new one is needed; nil if it can
 	Roles    []Role
 }
 
@@ -109,6 +112,22 @@ func SetOwn(ctx context.Context, f *cellfs.FS, cell, name string, secret json.Ra
 	})
 }
 
+// Renew puts another hash of the password that the account has in the place of the one that
+// id had: nothing else of the account changes. It returns [ErrChanged] if that is not the
+// account's any more.
+func Renew(ctx context.Context, f *cellfs.FS, cell string, id *Identity, secret json.RawMessage) error {
+	err := change(ctx, f, cell, func(tx cellfs.Tx, c *cellfs.Cell) error {
+		return setSecret(tx, c, id.Name, func(e *cellfs.Entity) error {
+			if e.ID != id.ID || !bytes.Equal(e.Hidden, id.Secret) {
+				return ErrChanged
+			}
+			e.Hidden = secret
+			return nil
+		})
+	})
+	return instead(err, ErrNone, ErrChanged)
+}
+
 func setSecret(tx cellfs.Tx, c *cellfs.Cell, name string, set func(*cellfs.Entity) error) error {
 	e, err := tx.Entity(c.ID, 0, cellfs.SetAccount, name)
 	if err != nil {
@@ -147,14 +166,13 @@ func Remove(ctx context.Context, f *cellfs.FS, cell, name string) error {
 // List lists the accounts of a cell by name.
 func List(ctx context.Context, f *cellfs.FS, cell string) (all []Account, err error) {
 	err = eachOf(ctx, f, cell, cellfs.SetAccount, func(tx cellfs.Tx, e *cellfs.Entity) (err error) {
-		a := Account{Name: e.Key}
-		var h hidden
-		if e.Hidden != nil {
-			if err := json.Unmarshal(e.Hidden, &h); err != nil {
-				return err
-			}
+		a := Account{Name: e.Key, Password: true}
+		switch _, err := parseSecret(e.Hidden); {
+		case errors.Is(err, errNoPassword):
+			a.Password = false
+		case err != nil:
+			a.Problem = err
 		}
-		a.Password = h.Credential != ""
 		if a.Roles, err = rolesOf(tx, e); err != nil {
 			return err
 		}

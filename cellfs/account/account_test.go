@@ -141,6 +141,53 @@ func TestImported(t *testing.T) {
 	}
 }
 
+// TestRenew: another hash of the password takes the place of the one that was looked at, and of
+// no other.
+func TestRenew(t *testing.T) {
+	ctx := t.Context()
+	f, _ := newStore(t)
+	if err := account.Create(ctx, f, "c", "alice", "correct-horse"); err != nil {
+		t.Fatal(err)
+	}
+	find := func() *account.Identity {
+		t.Helper()
+		id, err := account.Find(ctx, f, "c", "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	hash := func() []byte {
+		t.Helper()
+		secret, err := account.Hash("correct-horse")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secret
+	}
+	old, secret := find(), hash()
+	if err := account.Renew(ctx, f, "c", old, secret); err != nil {
+		t.Fatal(err)
+	}
+	if got := find().Secret; !bytes.Equal(got, secret) {
+		t.Errorf("the secret is %s", got)
+	}
+	wantCheck(t, f, "alice", "correct-horse", true)
+	if err := account.Renew(ctx, f, "c", old, hash()); !errors.Is(err, account.ErrChanged) {
+		t.Errorf("a second time: %v", err)
+	}
+	if err := account.SetPassword(ctx, f, "c", "alice", "another-one"); err != nil {
+		t.Fatal(err)
+	}
+	old = find()
+	if err := account.Remove(ctx, f, "c", "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if err := account.Renew(ctx, f, "c", old, secret); !errors.Is(err, account.ErrChanged) {
+		t.Errorf("of an account that is gone: %v", err)
+	}
+}
+
 // TestFrozen: while the cell is being replaced nothing of its accounts changes.
 func TestFrozen(t *testing.T) {
 	stop := errors.New("the cell is being replaced")

@@ -117,9 +117,17 @@ func (id *Identity) From(addr netip.Addr) bool {
 	return false
 }
 
-// Verify says whether the password is the account's. It takes some 70 ms of a processor
-// and 16 MiB; err tells of an account whose password cannot be checked at all.
+// Verify says whether the password is the account's. It takes some 70 ms of a processor and
+// 16 MiB, and up to [MaxCost] times that for a hash from elsewhere; err tells of an account
+// whose password cannot be checked at all.
 func (id *Identity) Verify(password string) (bool, error) { return verify(id.Secret, password) }
+
+// OtherCost says that the hash of the password is one that [Hash] would not make: it came from
+// elsewhere, and checking it takes longer or proves less.
+func (id *Identity) OtherCost() bool {
+	s, err := parseSecret(id.Secret)
+	return err == nil && (s.logN != scryptLogN || s.r != scryptR || s.p != scryptP || len(s.key) != keyBytes)
+}
 
 // Nobody is an account with a password that nobody has: who logs in under a name that
 // is not there waits as long as for one that is.

@@ -37,15 +37,22 @@ func IsPassword(s string) bool {
 
 // The cost of a hash that is made: 16 MiB of memory, and some 70 ms of a
 // processor (BenchmarkVerify).
-// Hashes that come with an import tell theirs, within these bounds.
 const (
 	scryptLogN = 14
 	scryptR    = 8
 	scryptP    = 1
+)
 
-	maxScryptLogN = 16 // 64 MiB with r = 8
-	maxScryptR    = 8
-	maxScryptP    = 4
+// MaxCost is how many times the time and the memory of a hash that is made here one from
+// elsewhere may take. What takes more is not checked, so that nobody waits for it who comes
+// after: the account needs a new password.
+const MaxCost = 4
+
+// maxSecret bounds what is hidden of an account, and maxSalt its salt, in bytes: both are
+// gone through at every check.
+const (
+	maxSecret = 4 << 10
+	maxSalt   = 1 << 10
 )
 
 const (
@@ -87,26 +94,40 @@ func verify(kept json.RawMessage, password string) (bool, error) {
 	if !IsPassword(password) {
 		return false, nil // also because scrypt takes a password with zeros behind it for the same
 	}
-	var h hidden
-	if len(kept) > 0 {
-		if err := json.Unmarshal(kept, &h); err != nil {
-			return false, err
-		}
-	}
-	if h.Credential == "" {
-		_, _ = verify(nobody, password) // as long as any other
-		return false, nil
-	}
-	if h.Algorithm != "scrypt" {
-		_, _ = verify(nobody, password)
-		return false, fmt.Errorf("a hash of the kind %q cannot be checked: set a new password", h.Algorithm)
-	}
-	s, err := parseScrypt(h.Credential)
+	s, err := parseSecret(kept)
 	if err != nil {
+		_, _ = verify(nobody, password) // as long as any other
+		if errors.Is(err, errNoPassword) {
+			err = nil
+		}
 		return false, err
 	}
 	key, err := scrypt.Key([]byte(password), s.salt, 1<<s.logN, s.r, s.p, len(s.key))
 	return err == nil && subtle.ConstantTimeCompare(key, s.key) == 1, err
+}
+
+// errNoPassword: nothing that could be right.
+var errNoPassword = errors.New("the account has no password")
+
+// parseSecret reads what is hidden of an account. What cannot be checked, or would cost too
+// much, is an error: it may come from elsewhere.
+func parseSecret(kept json.RawMessage) (s scryptHash, err error) {
+	var h hidden
+	if len(kept) > maxSecret {
+		return s, fmt.Errorf("the hash takes more than %d bytes", maxSecret)
+	}
+	if len(kept) > 0 {
+		if err := json.Unmarshal(kept, &h); err != nil {
+			return s, err
+		}
+	}
+	switch {
+	case h.Credential == "":
+		return s, errNoPassword
+	case h.Algorithm != "scrypt":
+		return s, fmt.Errorf("a hash of the kind %q cannot be checked", h.Algorithm)
+	}
+	return parseScrypt(h.Credential)
 }
 
 type scryptHash struct {
@@ -114,8 +135,7 @@ type scryptHash struct {
 	salt, key  []byte
 }
 
-// parseScrypt reads ${log2 N, r and p in hexadecimal}${salt}${key}. What would cost
-// too much is refused: it may come from elsewhere.
+// parseScrypt reads ${log2 N, r and p in hexadecimal}${salt}${key}.
 func parseScrypt(text string) (h scryptHash, err error) {
 	parts := strings.Split(text, "$")
 	if len(parts) != 4 || parts[0] != "" {
@@ -126,13 +146,13 @@ func parseScrypt(text string) (h scryptHash, err error) {
 		return h, errors.New("the cost of the hash has another form")
 	}
 	h.logN, h.r, h.p = int(n>>16), int(n>>8&0xff), int(n&0xff)
-	if h.logN < 1 || h.logN > maxScryptLogN || h.r < 1 || h.r > maxScryptR || h.p < 1 || h.p > maxScryptP {
+	if h.logN < 1 || h.logN > 30 || h.r < 1 || h.p < 1 || h.r*h.p<<h.logN > MaxCost*scryptR*scryptP<<scryptLogN {
 		return h, fmt.Errorf("the cost of the hash, %s, is out of bounds", parts[1])
 	}
 	if h.salt, err = base64.StdEncoding.DecodeString(parts[2]); err == nil {
 		h.key, err = base64.StdEncoding.DecodeString(parts[3])
 	}
-	if err == nil && (len(h.key) < 16 || len(h.key) > 64) {
+	if err == nil && (len(h.key) < 16 || len(h.key) > 64 || len(h.salt) > maxSalt) {
 		err = errors.New("the hash has another length")
 	}
 	return h, err

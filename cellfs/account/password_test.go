@@ -15,11 +15,13 @@ func TestScryptBounds(t *testing.T) {
 		return fmt.Sprintf("$%x$%s$%s", logN<<16|r<<8|p, b64(saltBytes), b64(key))
 	}
 	for text, want := range map[string]bool{
-		text(1, 1, 1, 16): true, text(maxScryptLogN, maxScryptR, maxScryptP, 64): true,
-		text(0, 8, 1, 32): false, text(maxScryptLogN+1, 8, 1, 32): false,
-		text(14, 0, 1, 32): false, text(14, maxScryptR+1, 1, 32): false,
-		text(14, 8, 0, 32): false, text(14, 8, maxScryptP+1, 32): false,
+		text(1, 1, 1, 16): true, text(16, 8, 1, 64): true, text(14, 32, 1, 32): true, text(14, 8, 4, 32): true, text(19, 1, 1, 32): true,
+		text(0, 8, 1, 32): false, text(17, 8, 1, 32): false, text(16, 9, 1, 32): false, text(20, 1, 1, 32): false, text(255, 255, 255, 32): false,
+		text(14, 0, 1, 32): false, text(14, 33, 1, 32): false,
+		text(14, 8, 0, 32): false, text(14, 8, 5, 32): false, text(16, 8, 2, 32): false,
 		text(14, 8, 1, 15): false, text(14, 8, 1, 65): false,
+		"$e0801$" + strings.Repeat("AAAA", maxSalt/3) + "$" + strings.Repeat("A", 43) + "=":   true,
+		"$e0801$" + strings.Repeat("AAAA", maxSalt/3+1) + "$" + strings.Repeat("A", 43) + "=": false,
 		"": false, "$e0801$AA==": false, "e0801$AA==$AA==$": false, "$x$AA==$AA==": false, "$e0801$*$" + strings.Repeat("A", 44): false,
 	} {
 		if _, err := parseScrypt(text); (err == nil) != want {

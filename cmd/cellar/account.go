@@ -124,8 +124,11 @@ func listAccounts(c *cli.Context, p people, stdout io.Writer, cell string) error
 		for _, r := range a.Roles {
 			line += " " + r.String()
 		}
-		if !a.Password {
+		switch {
+		case !a.Password:
 			line += " (no password)"
+		case a.Problem != nil:
+			line += " (needs a new password: " + a.Problem.Error() + ")"
 		}
 		fmt.Fprintln(stdout, line)
 	}

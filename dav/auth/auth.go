@@ -9,10 +9,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -101,7 +103,7 @@ type Auth struct {
 	parsed   parsed
 	verified verified
 	throttle throttle
-	gate     gate
+	gate     *gate
 }
 
 // New returns an Auth whose keys are those of the unit.
@@ -134,22 +136,24 @@ func (a *Auth) SetAdminPassword(password string) {
 // the admin is known; addr is where the caller comes from. A caller who is not
 // recognised has a fault.
 func (a *Auth) Password(ctx context.Context, cell, name, password string, addr netip.Addr) (Caller, error) {
-	id := a.admin.Load()
-	isAdmin := isAdmin(id, name, password)
-	if !isAdmin {
-		var err error
-		if id, err = a.find(ctx, cell, name); err != nil {
-			return Caller{}, err
+	admin := a.admin.Load()
+	t := attempt{cell, name[:min(len(name), maxName)], password, addr, name == admin.Name}
+	if isAdmin(admin, name, password) {
+		if fault := a.admits(t, admin); fault != nil {
+			return Caller{Fault: fault}, nil
 		}
+		return adminCaller(admin), nil
 	}
-	fault, err := a.verify(ctx, attempt{cell, name[:min(len(name), maxName)], password, addr}, id, isAdmin)
-	if err != nil || fault != nil {
-		return Caller{Fault: fault}, err
+	for {
+		id, fault, err := a.verify(ctx, t, name)
+		switch {
+		case errors.Is(err, account.ErrChanged):
+			continue // by somebody else, who got further than this one
+		case err != nil || fault != nil:
+			return Caller{Fault: fault}, err
+		}
+		return a.caller(cell, id), nil
 	}
-	if isAdmin {
-		return adminCaller(id), nil
-	}
-	return a.caller(cell, id), nil
 }
 
 // Turn waits until a password may be hashed: that takes a processor for some 70 ms. It
@@ -232,50 +236,105 @@ const maxName = 128
 type attempt struct {
 	cell, name, password string
 	addr                 netip.Addr
+	admin                bool // the name is that of the admin
 }
 
-// verify checks the password of an attempt, unless it was found right before or others
-// from there were wrong just now.
-func (a *Auth) verify(ctx context.Context, t attempt, id *account.Identity, isAdmin bool) (*Fault, error) {
-	key := a.verified.key(t, id.Secret)
+// known says that the password was found right before, and nothing speaks against it since.
+func (a *Auth) known(t attempt, id *account.Identity, now time.Time) bool {
+	return a.verified.has(a.verified.key(t, id.Secret), now) && a.throttle.knows(t) && mayLogIn(t, id)
+}
+
+func mayLogIn(t attempt, id *account.Identity) bool {
+	return id.From(t.addr) && id.Status != account.Deactivated
+}
+
+// settled says that an attempt needs no look at the password: it is known, or others from
+// there were wrong just now.
+func (a *Auth) settled(t attempt, id *account.Identity) (bool, *Fault) {
 	now := a.now()
-	known := func() bool {
-		return a.verified.has(key, now) && a.throttle.knows(t) && id.From(t.addr) && id.Status != account.Deactivated
-	}
-	if known() {
-		return nil, nil
-	}
-	if !a.throttle.allows(t, now) {
+	switch {
+	case a.known(t, id, now):
+		return true, nil
+	case !a.throttle.allows(t, now):
 		a.throttle.refuse(t)
-		return ErrInterval, nil
+		return true, ErrInterval
 	}
-	right := isAdmin
-	if !isAdmin {
-		leave, err := a.Turn(ctx, t.addr)
-		if err != nil {
-			return nil, err
-		}
-		defer leave()
-		now = a.now() // others may have gone before
-		if known() {
-			return nil, nil
-		}
-		if !a.throttle.allows(t, now) {
-			a.throttle.refuse(t)
-			return ErrInterval, nil
-		}
-		if right, err = id.Verify(t.password); err != nil {
-			a.log.Error("a password cannot be checked", "cell", t.cell, "account", t.name, "err", err)
-			right = false
-		}
-		right = right && id.From(t.addr) && id.Status != account.Deactivated
+	return false, nil
+}
+
+// admits says whether the admin, whose password is right, may come in.
+func (a *Auth) admits(t attempt, admin *account.Identity) *Fault {
+	t.cell = "" // it is the same one in every cell
+	done, fault := a.settled(t, admin)
+	if !done {
+		a.succeeded(t, admin, true)
 	}
-	if !right {
+	return fault
+}
+
+func (a *Auth) succeeded(t attempt, id *account.Identity, isAdmin bool) {
+	a.throttle.succeeded(t, isAdmin)
+	a.verified.add(a.verified.key(t, id.Secret), a.now())
+}
+
+// verify finds the account of an attempt and checks the password. It returns
+// [account.ErrChanged] if the account got another one meanwhile, and [ErrBusy].
+func (a *Auth) verify(ctx context.Context, t attempt, name string) (*account.Identity, *Fault, error) {
+	id, err := a.find(ctx, t.cell, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if done, fault := a.settled(t, id); done {
+		return id, fault, nil
+	}
+	leave, err := a.Turn(ctx, t.addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	leave = sync.OnceFunc(leave)
+	defer leave()
+	if id, err = a.find(ctx, t.cell, name); err != nil {
+		return nil, nil, err
+	}
+	if done, fault := a.settled(t, id); done { // others went before
+		return id, fault, nil
+	}
+	right, err := id.Verify(t.password)
+	if err != nil {
+		a.log.Error("a password cannot be checked", "cell", t.cell, "account", t.name, "err", err)
+	}
+	if !right || !mayLogIn(t, id) {
 		a.throttle.failed(t, a.now())
 		a.log.Warn("login failed", "cell", t.cell, "account", t.name, "address", t.addr)
-		return ErrPassword, nil
+		return nil, ErrPassword, nil
 	}
-	a.throttle.succeeded(t)
-	a.verified.add(key, now)
-	return nil, nil
+	if id.OtherCost() {
+		secret, err := account.Hash(t.password)
+		leave() // the next one need not wait for the disk
+		if err == nil {
+			id, err = a.renew(ctx, t, id, secret)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	a.succeeded(t, id, false)
+	return id, nil, nil
+}
+
+// renew puts a hash of our own in the place of one that came from elsewhere at another cost.
+// Tokens that were issued before are then worth nothing. What stands in the way of this does
+// not keep out who has the right password.
+func (a *Auth) renew(ctx context.Context, t attempt, id *account.Identity, secret json.RawMessage) (*account.Identity, error) {
+	err := account.Renew(ctx, a.fs, t.cell, id, secret)
+	switch {
+	case err == nil:
+		fresh := *id
+		fresh.Secret = secret
+		return &fresh, nil
+	case errors.Is(err, account.ErrChanged), ctx.Err() != nil:
+		return nil, err
+	}
+	a.log.Warn("the hash of a password stays the one that was imported", "cell", t.cell, "account", t.name, "err", err)
+	return id, nil
 }

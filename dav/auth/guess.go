@@ -1,12 +1,10 @@
 package auth
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
-	"runtime"
 	"sync"
 	"time"
 )
@@ -85,9 +83,20 @@ type throttle struct {
 	addresses map[netip.Addr]bucket
 }
 
+// throttled is who somebody tried to be, and from where. The cell of the admin is "".
 type throttled struct {
 	addr       netip.Addr
 	cell, name string
+}
+
+// tried are those whose passwords an attempt may guess: under the admin's name it is the
+// admin, whatever the cell in the URL, and an account of that name.
+func (a attempt) tried() []throttled {
+	all := []throttled{{source(a.addr), a.cell, a.name}}
+	if a.admin && a.cell != "" {
+		all = append(all, throttled{source(a.addr), "", a.name})
+	}
+	return all
 }
 
 type failures struct {
@@ -127,28 +136,35 @@ func (b bucket) leak(now time.Time) bucket {
 func (t *throttle) allows(a attempt, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	from := source(a.addr)
-	if now.Before(t.accounts[throttled{from, a.cell, a.name}].until) {
-		return false
+	for _, key := range a.tried() {
+		if now.Before(t.accounts[key].until) {
+			return false
+		}
 	}
-	return t.addresses[from].leak(now).level < addressTries
+	return t.addresses[source(a.addr)].leak(now).level < addressTries
 }
 
 // knows says that a password from there that is known to be right may be taken for right.
 func (t *throttle) knows(a attempt) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.accounts[throttled{source(a.addr), a.cell, a.name}].refused < maxRefused
+	for _, key := range a.tried() {
+		if t.accounts[key].refused >= maxRefused {
+			return false
+		}
+	}
+	return true
 }
 
 // refuse counts a try that was not looked at.
 func (t *throttle) refuse(a attempt) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	key := throttled{source(a.addr), a.cell, a.name}
-	if f, ok := t.accounts[key]; ok {
-		f.refused++
-		t.accounts[key] = f
+	for _, key := range a.tried() {
+		if f, ok := t.accounts[key]; ok {
+			f.refused++
+			t.accounts[key] = f
+		}
 	}
 }
 
@@ -158,21 +174,28 @@ func (t *throttle) failed(a attempt, now time.Time) {
 	if len(t.accounts)+len(t.addresses) >= maxThrottled {
 		t.forget(now)
 	}
+	for _, key := range a.tried() {
+		f := t.accounts[key]
+		f.n++
+		f.until = now.Add(min(interval<<min(max(0, f.n-2), 10), maxInterval))
+		t.accounts[key] = f
+	}
 	from := source(a.addr)
-	key := throttled{from, a.cell, a.name}
-	f := t.accounts[key]
-	f.n++
-	f.until = now.Add(min(interval<<min(max(0, f.n-2), 10), maxInterval))
-	t.accounts[key] = f
 	b := t.addresses[from].leak(now)
 	b.level++
 	t.addresses[from] = b
 }
 
-func (t *throttle) succeeded(a attempt) {
+// succeeded forgets what was wrong before of who is known now: an account that has the
+// admin's name does not clear the way to guess the admin's password.
+func (t *throttle) succeeded(a attempt, isAdmin bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.accounts, throttled{source(a.addr), a.cell, a.name})
+	for _, key := range a.tried() {
+		if isAdmin || key.cell == a.cell {
+			delete(t.accounts, key)
+		}
+	}
 }
 
 // forget drops what is over, and if that is not enough all of it.
@@ -190,69 +213,5 @@ func (t *throttle) forget(now time.Time) {
 	if len(t.accounts)+len(t.addresses) >= maxThrottled/2 {
 		clear(t.accounts)
 		clear(t.addresses)
-	}
-}
-
-const (
-	// gateWait is how long an attempt waits for its turn.
-	gateWait = 10 * time.Second
-	// maxWaiting bounds the attempts that wait, and maxWaitingFrom those of them that come
-	// from one address: others still find room.
-	maxWaiting     = 256
-	maxWaitingFrom = 64
-)
-
-// gate bounds the passwords that are checked at the same time, so that they leave
-// processors to others.
-type gate struct {
-	slots chan struct{}
-
-	mu      *sync.Mutex
-	waiting int
-	from    map[netip.Addr]int
-}
-
-func newGate(n int) gate {
-	if n == 0 {
-		n = max(1, runtime.NumCPU()/2)
-	}
-	return gate{slots: make(chan struct{}, n), mu: new(sync.Mutex), from: map[netip.Addr]int{}}
-}
-
-// queue counts an attempt that begins to wait, or says that there are too many.
-func (g *gate) queue(from netip.Addr) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.waiting >= maxWaiting || g.from[from] >= maxWaitingFrom {
-		return false
-	}
-	g.waiting++
-	g.from[from]++
-	return true
-}
-
-func (g *gate) unqueue(from netip.Addr) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.waiting--
-	if g.from[from]--; g.from[from] == 0 {
-		delete(g.from, from)
-	}
-}
-
-// enter waits for a turn. It returns [ErrBusy] if there are too many, or it takes too
-// long.
-func (g *gate) enter(ctx context.Context, from netip.Addr) (leave func(), err error) {
-	if !g.queue(from) {
-		return nil, ErrBusy
-	}
-	defer g.unqueue(from)
-	ctx, cancel := context.WithTimeout(ctx, gateWait)
-	defer cancel()
-	select {
-	case g.slots <- struct{}{}:
-		return func() { <-g.slots }, nil
-	case <-ctx.Done():
-		return nil, ErrBusy
 	}
 }

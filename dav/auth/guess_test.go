@@ -1,43 +1,11 @@
 package auth
 
 import (
-	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 )
-
-// TestGate: one address leaves room for others, and all together have a limit.
-func TestGate(t *testing.T) {
-	g := newGate(1)
-	addr := func(n byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, n}) }
-	for from, want := range map[byte]int{1: maxWaitingFrom, 2: maxWaitingFrom} {
-		for range want {
-			if !g.queue(addr(from)) {
-				t.Fatalf("fewer than %d from one address", want)
-			}
-		}
-		if g.queue(addr(from)) {
-			t.Errorf("more than %d from one address", want)
-		}
-	}
-	for i := range maxWaiting - 2*maxWaitingFrom {
-		if !g.queue(addr(byte(3 + i%10))) {
-			t.Fatal("fewer than the limit")
-		}
-	}
-	if _, err := g.enter(t.Context(), addr(200)); !errors.Is(err, ErrBusy) {
-		t.Errorf("beyond the limit: %v", err)
-	}
-	g.unqueue(addr(1))
-	leave, err := g.enter(t.Context(), addr(200))
-	if err != nil {
-		t.Fatal(err)
-	}
-	leave()
-	if g.waiting != maxWaiting-1 || g.from[addr(200)] != 0 {
-		t.Errorf("%d wait, %d of them from the last", g.waiting, g.from[addr(200)])
-	}
-}
 
 // TestSource: of IPv6, a network of 64 bits is one customer.
 func TestSource(t *testing.T) {
@@ -54,5 +22,43 @@ func TestSource(t *testing.T) {
 		if got := source(netip.MustParseAddr(c.a)) == source(netip.MustParseAddr(c.b)); got != c.same {
 			t.Errorf("%s and %s: %v", c.a, c.b, got)
 		}
+	}
+}
+
+// TestAdminIsOne: who guesses the admin's password waits as long under any cell in the URL, and
+// an account of that name does not clear the way.
+func TestAdminIsOne(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	try := func(cell, name string) attempt {
+		return attempt{cell: cell, name: name, addr: netip.MustParseAddr("192.0.2.1"), admin: name == "admin"}
+	}
+	th := newThrottle()
+	th.failed(try("made-up-1", "admin"), now)
+	for _, cell := range []string{"", "made-up-1", "made-up-2"} {
+		if th.allows(try(cell, "admin"), now) {
+			t.Errorf("another try at once, in %q", cell)
+		}
+		if !th.allows(try(cell, "other"), now) {
+			t.Errorf("an account is kept out, in %q", cell)
+		}
+	}
+	elsewhere := try("made-up-2", "admin")
+	elsewhere.addr = netip.MustParseAddr("192.0.2.2")
+	if !th.allows(elsewhere, now) {
+		t.Error("another address is kept out")
+	}
+	for i := range maxRefused { // under a name each
+		th.refuse(try(fmt.Sprint("made-up-", i), "admin"))
+	}
+	if th.knows(try("", "admin")) {
+		t.Errorf("known as right after %d tries that were not looked at", maxRefused)
+	}
+	th.succeeded(try("made-up-2", "admin"), false) // an account
+	if th.allows(try("made-up-2", "admin"), now) || th.allows(try("", "admin"), now) {
+		t.Error("an account with the admin's name clears the way")
+	}
+	th.succeeded(try("", "admin"), true)
+	if !th.allows(try("made-up-2", "admin"), now) || th.allows(try("made-up-1", "admin"), now) {
+		t.Error("the admin is kept out after the right password, or an account is not")
 	}
 }

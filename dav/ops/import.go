@@ -11,6 +11,7 @@ import (
 
 	"cellar/barfs/install"
 	"cellar/cellfs"
+	"cellar/cellfs/account"
 	"cellar/cellfs/restore"
 	"cellar/cellfs/snapshot"
 	"cellar/jobs"
@@ -191,13 +192,44 @@ func (o *Ops) importCell(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs
 		}
 		out = o.importFailed(j, err)
 	}
+	imported := err == nil
 	out.Done = func() {
 		release()
 		if err := o.fs.PruneAsides(ctx); err != nil && ctx.Err() == nil {
 			o.cfg.Log.Error("remove what an import replaced", "job", j.ID, "err", err) // the sweeper tries again
 		}
+		if imported {
+			if err := o.warnOfPasswords(ctx, j.Scope); err != nil && ctx.Err() == nil {
+				o.cfg.Log.Error("look at imported accounts", "job", j.ID, "err", err)
+			}
+		}
 	}
 	return out
+}
+
+// maxWarnings bounds the lines of the program's log about one import.
+const maxWarnings = 100
+
+// warnOfPasswords tells the operator which accounts of a cell that was imported cannot log in
+// with the passwords that they had.
+func (o *Ops) warnOfPasswords(ctx context.Context, cell int64) error {
+	var c cellfs.Cell
+	err := o.fs.View(ctx, func(tx cellfs.Tx) (err error) {
+		c, err = tx.CellByID(cell)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	all, err := account.List(ctx, o.fs, c.Name)
+	warned := 0
+	for _, a := range all {
+		if a.Problem != nil && warned < maxWarnings {
+			o.cfg.Log.Warn("an imported account needs a new password", "cell", c.Name, "account", a.Name, "err", a.Problem)
+			warned++
+		}
+	}
+	return err
 }
 
 // importFailed leaves the cell as it was.
