@@ -222,8 +222,8 @@ type holds struct {
 // the time before it commits.
 const holdMargin = time.Minute
 
-// Hold keeps everything that was referenced at the call from being swept until
-// release is called.
+// Hold keeps everything that was referenced at the call, and everything that is staged
+// after it, from being swept until release is called.
 func (f *FS) Hold() (release func()) {
 	h := &f.holds
 	h.mu.Lock()

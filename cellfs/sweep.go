@@ -131,9 +131,10 @@ func (f *FS) SweepPlan(ctx context.Context, grace time.Duration) (s Swept, err e
 }
 
 // SweepStrays removes files of the blob store that no row names and that are
-// older than the grace time: what a crash left between staging and publishing.
+// older than the grace time: what a crash left between staging and publishing. What an
+// export has staged waits for its row under a hold, on a full disk for long.
 func (f *FS) SweepStrays(ctx context.Context, grace time.Duration) (s Swept, err error) {
-	cutoff := f.now().Add(-grace)
+	cutoff := f.oldestHold(f.now().Add(-grace))
 	err = f.blobs.List(ctx, func(h Hash, size int64, put time.Time) error {
 		if !put.Before(cutoff) {
 			return nil

@@ -3,6 +3,7 @@ package ops
 import (
 	"errors"
 
+	"cellar/barfs"
 	"cellar/cellfs"
 	"cellar/cellfs/restore"
 	"cellar/jobs"
@@ -23,11 +24,14 @@ var (
 func Tell(err error) *Refused {
 	var refused *Refused
 	var damaged *restore.Error
+	var bar *barfs.Error
 	switch {
 	case errors.As(err, &refused):
 		return refused
 	case errors.As(err, &damaged):
 		return &Refused{damaged.Code, damaged.Message}
+	case errors.As(err, &bar):
+		return &Refused{bar.Code, bar.Message}
 	case errors.Is(err, cellfs.ErrQuota):
 		return NoQuota
 	case cellfs.IsNoSpace(err):
