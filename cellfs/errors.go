@@ -2,6 +2,7 @@ package cellfs
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"syscall"
 )
@@ -17,6 +18,9 @@ var (
 	// ErrNoParent: the collection that would hold the resource is missing
 	// (RFC 4918, 9.3.1, 9.7.1).
 	ErrNoParent = errors.New("parent collection does not exist")
+
+	// ErrBelowFile is an [ErrNoParent]: what would hold the resource is a file.
+	ErrBelowFile = fmt.Errorf("below a file: %w", ErrNoParent)
 
 	// ErrName: a path segment breaks the naming rules of [CheckName].
 	ErrName = errors.New("invalid resource name")
@@ -42,6 +46,9 @@ var (
 	// ErrReadOnly: the resource is maintained by the server (the unit root, a
 	// cell root, OData contents) and not changed by file operations.
 	ErrReadOnly = errors.New("resource is read-only")
+
+	// ErrInOData is an [ErrReadOnly] of what lies in an OData collection.
+	ErrInOData = fmt.Errorf("resource lies in an OData collection: %w", ErrReadOnly)
 
 	// ErrInstalling: the box is being installed (DECISIONS 15). It comes as an
 	// [*InstallingError].
@@ -75,6 +82,14 @@ type InstallingError struct{ Box string }
 
 func (e *InstallingError) Error() string        { return "box " + e.Box + " is being installed" }
 func (e *InstallingError) Is(target error) bool { return target == ErrInstalling }
+
+// DestinationError is an error of COPY or MOVE that is about the destination.
+type DestinationError struct{ Err error }
+
+func (e *DestinationError) Error() string { return "destination: " + e.Err.Error() }
+
+// Unwrap returns what is wrong with it.
+func (e *DestinationError) Unwrap() error { return e.Err }
 
 // missing is an absence that says of what; errors.Is and os.IsNotExist see
 // fs.ErrNotExist through it.

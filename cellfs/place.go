@@ -26,6 +26,8 @@ type Place struct {
 	// DatesFrom is the second from which on a date that was told of the place can only
 	// belong to what is there now; zero: no date says anything.
 	DatesFrom time.Time
+
+	inSource bool // directly in the sources of a service
 }
 
 // Levels are the ACLs that count for what is at the place: those above and its own.
@@ -135,8 +137,8 @@ func orMissing(err, say error) error {
 
 // locate finds the place p names, for an operation that changes it. Besides the
 // errors of Lookup it returns [ErrNoParent] if the collection above is missing,
-// [ErrReadOnly] at the unit, at cells, inside OData collections and in the
-// special collections.
+// [ErrBelowFile] if it is none, [ErrReadOnly] at the unit, at cells and in the special
+// collections, and [ErrInOData].
 func (f *FS) locate(tx Tx, p Path) (Place, error) {
 	if p.Len() < 2 || isSpecial(p.Box()) {
 		return Place{}, ErrReadOnly
@@ -151,7 +153,7 @@ func (f *FS) locate(tx Tx, p Path) (Place, error) {
 		return Place{}, err
 	}
 	if !at.node.IsCollection() {
-		return Place{}, ErrNoParent
+		return Place{}, ErrBelowFile
 	}
 	if p.Len() == 3 {
 		if err := f.Guarded(&at.node); err != nil {
@@ -161,17 +163,21 @@ func (f *FS) locate(tx Tx, p Path) (Place, error) {
 	}
 	if at.odata || at.node.Kind == KindOData {
 		// Its documents follow a schema that file operations do not know.
-		return Place{}, ErrReadOnly
+		return Place{}, ErrInOData
 	}
+	inSource := at.parent.Kind == KindService && at.node.Name == ServiceSource
 	at.descend(p.Len() - 1)
 	n, err := tx.Child(at.parent.ID, p.Name())
-	switch {
-	case err == nil:
-		return at.place(p, &n), nil
-	case errors.Is(err, fs.ErrNotExist):
-		return at.place(p, nil), nil
+	there := &n
+	if errors.Is(err, fs.ErrNotExist) {
+		there, err = nil, nil
 	}
-	return Place{}, err
+	if err != nil {
+		return Place{}, err
+	}
+	place := at.place(p, there)
+	place.inSource = inSource
+	return place, nil
 }
 
 // Find tells what is at p and which ACLs count there; the latter also with an error,

@@ -80,6 +80,9 @@ func (f *FS) putPlace(tx Tx, p Path, check Check) (Place, error) {
 	if l.Node != nil && l.Node.IsCollection() {
 		return Place{}, ErrIsCollection
 	}
+	if err := l.takes(KindFile); err != nil {
+		return Place{}, err
+	}
 	return l, check.run(tx, l)
 }
 
@@ -113,7 +116,7 @@ func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) 
 }
 
 // Mkcol makes an empty collection, or directly below a cell a box with the
-// given schema. It returns fs.ErrExist if the name is taken, and the errors of [FS.Put].
+// given schema. A service gets its collection of sources with it. It returns fs.ErrExist if the name is taken, and the errors of [FS.Put].
 func (f *FS) Mkcol(ctx context.Context, p Path, kind Kind, check Check) (Node, error) {
 	return f.MkcolWith(ctx, p, Node{Kind: kind}, check)
 }
@@ -143,6 +146,9 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 	if l.Node != nil {
 		return Node{}, errExist(p)
 	}
+	if err := l.takes(from.Kind); err != nil {
+		return Node{}, err
+	}
 	if p.Len() == 2 {
 		if err := CheckBoxName(p.Name()); err != nil {
 			return Node{}, err
@@ -158,6 +164,9 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 	from.Version, from.Created, from.Modified = gen, now, now
 	from.DatesFrom = f.datesFrom(now, from.Cell, nil)
 	err = tx.AddNode(&from) // fills in the id
+	if err == nil && from.Kind == KindService {
+		err = addSource(tx, &from)
+	}
 	return from, err
 }
 
@@ -178,6 +187,9 @@ func (f *FS) DeleteTx(tx Tx, p Path, check Check) error {
 			return ErrNoBox
 		}
 		return notThere(p)
+	}
+	if l.isSource() {
+		return ErrSource
 	}
 	if p.Len() == 2 {
 		if l.Node.Name == MainBox {
@@ -214,7 +226,7 @@ type TransferOptions struct {
 }
 
 // Copy makes dst a copy of src and tells whether dst is new. What was at dst
-// goes. It returns [ErrSame] and [ErrOverlap] where source and destination are
+// goes. What is wrong with the destination comes as a [*DestinationError]. It returns [ErrSame] and [ErrOverlap] where source and destination are
 // not apart, [ErrNoParent] for a destination without one. Boxes are copied as
 // plain collections; dst is never a box. Copies have no ACLs of their own.
 func (f *FS) Copy(ctx context.Context, src, dst Path, o TransferOptions) (created bool, err error) {
@@ -266,8 +278,11 @@ func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	if err := tx.AddNode(&n); err != nil {
 		return false, err
 	}
-	if from.IsCollection() && !o.Shallow {
+	switch {
+	case from.IsCollection() && !o.Shallow:
 		err = tx.CopyTree(from.ID, &n, gen, now)
+	case n.Kind == KindService:
+		err = addSource(tx, &n)
 	}
 	return to.Node == nil, err
 }
@@ -279,13 +294,16 @@ func (f *FS) destination(tx Tx, src Place, dst Path, overlap bool, o TransferOpt
 		return Place{}, ErrOverlap
 	}
 	if dst.Len() < 3 {
-		return Place{}, ErrReadOnly
-	}
-	to, err := f.locate(tx, dst)
-	if err != nil {
-		return Place{}, err
+		return Place{}, &DestinationError{ErrReadOnly}
 	}
 	from := src.Node
+	to, err := f.locate(tx, dst)
+	if err == nil {
+		err = to.takes(from.Kind)
+	}
+	if err != nil {
+		return Place{}, &DestinationError{err}
+	}
 	if from.IsCollection() && !o.Shallow {
 		height, err := tx.Height(from.ID)
 		if err != nil {
@@ -337,6 +355,9 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 		return false, notThere(src)
 	}
 	from := *at.Node
+	if at.isSource() {
+		return false, ErrSource
+	}
 	if src.String() == dst.String() {
 		return false, ErrSame
 	}

@@ -255,12 +255,27 @@ func (q *request) keepExisting() (bool, error) {
 	return false, codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "Overwrite", v)
 }
 
-// transferError says 403 where the resource, not the method, is the obstacle.
+// transferError tells what is in the way of COPY or MOVE: where it is the resource, not
+// the method, that is 403 or 400, with the codes by which Personium's clients know it.
 func (q *request) transferError(err error, src, dst cellfs.Path) error {
+	var of *cellfs.DestinationError
+	atDestination := errors.As(err, &of)
 	switch {
 	case errors.Is(err, cellfs.ErrReadOnly) && src.Len() == 2 && q.Method == "MOVE":
 		return codef("PR403-DV-0007", "Prohibited to move box.") // DECISIONS 8
-	case errors.Is(err, cellfs.ErrReadOnly):
+	case errors.Is(err, cellfs.ErrInService):
+		return codef("PR400-DV-0016", "Prohibited to move resource to service collection.")
+	case errors.Is(err, cellfs.ErrInSource):
+		return codef("PR400-DV-0018", "Prohibited to create collection under service source collection.")
+	case errors.Is(err, cellfs.ErrSource) && atDestination:
+		return codef("PR400-DV-0017", "Prohibited to overwrite service source collection.")
+	case errors.Is(err, cellfs.ErrSource):
+		return codef("PR400-DV-0011", "Prohibited to move service source collection.")
+	case errors.Is(err, cellfs.ErrInOData) && atDestination:
+		return codef("PR400-DV-0013", "Prohibited to move resource to OData collection.")
+	case errors.Is(err, cellfs.ErrBelowFile) && q.Method == "MOVE": // COPY is not Personium's: RFC 4918, 9.8.5
+		return codef("PR400-DV-0014", "Prohibited to move resource to file.")
+	case errors.Is(err, cellfs.ErrReadOnly) && atDestination:
 		return codef("PR403-DV-0008", "Destination [%s] cannot be written.", dst)
 	case errors.Is(err, cellfs.ErrNoParent), errors.Is(err, cellfs.ErrNoBox), errors.Is(err, cellfs.ErrNoCell):
 		// The source's box was there when the request came in (admit).
@@ -303,7 +318,7 @@ func (q *request) copySpecial() error {
 	}
 	room, err := q.h.fs.PutAllowed(q.Context(), dst, check)
 	if err != nil {
-		return q.transferError(err, q.target.path, dst)
+		return q.transferError(&cellfs.DestinationError{Err: err}, q.target.path, dst)
 	}
 	_, created, err := q.h.fs.Put(q.Context(), dst, &within{r: from, left: room}, cellfs.PutOptions{
 		ContentType: n.ContentType, Check: func(tx cellfs.Tx, at cellfs.Place) error {
@@ -314,7 +329,7 @@ func (q *request) copySpecial() error {
 		},
 	})
 	if err != nil {
-		return q.transferError(err, q.target.path, dst)
+		return q.transferError(&cellfs.DestinationError{Err: err}, q.target.path, dst)
 	}
 	q.w.Header()["Content-Length"] = []string{"0"}
 	return q.created(created)
