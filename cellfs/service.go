@@ -39,6 +39,6 @@ func (p *Place) isSource() bool {
 func addSource(tx Tx, service *Node) error {
 	return tx.AddNode(&Node{
 		Cell: service.Cell, Parent: service.ID, Name: ServiceSource, Kind: KindCollection,
-		Version: service.Version, Created: service.Created, Modified: service.Created,
+		Version: service.Version, Created: service.Created, Modified: service.Created, DatesFrom: service.DatesFrom,
 	})
 }

@@ -228,7 +228,7 @@ func (q *request) createdObject(o *control.Object) error {
 // change reads how an object is to be: PUT replaces, MERGE changes what is given.
 func (q *request) changeOf(set *control.Set) (control.Change, error) {
 	v, hidden, err := q.object(set)
-	return control.Change{Given: v, Merge: q.Method == "MERGE", Hidden: hidden, Check: q.matchesObject}, err
+	return control.Change{Given: v, Merge: q.Method == "MERGE", Hidden: hidden, Check: q.mayChangeObject(v["Name"])}, err
 }
 
 func (q *request) updateControl(r *odata.ControlRequest) error {
@@ -261,7 +261,7 @@ func (q *request) changedObject(o *control.Object) error {
 
 func (q *request) deleteControl(r *odata.ControlRequest) error {
 	err := q.inCell(func(s *control.Store) error {
-		if err := s.Delete(r.Set, r.Key, q.matchesObject); err != nil {
+		if err := s.Delete(r.Set, r.Key, q.mayChangeObject(gone)); err != nil {
 			return err
 		}
 		return q.controlEvent(s, "cellctl."+r.Set.Name+".delete", odata.FormatKey(r.Set.Name, r.Set.Key, r.Key), "204")
@@ -357,7 +357,7 @@ func (q *request) removeCell(r *odata.ControlRequest) error {
 	if err := q.noJobs(r); err != nil {
 		return err
 	}
-	err := control.DeleteCell(q.Context(), q.h.fs, r.Key, func(_ cellfs.Tx, o *control.Object) error { return q.matchesObject(o) })
+	err := control.DeleteCell(q.Context(), q.h.fs, r.Key, q.mayChangeObject(gone))
 	if err != nil {
 		return err
 	}
@@ -396,6 +396,38 @@ var errBusyCell = codef("PR409-MC-0001", "Cell to be processed is being accessed
 
 // objectTag is an entity tag of a control object.
 var objectTag = regexp.MustCompile(`^W/"[0-9]+-[0-9]+"$`)
+
+// gone is the name of an object that is being deleted.
+const gone = ""
+
+// mayChangeObject is the precondition of a change of an object: If-Match, and for boxes
+// and cells, which are resources that WebDAV locks, If and the locks of all that gets
+// another path with the name. name is what the object will be called; nil: as before.
+func (q *request) mayChangeObject(name any) control.Check {
+	return func(tx cellfs.Tx, o *control.Object) error {
+		if err := q.matchesObject(o); err != nil {
+			return err
+		}
+		old, _ := o.Values["Name"].(string)
+		segments := []string{old}
+		switch o.Set.Name {
+		case control.SetBox:
+			segments = []string{q.target.path.Cell(), old}
+		case control.SetCell:
+		default:
+			return nil
+		}
+		p, err := cellfs.NewPath(segments...)
+		if err != nil {
+			return err
+		}
+		n, err := q.h.fs.Lookup(tx, p)
+		if err != nil {
+			return err
+		}
+		return q.checkLocks(tx, p, &n, name != nil && name != old)
+	}
+}
 
 // matchesObject evaluates If-Match for a control object: absent means any.
 func (q *request) matchesObject(o *control.Object) error {

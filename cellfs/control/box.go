@@ -53,11 +53,13 @@ func (s *Store) updateBox(o *Object, v Values) (Object, error) {
 	if err := s.FS.Guarded(&old); err != nil {
 		return *o, err
 	}
-	if err := s.FS.DeleteLocksAt(s.Tx, s.Cell.Name, old.Name); err != nil {
-		return *o, err
-	}
 	n := old
 	n.Name, n.Schema = v.text("Name"), v.text("Schema")
+	if n.Name != old.Name { // locks do not go along with a name (RFC 4918, 7.5)
+		if err := s.FS.DeleteLocksAt(s.Tx, s.Cell.Name, old.Name); err != nil {
+			return *o, err
+		}
+	}
 	if n.Version, err = s.Tx.Touch(s.Cell.ID, 0); err != nil {
 		return *o, err
 	}

@@ -66,7 +66,7 @@ func UpdateCell(ctx context.Context, f *cellfs.FS, key Values, c Change) (o Obje
 		if o, err = GetCell(tx, key); err != nil {
 			return err
 		}
-		if err := check(c.Check, &o); err != nil {
+		if err := c.Check.run(tx, &o); err != nil {
 			return err
 		}
 		var before Values
@@ -88,11 +88,11 @@ func UpdateCell(ctx context.Context, f *cellfs.FS, key Values, c Change) (o Obje
 
 // DeleteCell removes a cell in which there is nothing but an empty main box and
 // snapshots. It returns [ErrNone], [ErrRelated] and the error of the check.
-func DeleteCell(ctx context.Context, f *cellfs.FS, key Values, checked func(tx cellfs.Tx, o *Object) error) error {
+func DeleteCell(ctx context.Context, f *cellfs.FS, key Values, check Check) error {
 	err := f.DeleteCell(ctx, key.text("Name"), func(tx cellfs.Tx, at cellfs.Place) error {
 		o, err := GetCell(tx, key)
 		if err == nil {
-			err = checked(tx, &o)
+			err = check.run(tx, &o)
 		}
 		if err == nil {
 			err = empty(tx, at.Node)

@@ -123,7 +123,18 @@ type Change struct {
 	// Hidden replaces what no client sees; nil keeps it.
 	Hidden json.RawMessage
 	// Check, if not nil, sees the object before.
-	Check func(*Object) error
+	Check Check
+}
+
+// Check is a precondition of a change. It sees the object as it is, in the transaction of
+// the change. Its error refuses the change and comes back as it is.
+type Check func(tx cellfs.Tx, o *Object) error
+
+func (c Check) run(tx cellfs.Tx, o *Object) error {
+	if c == nil {
+		return nil
+	}
+	return c(tx, o)
 }
 
 // Update changes an object. It returns [ErrNone], a [*PropertyError], [ErrExists] if its
@@ -132,7 +143,7 @@ func (s *Store) Update(set *Set, key Values, c Change) (o Object, err error) {
 	if o, err = s.Get(set, key); err != nil {
 		return o, err
 	}
-	if err := check(c.Check, &o); err != nil {
+	if err := c.Check.run(s.Tx, &o); err != nil {
 		return o, err
 	}
 	var before Values
@@ -182,10 +193,10 @@ func later(now, before time.Time) time.Time {
 
 // Delete removes an object together with its links. It returns [ErrNone], [ErrRelated]
 // if others belong to it, and the error of the check.
-func (s *Store) Delete(set *Set, key Values, checked func(*Object) error) error {
+func (s *Store) Delete(set *Set, key Values, check Check) error {
 	o, err := s.Get(set, key)
 	if err == nil {
-		err = check(checked, &o)
+		err = check.run(s.Tx, &o)
 	}
 	if err == nil {
 		err = s.touch()
@@ -233,13 +244,6 @@ func (s *Store) owned(o *Object, set *Set) ([]Object, error) {
 func (s *Store) touch() error {
 	_, err := s.Tx.Touch(s.Cell.ID, 0)
 	return err
-}
-
-func check(c func(*Object) error, o *Object) error {
-	if c == nil {
-		return nil
-	}
-	return c(o)
 }
 
 func existing(err error) error {
