@@ -15,6 +15,26 @@ import (
 	"cellar/cellfs"
 )
 
+// errEncoding: contents are kept as they come, and nobody would know what they are in.
+var errEncoding = codef("PR415-CM-0001", "Content-Encoding is not supported.")
+
+// encoded refuses a body with a Content-Encoding, and tells which would be taken (RFC 9110,
+// 8.4 and 15.5.16).
+func (q *request) encoded() error {
+	if q.ContentLength == 0 {
+		return nil
+	}
+	for _, v := range q.Header["Content-Encoding"] {
+		for coding := range strings.SplitSeq(v, ",") {
+			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+				q.w.Header()["Accept-Encoding"] = []string{"identity"}
+				return errEncoding
+			}
+		}
+	}
+	return nil
+}
+
 // upload is the body of a PUT, checked against what the client says of it besides
 // Content-Length: X-Expected-Entity-Length (Finder, whose bodies are chunked) and
 // OC-Checksum.

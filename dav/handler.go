@@ -176,15 +176,23 @@ func (q *request) serve() error {
 		}
 	}
 	if q.caller.MayAll() && route.serve != nil && q.target.kind == targetResource && !q.h.ops.AnyImport() {
-		return q.first(route.serve(q))
+		return q.first(q.work(route))
 	}
 	if err = q.admit(route); err == nil {
-		err = route.serve(q)
+		err = q.work(route)
 	}
 	if err != nil {
 		return q.logRefusal(err)
 	}
 	return nil
+}
+
+// work does what the method does, unless the body is in a form that it cannot be read in.
+func (q *request) work(route route) error {
+	if err := q.encoded(); err != nil {
+		return err
+	}
+	return route.serve(q)
 }
 
 // first is the error that comes first in the order of admit. Who has all

@@ -2,6 +2,7 @@ package dav
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -35,8 +36,12 @@ func (a *arriving) Read(b []byte) (int, error) {
 	if err == io.EOF { // the connection is used on; after another error nothing more is to be read
 		_ = a.control.SetReadDeadline(time.Time{})
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case err == nil || err == io.EOF:
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		a.q.stalled, err = true, errStalled
+	default: // cut off, or chunks that are none (RFC 9112, 7.1): the client's fault
+		err = fmt.Errorf("%w: %w", errBroken, err)
 	}
 	return n, err
 }

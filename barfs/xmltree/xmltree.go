@@ -4,7 +4,7 @@
 //
 // It refuses what a server should not take from strangers: a DOCTYPE and other
 // directives, nesting deeper than [MaxDepth], a prefix bound to no namespace.
-// The caller bounds the size of the text.
+// Texts are in UTF-8, UTF-16, ASCII or ISO 8859-1. The caller bounds their size.
 package xmltree
 
 import (
@@ -85,7 +85,12 @@ func ParseEach(text []byte, each func(member *Element)) (*Element, error) {
 
 func (l Limits) parse(text []byte, each func(member *Element)) (*Element, error) {
 	l = Limits{cmp.Or(l.Elements, MaxElements), cmp.Or(l.Names, MaxNames)}
-	p := &parser{d: xml.NewDecoder(bytes.NewReader(text)), doc: &document{}, each: each, left: l}
+	r, labels, err := decoded(text)
+	if err != nil {
+		return nil, err
+	}
+	p := &parser{d: xml.NewDecoder(r), doc: &document{}, each: each, left: l}
+	p.d.CharsetReader = labels
 	for {
 		t, err := p.d.RawToken()
 		if err == io.EOF {
