@@ -229,15 +229,23 @@ func (f *FS) addLock(tx Tx, l *Lock) error {
 }
 
 // Refresh prolongs the first of the tokens that protects p and was taken by the
-// principal. It returns fs.ErrNotExist if none does.
-func (f *FS) Refresh(ctx context.Context, p Path, tokens []string, principal string, timeout time.Duration) (l Lock, err error) {
+// principal, if check allows that. It returns fs.ErrNotExist if none does, and the errors of
+// [FS.Lookup].
+func (f *FS) Refresh(ctx context.Context, p Path, tokens []string, principal string, timeout time.Duration, check Check) (l Lock, err error) {
 	err = f.updateSoon(ctx, func(tx Tx) error {
+		at, err := f.FindTx(tx, p)
+		if err != nil {
+			return err
+		}
 		for _, t := range tokens {
 			found, err := f.covering(tx, t, p)
 			if err != nil {
 				return err
 			}
 			if found != nil && found.Principal == principal {
+				if err := check.run(tx, at); err != nil {
+					return err
+				}
 				l = *found
 				l.Timeout, l.Expires = timeout, f.now().Add(timeout)
 				return tx.SetLock(l)

@@ -64,6 +64,9 @@ func (s standing) shows(q *request, n *cellfs.Node) bool {
 	return s.set&access.ReadProperties != 0 && !s.excluded
 }
 
+// writes says whether the caller may write something at the resource.
+func (s standing) writes() bool { return s.set&(access.Bind|access.WriteContent) != 0 && !s.excluded }
+
 // showsACL tells whether allprop shows the ACL: of cells, boxes and of the resource
 // asked for always, of members only where there is one of their own. RFC 3744 leaves it
 // out of allprop; Personium's clients look for it there.

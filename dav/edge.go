@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -22,11 +23,15 @@ func davHeaders(h http.Header) {
 	h["MS-Author-Via"] = []string{"DAV"}
 }
 
+// exposed are the headers of answers that a page of another origin may read.
+const exposed = "X-Personium-Version, Location, ETag, Last-Modified, DAV, Lock-Token, X-OC-Mtime, Date, Allow, MS-Author-Via, WWW-Authenticate, " +
+	"Retry-After, Preference-Applied, Accept-Ranges, Content-Range, Content-Disposition, Content-Encoding, DataServiceVersion"
+
 func (q *request) commonHeaders() {
 	h := q.w.Header()
 	h["X-Personium-Version"] = []string{Version}
 	h["Access-Control-Allow-Origin"] = []string{"*"}
-	h["Access-Control-Expose-Headers"] = []string{"X-Personium-Version, Location, ETag, Last-Modified, DAV, Lock-Token, X-OC-Mtime"}
+	h["Access-Control-Expose-Headers"] = []string{exposed}
 }
 
 // edge applies what stands before everything else, in the order of
@@ -34,14 +39,7 @@ func (q *request) commonHeaders() {
 func (q *request) edge() (done bool, err error) {
 	wire := q.Method
 	q.wire = wire
-	if wire == http.MethodPost {
-		if m := q.Header.Get("X-Http-Method-Override"); m != "" {
-			q.Method = m
-		}
-	}
-	if values := q.Header["X-Override"]; values != nil {
-		overrideHeaders(q.Header, values)
-	}
+	q.override()
 	values, given := q.Header[headerKey]
 	switch {
 	case !given:
@@ -70,13 +68,53 @@ func (q *request) edge() (done bool, err error) {
 // first: a proxy that decides by one and a server that acts by the other.
 var onlyOnce = []string{"Destination", "Depth", "Overwrite", "Lock-Token", "Content-Range", "X-Oc-Mtime", "X-Expected-Entity-Length"}
 
+// override applies X-HTTP-Method-Override and X-Override to a copy of the request: package
+// http frames the answer, and what is left of the body, by the one that it read.
+func (q *request) override() {
+	method, headers := "", q.Header["X-Override"]
+	if q.Method == http.MethodPost {
+		method = q.Header.Get("X-Http-Method-Override")
+	}
+	if method == "" && headers == nil {
+		return
+	}
+	q.Request = q.WithContext(q.Context())
+	switch method {
+	case "":
+	case http.MethodHead:
+		q.Method = headByPost
+	default:
+		q.Method = method
+	}
+	if headers != nil {
+		q.Header = q.Header.Clone()
+		overrideHeaders(q.Header, headers)
+	}
+}
+
+// headByPost is a method that no resource has: an answer to HEAD has no body, one to POST has
+// one, or else the client takes the next answer for it.
+const headByPost = "HEAD by POST"
+
+// fixed are headers that X-Override leaves alone: they are about the connection and the
+// framing of the message, or browsers and proxies tell by them who sent it.
+var fixed = []string{
+	"Connection", "Content-Length", "Expect", "Forwarded", "Host", "Keep-Alive", "Origin", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade", "Via", "X-Http-Method-Override", "X-Override",
+}
+
+func isFixed(name string) bool {
+	return slices.Contains(fixed, name) || strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "X-Forwarded-")
+}
+
 // overrideHeaders replaces headers as X-Override asks: "Name:value", the last
-// one of a name wins.
+// one of a name wins. What is not to be replaced is ignored, as what is malformed.
 func overrideHeaders(h http.Header, values []string) {
 	for _, v := range values {
 		name, value, ok := strings.Cut(v, ":")
-		if name = strings.TrimSpace(name); ok && name != "" {
-			h[textproto.CanonicalMIMEHeaderKey(name)] = []string{strings.TrimSpace(value)}
+		name = textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name))
+		if ok && name != "" && !isFixed(name) {
+			h[name] = []string{strings.TrimSpace(value)}
 		}
 	}
 }
@@ -89,15 +127,20 @@ func newRequestKey() string {
 	return s[:4] + "_" + s[4:]
 }
 
-// preflightMethods is what an unauthenticated OPTIONS says of every path.
-const preflightMethods = "OPTIONS, GET, POST, PUT, DELETE, HEAD, MERGE, MKCOL, MOVE, COPY, LOCK, UNLOCK, PROPFIND, PROPPATCH, ACL"
+// preflightMethods is what an unauthenticated OPTIONS says of every path: all methods that
+// some resource has. pageMethods are those that a page of another origin may try; to those
+// that no resource has it shall see the 405, and not that its browser refused.
+const (
+	preflightMethods = "OPTIONS, GET, POST, PUT, DELETE, HEAD, MERGE, MKCOL, MOVE, COPY, LOCK, UNLOCK, PROPFIND, PROPPATCH, ACL"
+	pageMethods      = preflightMethods + ", REPORT, SEARCH, PATCH"
+)
 
 // preflight answers OPTIONS without credentials, whatever the path.
 func (q *request) preflight() {
 	h := q.w.Header()
 	davHeaders(h)
 	h.Set("Allow", preflightMethods)
-	h.Set("Access-Control-Allow-Methods", preflightMethods)
+	h.Set("Access-Control-Allow-Methods", pageMethods)
 	if asked := q.Header.Get("Access-Control-Request-Headers"); asked != "" {
 		h.Set("Access-Control-Allow-Headers", asked)
 	}

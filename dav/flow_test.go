@@ -624,7 +624,7 @@ func TestExtendedMkcol(t *testing.T) { // RFC 5689
 	s.WantGone("/cell1/box/new")
 }
 
-// TestQuotaProperties: said when asked, and not in allprop (RFC 4331, 2).
+// TestQuotaProperties: said when asked, and not in the allprop of a listing (RFC 4331, 2).
 func TestQuotaProperties(t *testing.T) {
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
@@ -634,7 +634,7 @@ func TestQuotaProperties(t *testing.T) {
 		if free, err := strconv.ParseInt(props["{DAV:}quota-available-bytes"], 10, 64); err != nil || free <= 0 || props["{DAV:}quota-used-bytes"] != "5" {
 			t.Errorf("%s: %v", path, props)
 		}
-		if _, shown := s.Propfind(path, "0", "")[0].Props["{DAV:}quota-used-bytes"]; shown {
+		if _, shown := s.Propfind(path, "1", "")[0].Props["{DAV:}quota-used-bytes"]; shown {
 			t.Errorf("%s: allprop shows the quota", path)
 		}
 	}

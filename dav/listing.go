@@ -12,6 +12,7 @@ import (
 type listing struct {
 	q       *request
 	asked   propRequest
+	alone   bool // of a resource without its members
 	tx      cellfs.Tx
 	props   cellfs.PropNames // dead properties that are read
 	buf     []byte           // the end of the answer so far
@@ -262,11 +263,20 @@ func hasProp(n *cellfs.Node, name xml.Name) bool {
 	return slices.ContainsFunc(n.Props, func(p cellfs.Property) bool { return p.Space == name.Space && p.Local == name.Local })
 }
 
+// inAllprop tells whether allprop shows the live property of that index.
+func (l *listing) inAllprop(i int, p cellfs.Path, n *cellfs.Node) bool {
+	x := &liveProps[i]
+	if x.asked {
+		return x.alone && l.alone && n.IsCollection()
+	}
+	return x.name != aclProp || l.showsACL(p, n)
+}
+
 func (l *listing) allProps(p cellfs.Path, n *cellfs.Node) error {
 	for i := range liveProps {
 		x := &liveProps[i]
 		// A displayname that was set is a dead property and replaces the name.
-		if x.asked || len(n.Props) > 0 && hasProp(n, x.name) || x.name == aclProp && !l.showsACL(p, n) {
+		if !l.inAllprop(i, p, n) || len(n.Props) > 0 && hasProp(n, x.name) {
 			continue
 		}
 		if _, err := x.append(l, p, n); err != nil {
@@ -295,7 +305,7 @@ func (l *listing) named(p cellfs.Path, n *cellfs.Node, names []xml.Name, extra b
 			if x.name != name {
 				continue
 			}
-			if extra && !x.asked && !(name == aclProp && !l.showsACL(p, n)) {
+			if extra && l.inAllprop(i, p, n) {
 				has = true
 				break
 			}
@@ -319,8 +329,9 @@ func (l *listing) propNames(n *cellfs.Node) {
 	mark := len(l.buf)
 	for i := range liveProps {
 		x := &liveProps[i]
-		if x.asked {
-			continue // what is costly to find out is told only when asked for
+		// What is costly to find out is told only when asked for, what is set too only once.
+		if x.asked && !(x.alone && l.alone) || hasProp(n, x.name) {
+			continue
 		}
 		// Whether a node has the property is known by writing it.
 		has, err := x.append(l, cellfs.Path{}, n)

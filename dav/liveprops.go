@@ -14,6 +14,7 @@ var liveProps = []struct {
 	// append writes the element and reports whether the node has it.
 	append func(l *listing, p cellfs.Path, n *cellfs.Node) (bool, error)
 	asked  bool // only when asked for by name
+	alone  bool // also in allprop for a collection alone: npm's webdav asks for its quota so
 }{
 	{name: dav("creationdate"), append: (*listing).creationDate},
 	{name: dav("getlastmodified"), append: (*listing).lastModified},
@@ -28,8 +29,8 @@ var liveProps = []struct {
 	{name: personium("status"), append: (*listing).boxStatus},
 	{name: personium("progress"), append: (*listing).boxProgress},
 	{name: personium("cellstatus"), append: (*listing).cellStatus},
-	{name: dav("quota-used-bytes"), append: (*listing).quotaUsed, asked: true},
-	{name: dav("quota-available-bytes"), append: (*listing).quotaAvailable, asked: true},
+	{name: dav("quota-used-bytes"), append: (*listing).quotaUsed, asked: true, alone: true},
+	{name: dav("quota-available-bytes"), append: (*listing).quotaAvailable, asked: true, alone: true},
 	{name: dav("current-user-privilege-set"), append: (*listing).privilegeSet, asked: true},
 	{name: dav("current-user-principal"), append: (*listing).principal, asked: true},
 }
@@ -156,7 +157,7 @@ func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
 		// The resource asked for has all locks that protect it. Its members show those that
 		// were taken of them: those of what lies above are told once, there.
 		if k.Protects(p) && (k.Root.Len() == p.Len() || p.Len() == l.q.target.path.Len()) {
-			l.buf = l.q.appendLock(l.buf, k)
+			l.buf = l.q.appendLock(l.buf, k, l.at.writes())
 		}
 	}
 	l.buf = append(l.buf, `</D:lockdiscovery>`...)
@@ -212,7 +213,8 @@ func (l *listing) quotaUsed(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	return true, err
 }
 
-// quotaAvailable is what the quota leaves, and no more than the disk has.
+// quotaAvailable is what the quota leaves, and no more than the disk has: how much that is
+// is nothing for who may write nothing there.
 func (l *listing) quotaAvailable(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind > cellfs.KindService {
 		return false, nil
@@ -221,9 +223,12 @@ func (l *listing) quotaAvailable(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	room, known, err := l.q.h.fs.Free()
-	if err != nil {
-		return false, err
+	var room int64
+	known := false
+	if l.at.writes() {
+		if room, known, err = l.q.h.fs.Free(); err != nil {
+			return false, err
+		}
 	}
 	if left := max(0, c.Quota-c.Used); c.Quota > 0 && (!known || left < room) {
 		room, known = left, true

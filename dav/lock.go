@@ -46,11 +46,14 @@ func (q *request) lock() error {
 		if err := q.mayChange(tx, &at, q.rules, false); err != nil {
 			return err
 		}
+		if err := q.preconditions(&at); err != nil {
+			return err
+		}
 		if at.Node != nil {
 			return q.checkIf(tx, l.Root, at.Node)
 		}
 		if q.target.slash {
-			return errMethod // a collection's URL, as for PUT
+			return cellfs.ErrIsCollection // by its URL, as for PUT
 		}
 		if err := q.checkLocks(tx, l.Root, nil, false); err != nil {
 			return err
@@ -84,9 +87,10 @@ func parseLock(info *xmltree.Element) (*cellfs.Lock, error) {
 		return nil, errXML
 	}
 	for _, o := range info.All(davSpace, "owner") {
-		if l.Owner = o.Inner(); len(l.Owner) > maxOwner {
+		if len(o.Inner()) > maxOwner {
 			return nil, errTooLarge
 		}
+		l.Owner = property(o).XML // with its language
 	}
 	return l, nil
 }
@@ -119,7 +123,15 @@ func (q *request) refreshLock(timeout time.Duration) error {
 	if q.Header.Get("If") == "" {
 		return codef("PR400-DV-0010", "Header %s is required.", "If")
 	}
-	l, err := q.h.fs.Refresh(q.Context(), q.target.path, q.submitted().tokens, q.caller.Principal, timeout)
+	l, err := q.h.fs.Refresh(q.Context(), q.target.path, q.submitted().tokens, q.caller.Principal, timeout, func(tx cellfs.Tx, at cellfs.Place) error {
+		if err := q.mayChange(tx, &at, q.rules, false); err != nil {
+			return err
+		}
+		if err := q.preconditions(&at); err != nil {
+			return err
+		}
+		return q.checkIf(tx, q.target.path, at.Node)
+	})
 	if isNotExist(err) {
 		return &coded{code: errETag.code, message: "Lock token does not match.", element: "lock-token-matches-request-uri"}
 	}
@@ -159,7 +171,7 @@ func (q *request) unlock() error {
 
 func (q *request) writeLock(l cellfs.Lock, status int) error {
 	b := append([]byte(xmlHeader), `<D:prop xmlns:D="DAV:"><D:lockdiscovery>`...)
-	b = q.appendLock(b, &l)
+	b = q.appendLock(b, &l, true)
 	b = append(b, `</D:lockdiscovery></D:prop>`...)
 	h := q.w.Header()
 	h.Set("Content-Type", xmlType)
@@ -170,8 +182,10 @@ func (q *request) writeLock(l cellfs.Lock, status int) error {
 }
 
 // appendLock writes an activelock. The token is shown only to the one who took
-// the lock: with it goes the right to write.
-func (q *request) appendLock(b []byte, l *cellfs.Lock) []byte {
+// the lock: with it goes the right to write. Whom the lock says that it is of is only for
+// them, and for who may write there too (writes) and has to ask them.
+func (q *request) appendLock(b []byte, l *cellfs.Lock, writes bool) []byte {
+	own := l.Principal == q.caller.Principal
 	scope, depth := "exclusive", "0"
 	if l.Shared {
 		scope = "shared"
@@ -180,14 +194,18 @@ func (q *request) appendLock(b []byte, l *cellfs.Lock) []byte {
 		depth = "infinity"
 	}
 	b = append(b, `<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope><D:`+scope+`/></D:lockscope><D:depth>`+depth+`</D:depth>`...)
-	if l.Owner != "" {
+	switch {
+	case !own && !writes:
+	case strings.HasPrefix(l.Owner, `<owner xmlns="DAV:"`):
+		b = append(b, l.Owner...)
+	case l.Owner != "": // what stands in the element
 		b = append(b, `<D:owner>`+l.Owner+`</D:owner>`...)
 	}
 	left := max(0, l.Expires.Sub(q.h.fs.Now()))
 	b = append(b, `<D:timeout>Second-`...)
 	b = strconv.AppendInt(b, int64((left+time.Second/2)/time.Second), 10)
 	b = append(b, `</D:timeout>`...)
-	if l.Principal == q.caller.Principal {
+	if own {
 		b = append(b, `<D:locktoken><D:href>`+l.Token+`</D:href></D:locktoken>`...)
 	}
 	b = append(b, `<D:lockroot><D:href>`...)

@@ -1,10 +1,13 @@
 package dav
 
 import (
+	"errors"
+	"io/fs"
 	"net/http"
 	"slices"
 	"strings"
 
+	"cellar/cellfs"
 	"cellar/cellfs/access"
 )
 
@@ -120,16 +123,29 @@ func (k kind) cut() bool { return k == targetCtl || k == targetUnitCtl || k == t
 
 func (k kind) below() bool { return k == targetResource || k == targetEntity }
 
-// allow is the Allow header of a kind of target.
-func (k kind) allow() string {
+// allow is the Allow header of a kind of target, without some of its methods.
+func (k kind) allow(but ...string) string {
 	all := []string{"OPTIONS"}
 	for m := range methods[k] {
-		if m != http.MethodOptions {
+		if m != http.MethodOptions && !slices.Contains(but, m) {
 			all = append(all, m)
 		}
 	}
 	slices.Sort(all[1:])
 	return strings.Join(all, ", ")
+}
+
+// allowNow is the Allow header of a refusal: without the methods that the resource, as it is
+// now, does not have (RFC 9110, 10.2.1).
+func (q *request) allowNow(err error) string {
+	switch {
+	case q.target.kind != targetResource:
+	case errors.Is(err, cellfs.ErrIsCollection):
+		return q.target.kind.allow("PUT", "MKCOL")
+	case q.Method == "MKCOL" && errors.Is(err, fs.ErrExist):
+		return q.target.kind.allow("MKCOL")
+	}
+	return q.target.kind.allow()
 }
 
 // options answers OPTIONS with credentials: what the resource can do.

@@ -22,8 +22,12 @@ func (q *request) mkcol() error {
 	if err != nil {
 		return err
 	}
-	if from.MTime, err = q.mtime(); err != nil {
+	mtime, err := q.mtime()
+	if err != nil {
 		return err
+	}
+	if !mtime.IsZero() {
+		from.MTime = mtime
 	}
 	if _, err := q.h.fs.MkcolWith(q.Context(), q.target.path, from, q.recorded(q.check(q.target.path, false), making(from.Kind, "mkcol"))); err != nil {
 		return err
@@ -101,7 +105,11 @@ func parseMkcol(root *xmltree.Element) (n cellfs.Node, err error) {
 			}
 		}
 	}
-	n.Props = cellfs.ApplyPatches(nil, patches)
+	dead, mtime, wrong := splitTimes(patches)
+	if len(wrong) > 0 {
+		return n, codef("PR400-DV-0002", "XML content error.")
+	}
+	n.Props, n.MTime = cellfs.ApplyPatches(nil, dead), mtime
 	return n, nil
 }
 

@@ -120,7 +120,7 @@ func (q *request) propfind() error {
 		return err
 	}
 	l := &listing{
-		q: q, asked: asked, send: multistatus{minimal: q.prefers("return", "minimal")}, left: q.h.cfg.PropfindLimit, limited: d == infinity, props: asked.wanted(),
+		q: q, asked: asked, alone: d == 0, send: multistatus{minimal: q.prefers("return", "minimal")}, left: q.h.cfg.PropfindLimit, limited: d == infinity, props: asked.wanted(),
 		spool: spool{dir: q.h.cfg.TempDir, share: q.answerShare()},
 	}
 	defer l.spool.Close()
@@ -216,7 +216,7 @@ func acceptsGzip(v string) bool {
 	for e := range strings.SplitSeq(v, ",") {
 		name, weight, _ := strings.Cut(strings.TrimSpace(e), ";")
 		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
-			q, ok := strings.CutPrefix(strings.TrimSpace(weight), "q=")
+			q, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(weight)), "q=")
 			f, err := strconv.ParseFloat(q, 64)
 			return !ok || err == nil && f > 0
 		}

@@ -27,13 +27,10 @@ func (q *request) proppatch() error {
 	if err != nil {
 		return err
 	}
-	refused := slices.ContainsFunc(patches, func(p cellfs.PropPatch) bool { return isProtected(nameOf(p)) })
-	dead, mtime, err := splitTimes(patches)
-	if err != nil {
-		return err
-	}
+	dead, mtime, wrong := splitTimes(patches)
+	statuses := patchStatuses(patches, wrong)
 	var n cellfs.Node
-	if refused {
+	if statuses != nil {
 		n, err = q.h.fs.Node(q.Context(), q.target.path)
 	} else {
 		n, err = q.h.fs.PatchTime(q.Context(), q.target.path, dead, mtime, q.recorded(func(tx cellfs.Tx, at cellfs.Place) error {
@@ -55,7 +52,35 @@ func (q *request) proppatch() error {
 	if err != nil {
 		return err
 	}
-	return q.writePropstats(n, patches, refused)
+	return q.writePropstats(n, patches, statuses)
+}
+
+// The statuses of properties, and what is said of them besides.
+const (
+	statusDone      = "200 OK"
+	statusProtected = "403 Forbidden"
+	statusConflict  = "409 Conflict"
+	statusFailed    = "424 Failed Dependency"
+)
+
+// patchStatuses are the statuses of the changes if one of them cannot be made; nil if all
+// can (RFC 4918, 9.2). wrong are the indexes of those whose values make no sense. That a
+// file has a time cannot be taken from it.
+func patchStatuses(patches []cellfs.PropPatch, wrong []int) []string {
+	statuses, refused := make([]string, len(patches)), len(wrong) > 0
+	for i, p := range patches {
+		statuses[i] = statusFailed
+		if isProtected(nameOf(p)) || p.Remove && times[nameOf(p)].live {
+			statuses[i], refused = statusProtected, true
+		}
+	}
+	for _, i := range wrong {
+		statuses[i] = statusConflict
+	}
+	if !refused {
+		return nil
+	}
+	return statuses
 }
 
 func nameOf(p cellfs.PropPatch) xml.Name { return xml.Name{Space: p.Space, Local: p.Local} }
@@ -89,28 +114,28 @@ func property(e *xmltree.Element) cellfs.Property {
 	}
 }
 
-func (q *request) writePropstats(n cellfs.Node, patches []cellfs.PropPatch, refused bool) error {
+// writePropstats answers with the statuses; nil if all was done.
+func (q *request) writePropstats(n cellfs.Node, patches []cellfs.PropPatch, statuses []string) error {
 	b := append([]byte(xmlHeader), `<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`"><D:response><D:href>`...)
 	b = q.target.href(b, q.target.path, n.IsCollection())
 	b = append(b, `</D:href>`...)
-	stat := func(status, inside string, in func(cellfs.PropPatch) bool) {
+	for _, status := range []string{statusDone, statusProtected, statusConflict, statusFailed} {
 		var props []byte
-		for _, p := range patches {
-			if in(p) {
+		for i, p := range patches {
+			if statuses == nil && status == statusDone || statuses != nil && statuses[i] == status {
 				props = appendEmpty(props, nameOf(p))
 			}
 		}
-		if props != nil {
-			b = append(b, `<D:propstat><D:prop>`...)
-			b = append(b, props...)
-			b = append(b, `</D:prop><D:status>HTTP/1.1 `+status+`</D:status>`+inside+`</D:propstat>`...)
+		if props == nil {
+			continue
 		}
-	}
-	if refused {
-		stat("403 Forbidden", `<D:error><D:cannot-modify-protected-property/></D:error>`, func(p cellfs.PropPatch) bool { return isProtected(nameOf(p)) })
-		stat("424 Failed Dependency", "", func(p cellfs.PropPatch) bool { return !isProtected(nameOf(p)) })
-	} else {
-		stat("200 OK", "", func(cellfs.PropPatch) bool { return true })
+		b = append(b, `<D:propstat><D:prop>`...)
+		b = append(b, props...)
+		b = append(b, `</D:prop><D:status>HTTP/1.1 `+status+`</D:status>`...)
+		if status == statusProtected {
+			b = append(b, `<D:error><D:cannot-modify-protected-property/></D:error>`...)
+		}
+		b = append(b, `</D:propstat>`...)
 	}
 	b = append(b, `</D:response></D:multistatus>`...)
 	h := q.w.Header()

@@ -186,7 +186,7 @@ func (q *request) fail(err error) {
 	status := statusOf(e.code)
 	switch status {
 	case http.StatusMethodNotAllowed:
-		h.Set("Allow", q.target.kind.allow())
+		h.Set("Allow", q.allowNow(err))
 	case http.StatusUnauthorized:
 		davHeaders(h)
 		q.challenge()

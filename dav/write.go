@@ -52,7 +52,7 @@ func (q *request) mayChange(tx cellfs.Tx, at *cellfs.Place, rules []rule, deep b
 // put answers PUT.
 func (q *request) put() error {
 	if q.target.slash {
-		return errMethod // RFC 4918, 9.7.2: a collection's URL
+		return cellfs.ErrIsCollection // RFC 4918, 9.7.2
 	}
 	if q.Header.Get("Content-Range") != "" { // RFC 9110, 14.5
 		return codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "Content-Range", q.Header.Get("Content-Range"))

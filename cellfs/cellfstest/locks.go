@@ -157,11 +157,11 @@ func testLocks(t fsTest) {
 	a, b := must("/c/b/d", true, true), must("/c/b/d/f", false, true)
 	want("below two shared locks, with one", cellfs.Change{Path: f, Tokens: []string{a.Token}, Principal: "me"}, true)
 	want("with both", cellfs.Change{Path: f, Tokens: []string{a.Token, b.Token}, Principal: "me"}, false)
-	renewed, err := t.fs.Refresh(ctx, f, []string{"urn:none", a.Token}, "me", 2*time.Hour)
+	renewed, err := t.fs.Refresh(ctx, f, []string{"urn:none", a.Token}, "me", 2*time.Hour, nil)
 	if err != nil || renewed.Token != a.Token || renewed.Timeout != 2*time.Hour {
 		t.Errorf("indirect refresh = %+v, %v", renewed, err)
 	}
-	_, err = t.fs.Refresh(ctx, f, []string{a.Token}, "you", time.Hour)
+	_, err = t.fs.Refresh(ctx, f, []string{a.Token}, "you", time.Hour, nil)
 	t.wantErr("refresh by another", err, fs.ErrNotExist)
 
 	unmapped := must("/c/b/new", false, false)
