@@ -2,11 +2,8 @@ package cellfs
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"math"
 	"time"
 )
@@ -28,7 +25,7 @@ const maxProblems = 1000
 // to what exists, and that nothing unnamed escapes the sweeper. An error means
 // that the check itself could not go on.
 func (f *FS) Check(ctx context.Context) (Report, error) {
-	c := &checker{fs: f, ctx: ctx, sizes: map[int64]int64{}, named: map[int64]bool{}}
+	c := &checker{fs: f, ctx: ctx, uses: map[int64][]Use{}, sizes: map[int64]int64{}, named: map[int64]bool{}}
 	err := f.meta.View(ctx, func(tx Tx) error {
 		for _, step := range []func(Tx) error{c.contents, c.trees, c.records, c.orphans} {
 			if err := step(tx); err != nil {
@@ -37,6 +34,9 @@ func (f *FS) Check(ctx context.Context) (Report, error) {
 		}
 		return nil
 	})
+	if err == nil {
+		err = c.damage()
+	}
 	if err == nil {
 		err = c.snapshots()
 	}
@@ -50,6 +50,8 @@ type checker struct {
 	Report
 	fs    *FS
 	ctx   context.Context
+	bad   []*DamagedError
+	uses  map[int64][]Use // of those
 	sizes map[int64]int64 // of the contents that exist
 	named map[int64]bool  // contents that a node, a snapshot or a job names
 	seen  int64           // nodes reached from the roots
@@ -63,6 +65,7 @@ func (c *checker) problem(format string, args ...any) {
 
 // contents reads every content and compares it with its row.
 func (c *checker) contents(tx Tx) error {
+	buf := make([]byte, verifyBuffer)
 	for after := int64(0); ; {
 		page, err := tx.Blobs(after, listPage)
 		if err != nil || len(page) == 0 {
@@ -81,30 +84,40 @@ func (c *checker) contents(tx Tx) error {
 					return err
 				}
 			}
-			if err := c.verify(b); err != nil {
-				c.problem("content %d (%s): %v", b.ID, b.Hash, err)
+			err := c.verify(&b, buf)
+			if d := (*DamagedError)(nil); errors.As(err, &d) && len(c.bad) < maxProblems {
+				c.bad = append(c.bad, d)
+				if c.uses[b.ID], err = Uses(tx, b.ID); err != nil {
+					c.problem("content %d: %v", b.ID, err)
+				}
+			} else if err != nil {
+				c.problem("%v", err)
 			}
 		}
 	}
 }
 
-func (c *checker) verify(b Blob) error {
-	r, err := c.fs.open(c.ctx, b)
+func (c *checker) verify(b *Blob, buf []byte) error {
+	r, err := c.fs.open(c.ctx, *b)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	sum, crc := sha256.New(), crc32.NewIEEE()
-	n, err := io.Copy(io.MultiWriter(sum, crc), r)
-	switch {
-	case err != nil:
+	return verify(b, r, buf, func(int) error { return nil })
+}
+
+// damage says where the damaged contents are.
+func (c *checker) damage() error {
+	ids := map[int64]bool{}
+	for _, d := range c.bad {
+		ids[d.ID] = true
+	}
+	held, err := c.fs.snapshotsOf(c.ctx, ids)
+	if err != nil {
 		return err
-	case n != b.Size:
-		return fmt.Errorf("has %d bytes, its row says %d", n, b.Size)
-	case Hash(sum.Sum(nil)) != b.Hash:
-		return errors.New("SHA-256 differs: the bytes were damaged")
-	case crc.Sum32() != b.CRC32:
-		return errors.New("CRC-32 differs")
+	}
+	for _, d := range c.bad {
+		c.problem("%s", problemOf(d, append(c.uses[d.ID], held[d.ID]...)))
 	}
 	return nil
 }

@@ -6,10 +6,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"sync"
 )
 
@@ -94,7 +92,8 @@ func (s Staged) Add(tx Tx) (int64, error) {
 }
 
 // Open opens the content of a file: of a box, of __snapshot. It returns
-// [ErrIsCollection] for a collection.
+// [ErrIsCollection] for a collection. What is missing or has another size is a
+// [*DamagedError], and logged with cell and path; so it is with all that opens contents.
 func (f *FS) Open(ctx context.Context, n Node) (Content, error) {
 	switch {
 	case n.IsCollection():
@@ -132,6 +131,7 @@ func (f *FS) OpenAt(ctx context.Context, p Path) (Node, Content, error) {
 		return Node{}, nil, err
 	}
 	c, err := f.open(ctx, e.blob)
+	f.noticeLater(ctx, err)
 	return e.shown(), c, err
 }
 
@@ -187,21 +187,32 @@ func (f *FS) OpenTx(ctx context.Context, tx Tx, id int64) (Content, error) {
 			return nil, err
 		}
 	}
-	return f.open(ctx, b)
+	c, err := f.open(ctx, b)
+	f.notice(tx, err)
+	return c, err
 }
 
+// open opens a content and looks whether it has its size.
 func (f *FS) open(ctx context.Context, b Blob) (Content, error) {
 	if b.ID == 0 || b.Data != nil {
+		if int64(len(b.Data)) != b.Size {
+			return nil, wrongSize(&b, int64(len(b.Data)))
+		}
 		return BytesContent(b.Data), nil
 	}
 	c, err := f.blobs.Open(ctx, b.Hash)
-	if errors.Is(err, fs.ErrNotExist) {
-		// Not wrapped: the resource is there, its bytes are lost. A client that
-		// were told 404 would delete its own copy.
-		err = errors.New("its bytes are missing")
+	if err != nil {
+		return nil, lost(&b, err)
+	}
+	size, err := c.Seek(0, io.SeekEnd)
+	if err == nil && size != b.Size {
+		err = wrongSize(&b, size)
+	}
+	if err == nil {
+		_, err = c.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("content %d (%s): %w", b.ID, b.Hash, err)
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }

@@ -44,6 +44,7 @@ type FS struct {
 	logLimit int64
 
 	holds holds
+	told  told
 	cache cache
 	known known
 	gone  removals

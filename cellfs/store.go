@@ -203,6 +203,9 @@ type BlobTx interface {
 	// BlobSizes are the sizes of the contents with these ids; what is not there is left
 	// out.
 	BlobSizes(ids []int64) (map[int64]int64, error)
+	// NodesOf lists at most limit nodes that have the content, in the order of their ids.
+	// Their properties may be left out.
+	NodesOf(blob int64, limit int) ([]Node, error)
 	// Blobs lists at most limit rows with ids after the given one, without
 	// their data; [Blob.Data] is empty but not nil where the row holds it.
 	Blobs(after int64, limit int) ([]Blob, error)

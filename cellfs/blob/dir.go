@@ -289,6 +289,25 @@ func (d *Dir) Open(_ context.Context, h cellfs.Hash) (cellfs.Content, error) {
 	return f, nil
 }
 
+// OpenCold is Open for a reader that looks whether a blob is still what it was: where the
+// system lets it, it reads from the disk and not from memory, and leaves nothing there.
+func (d *Dir) OpenCold(_ context.Context, h cellfs.Hash) (cellfs.Content, error) {
+	f, err := d.root.Open(blobName(h))
+	if err != nil {
+		return nil, fmt.Errorf("open blob: %w", err)
+	}
+	dropCached(f)
+	return coldFile{f}, nil
+}
+
+// coldFile is a file whose pages are given back when it is closed.
+type coldFile struct{ *os.File }
+
+func (f coldFile) Close() error {
+	dropCached(f.File)
+	return f.File.Close()
+}
+
 // Delete implements [cellfs.Blobs].
 func (d *Dir) Delete(_ context.Context, h cellfs.Hash, before time.Time) error {
 	d.gate.Lock()

@@ -19,3 +19,7 @@ func syncFileSystem(f *os.File) error {
 		}
 	}
 }
+
+// dropCached gives back the memory in which the system keeps the file. That it does not
+// is no error: then it is read from there.
+func dropCached(f *os.File) { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }

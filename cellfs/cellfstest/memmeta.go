@@ -512,6 +512,15 @@ func (t *memTx) BlobSizes(ids []int64) (map[int64]int64, error) {
 	return found, nil
 }
 
+func (t *memTx) NodesOf(blob int64, limit int) (found []cellfs.Node, err error) {
+	for _, id := range slices.Sorted(maps.Keys(t.nodes)) {
+		if n := t.nodes[id]; n.Blob == blob && len(found) < limit {
+			found = append(found, n)
+		}
+	}
+	return found, nil
+}
+
 func (t *memTx) BlobByHash(h cellfs.Hash) (cellfs.Blob, error) {
 	for _, b := range t.blobs {
 		if b.Hash == h {

@@ -491,6 +491,31 @@ func testContents(t metaTest) {
 	if n := drop(at.Add(time.Second)); n != 1 {
 		t.Errorf("%d contents were dropped, want the one that is no job's input", n)
 	}
+	t.update(func(tx cellfs.Tx) error {
+		for _, name := range []string{"b", "a", "c"} {
+			if err := tx.AddNode(&cellfs.Node{Cell: c.ID, Parent: c.Root, Name: name, Kind: cellfs.KindFile, Blob: ids[0], Size: 5, Created: at, Modified: at}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	t.view(func(tx cellfs.Tx) error {
+		for limit, want := range map[int]string{10: "bac", 2: "ba"} { // in the order in which they were made
+			nodes, err := tx.NodesOf(ids[0], limit)
+			got := ""
+			for _, n := range nodes {
+				got += n.Name
+			}
+			if got != want || err != nil {
+				t.Errorf("NodesOf = %q, %v, want %q", got, err, want)
+			}
+		}
+		nodes, err := tx.NodesOf(1<<40, 10)
+		if len(nodes) != 0 {
+			t.Errorf("NodesOf one that nothing names = %+v", nodes)
+		}
+		return err
+	})
 }
 
 func testControl(t metaTest) {

@@ -94,6 +94,15 @@ func (t *tx) Child(parent int64, name string) (cellfs.Node, error) {
 	return n, nil
 }
 
+func (t *tx) NodesOf(blob int64, limit int) (nodes []cellfs.Node, err error) {
+	err = t.c.query(t.ctx, plainColumns+"WHERE blob = ? ORDER BY id LIMIT ?", []any{blob, limit}, func(scan func(...any) error) error {
+		n, err := scanNode(scan)
+		nodes = append(nodes, n)
+		return err
+	})
+	return nodes, err
+}
+
 func (t *tx) Children(parent int64, p cellfs.Page) (nodes []cellfs.Node, more bool, err error) {
 	columns := nodeColumns
 	if p.Props != nil && len(p.Props) == 0 { // large properties are not read for nothing

@@ -12,7 +12,10 @@ import (
 )
 
 // limits are sizes that an operator can change, in bytes.
-type limits struct{ bar, entry, importBody, eventLog int64 }
+type limits struct {
+	bar, entry, importBody, eventLog int64
+	scrub                            int64 // a second; 0: none
+}
 
 func limitFlags() []cli.Flag {
 	size := func(name, variable string, byDefault uint64, usage string) cli.Flag {
@@ -23,6 +26,7 @@ func limitFlags() []cli.Flag {
 		size("bar-entry-limit", "BAR_ENTRY_LIMIT", barfs.MaxEntry, "largest file in a bar, uncompressed, a `SIZE`"),
 		size("import-limit", "IMPORT_LIMIT", ops.DefaultImportLimit, "largest snapshot that is taken from elsewhere, a `SIZE`"),
 		size("event-log-limit", "EVENT_LOG_LIMIT", cellfs.DefaultLogLimit, "`SIZE` at which a cell's event log is closed and a new one begins"),
+		size("scrub", "SCRUB", cellfs.DefaultScrubRate, "`RATE` in bytes a second at which contents are read again and compared with their checksums, such as 4MiB; 0 turns it off"),
 	}
 }
 
@@ -34,5 +38,10 @@ func readLimits(c *cli.Context) (l limits, err error) {
 		}
 		*into = int64(n)
 	}
+	n, err := humanize.ParseBytes(c.String("scrub"))
+	if err != nil || n > math.MaxInt64 {
+		return l, usagef("--scrub %q: use a number of bytes a second such as 4MiB, or 0", c.String("scrub"))
+	}
+	l.scrub = int64(n)
 	return l, nil
 }

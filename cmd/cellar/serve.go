@@ -36,10 +36,6 @@ const (
 	idleTime = 2 * time.Minute
 	// maxHeader bounds the headers of a request, in bytes.
 	maxHeader = 64 << 10
-	// sweepEvery is how often unnamed contents are looked for, strayEvery how often
-	// files that no row ever named: refused uploads, and what a crash left.
-	sweepEvery = 15 * time.Minute
-	strayEvery = 4 * sweepEvery
 )
 
 func serveFlags() []cli.Flag {
@@ -260,6 +256,7 @@ func (s *server) serve(ctx context.Context, l net.Listener, hangups <-chan os.Si
 	defer stopBeside()
 	var besides sync.WaitGroup
 	besides.Go(func() { s.sweep(beside) })
+	besides.Go(func() { s.scrub(beside) })
 	besides.Go(func() { s.reloadAt(beside, hangups) })
 	var err error
 	select {
@@ -282,36 +279,4 @@ func (s *server) serve(ctx context.Context, l net.Listener, hangups <-chan os.Si
 	}
 	s.log.Info("stopped")
 	return err
-}
-
-// sweep frees contents that nothing names.
-func (s *server) sweep(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for n := 0; ; n++ {
-		err := s.dav.RotateKeys(ctx)
-		if err == nil {
-			err = s.unit.fs.PurgeLocks(ctx)
-		}
-		var swept cellfs.Swept
-		if err == nil {
-			swept, err = s.unit.fs.Sweep(ctx, cellfs.SweepGrace)
-		}
-		if n%int(strayEvery/sweepEvery) == 0 && err == nil {
-			var strays cellfs.Swept
-			strays, err = s.unit.fs.SweepStrays(ctx, cellfs.SweepGrace)
-			swept.Strays, swept.Bytes = strays.Strays, swept.Bytes+strays.Bytes
-		}
-		if err != nil && ctx.Err() == nil {
-			s.log.Error("sweep", "err", err)
-		}
-		if swept.Contents+swept.Strays > 0 {
-			s.log.Info("swept", "contents", swept.Contents, "strays", swept.Strays, "bytes", swept.Bytes)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // cellar runs a command of the program on the running server, and returns its exit code and
@@ -146,26 +147,11 @@ func TestExportNoticesDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	blobs, err := filepath.Glob(filepath.Join(data, "blobs", "??", "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range blobs {
-		text, err := os.ReadFile(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(text, content) {
-			continue
-		}
+	spoil(t, data, content, func(file string) error {
+		text := bytes.Clone(content)
 		text[100_000] = 'x'
-		if err := os.Chmod(b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(b, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+		return os.WriteFile(file, text, 0o600)
+	})
 	for name, out := range map[string]string{"bad1": to, "bad2": "-"} {
 		code, text := p.cellar("cell", "export", "c", "--name", name, "-o", out)
 		if code != 1 || !strings.Contains(text, `cellar: damaged in the snapshot: "box/sub/large file": `) {
@@ -177,6 +163,65 @@ func TestExportNoticesDamage(t *testing.T) {
 	}
 	if names := files(t, dir); len(names) != 1 {
 		t.Errorf("files are left: %v", names)
+	}
+	p.stop()
+}
+
+// spoil does something to the file of a content in the data folder.
+func spoil(t *testing.T, data string, content []byte, do func(file string) error) {
+	t.Helper()
+	blobs, err := filepath.Glob(filepath.Join(data, "blobs", "??", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range blobs {
+		if text, err := os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		} else if bytes.Equal(text, content) {
+			if err := errors.Join(os.Chmod(file, 0o600), do(file)); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatal("there is no such content")
+}
+
+// TestServerFindsDamage: a running server reads its contents again, and logs with cell and path
+// what is damaged; so does a GET. "--scrub 0" does not look.
+func TestServerFindsDamage(t *testing.T) {
+	data := t.TempDir()
+	p := serve(t, data, "--cell", "c", "--scrub", "0")
+	p.must(201, "MKCOL", "/c/box", nil)
+	contents := map[string][]byte{}
+	for _, name := range []string{"flipped", "missing"} {
+		contents[name] = bytes.Repeat([]byte(name), 20_000)
+		p.must(201, "PUT", "/c/box/"+name, bytes.NewReader(contents[name]))
+	}
+	spoil(t, data, contents["flipped"], func(file string) error { return os.Truncate(file, 10) })
+	spoil(t, data, contents["missing"], os.Remove)
+	tells := func(name string) bool {
+		for line := range strings.Lines(p.output()) {
+			if strings.Contains(line, "level=ERROR") && strings.Contains(line, "cell=c path=/box/"+name+" ") {
+				return true
+			}
+		}
+		return false
+	}
+	p.must(500, "GET", "/c/box/missing", nil)
+	if !tells("missing") || tells("flipped") {
+		t.Errorf("after a GET of what is missing the log is\n%s", p.output())
+	}
+	p.stop()
+
+	p = serve(t, data, "--scrub", "1GiB")
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(p.output(), "msg=scrubbed"); {
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not scrub:\n%s", p.output())
+		}
+	}
+	if !tells("missing") || !tells("flipped") || !strings.Contains(p.output(), "contents=2 bytes=280000 damaged=2") {
+		t.Errorf("after a scrub the log is\n%s", p.output())
 	}
 	p.stop()
 }
