@@ -46,6 +46,12 @@ func TestEventLogRotation(t *testing.T) {
 		}
 		return objects
 	}
+	for _, path := range []string{"/other", "/other/default.log", "/current/archive/default.log"} {
+		for _, method := range []string{"GET", "PROPFIND", "DELETE"} {
+			davtest.Error(s.Request(method, logs+path).Expect(), "PR404-MC-0001")
+		}
+	}
+	davtest.Error(s.Request("GET", logs+"/current/other.log").Expect(), "PR404-DV-0001")
 	if got := read("/current/default.log"); len(got) != 0 || len(archives()) != 0 {
 		t.Errorf("a new cell has %q, %q", got, archives())
 	}

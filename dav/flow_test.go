@@ -19,6 +19,7 @@ import (
 
 	"cellar/barfs/bartest"
 	"cellar/cellfs"
+	"cellar/cellfs/cellfstest"
 	"cellar/dav"
 	"cellar/dav/davtest"
 )
@@ -309,6 +310,9 @@ func TestInstallingBoxIsLocked(t *testing.T) {
 		t.Errorf("p:status is %q", p["{urn:x-personium:xmlns}status"])
 	}
 	s.Hrefs("/cell1", "1") // tells which boxes are ready
+	s.Request("PROPFIND", "/cell1").WithHeader("Depth", "infinity").Expect().Status(http.StatusMultiStatus).Body().
+		Contains("<D:response><D:href>/cell1/app/</D:href><D:status>HTTP/1.1 423 Locked</D:status><D:responsedescription>PR423-BI-0001: Box [app] is being installed.</D:responsedescription></D:response>").
+		Contains("<D:href>/cell1/other/f</D:href><D:propstat>")
 	for _, c := range []struct{ method, path string }{
 		{"GET", "/cell1/app/big.txt"}, {"PUT", "/cell1/app/x"}, {"MKCOL", "/cell1/app/x"}, {"DELETE", "/cell1/app"}, {"DELETE", "/cell1/app/big.txt"},
 		{"PROPFIND", "/cell1/app"}, {"PROPFIND", "/cell1/app/big.txt"}, {"PROPPATCH", "/cell1/app"},
@@ -550,9 +554,15 @@ func TestProperties(t *testing.T) {
 		} else if p == "/cell1/box/f" {
 			s.Put(p, "x")
 		}
-		s.Request("PROPPATCH", p).WithText(`<D:propertyupdate xmlns:D="DAV:" xmlns:z="urn:z"><D:set><D:prop><z:a xml:lang="de">1 &lt; 2<z:b c="d"/></z:a>` +
+		patched := s.Request("PROPPATCH", p).WithText(`<D:propertyupdate xmlns:D="DAV:" xmlns:z="urn:z"><D:set><D:prop><z:a xml:lang="de">1 &lt; 2<z:b c="d"/></z:a>` +
 			`<n xmlns="">none</n></D:prop></D:set><D:remove><D:prop><z:gone/></D:prop></D:remove></D:propertyupdate>`).
-			Expect().Status(http.StatusMultiStatus).Body().Contains("200 OK")
+			Expect().Status(http.StatusMultiStatus)
+		patched.Body().Contains("200 OK")
+		n, err := s.FS.Node(t.Context(), cellfstest.Path(t, p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		patched.Header("ETag").IsEqual(n.ETag())
 		r := s.Propfind(p, "0", `<propfind xmlns="DAV:"><prop><a xmlns="urn:z"/><n xmlns=""/><b xmlns="urn:z"/><displayname/></prop></propfind>`)[0]
 		if got := r.Props["{urn:z}a"]; !strings.HasPrefix(got, "1 &lt; 2<b") || !strings.Contains(got, `c="d"`) || r.Props["{}n"] != "none" {
 			t.Errorf("%s: properties %v", p, r.Props)

@@ -3,7 +3,9 @@ package dav
 import (
 	"encoding/xml"
 	"errors"
+	"net/http"
 	"slices"
+	"strconv"
 
 	"cellar/cellfs"
 )
@@ -176,6 +178,14 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s standing) error
 		return errInfinite
 	}
 	l.at = s
+	if d != 0 && n.Kind == cellfs.KindBox && p.Len() > l.q.target.path.Len() {
+		// Without members it would look empty.
+		var installing *cellfs.InstallingError
+		if errors.As(l.q.h.fs.Guarded(n), &installing) {
+			l.refused(p, errInstalling(installing))
+			return l.spill()
+		}
+	}
 	if err := l.response(p, n); err != nil {
 		return err
 	}
@@ -189,13 +199,18 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s standing) error
 	if d == 1 {
 		below = 0
 	}
-	err := l.q.h.fs.Members(l.tx, *n, l.props, func(m *cellfs.Node) error {
+	return l.q.h.fs.Members(l.tx, *n, l.props, func(m *cellfs.Node) error {
 		return l.member(p.Join(m.Name), m, below, s)
 	})
-	if errors.Is(err, cellfs.ErrInstalling) && p.Len() > l.q.target.path.Len() {
-		return nil // a box in the making is shown without members, its status says why
-	}
-	return err
+}
+
+// refused tells of a collection that cannot be listed now (RFC 4918, 14.24).
+func (l *listing) refused(p cellfs.Path, e *coded) {
+	l.buf = append(l.buf, `<D:response><D:href>`...)
+	l.buf = l.q.target.href(l.buf, p, true)
+	status := statusOf(e.code)
+	l.buf = append(l.buf, `</D:href><D:status>HTTP/1.1 `+strconv.Itoa(status)+" "+http.StatusText(status)+`</D:status><D:responsedescription>`+
+		e.code+": "+e.message+`</D:responsedescription></D:response>`...)
 }
 
 // spill moves the answer so far out of memory if it became long. What was read before it

@@ -141,6 +141,7 @@ func (q *request) writePropstats(n cellfs.Node, patches []cellfs.PropPatch, stat
 	h := q.w.Header()
 	h.Set("Content-Type", xmlType)
 	h.Set("Content-Length", strconv.Itoa(len(b)))
+	h["Etag"] = []string{n.ETag()}
 	q.w.WriteHeader(http.StatusMultiStatus)
 	_, err := q.w.Write(b)
 	return err

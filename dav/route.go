@@ -186,7 +186,11 @@ func kindOf(segs []string) kind {
 		return targetSnapshots
 	case second == cellfs.SnapshotArea && len(segs) == 3:
 		return targetSnapshot
-	case second == cellfs.LogArea && len(segs) <= 3:
+	case second == cellfs.LogArea && len(segs) == 2:
+		return targetLogs
+	case second == cellfs.LogArea && segs[2] != cellfs.LogCurrent && segs[2] != cellfs.LogArchives:
+		return targetUnknown
+	case second == cellfs.LogArea && len(segs) == 3:
 		return targetLogs
 	case second == cellfs.LogArea && len(segs) == 4:
 		return targetLog

@@ -102,7 +102,7 @@ func TestWhereNothingMayCome(t *testing.T) {
 	s.Put("/cell1/b/g", "y")
 	for destination, code := range map[string]string{
 		"/cell1/b/o/f": "PR400-DV-0013", "/cell1/b/o/Set/f": "PR409-DV-0001", "/cell1/b/g/f": "PR400-DV-0014", "/cell1/b/g/d/f": "PR409-DV-0001",
-		"/cell1/b/none/f": "PR409-DV-0001", "/cell1/none/f": "PR409-DV-0001", "/cell1/new": "PR403-DV-0008", "/cell1/__log/f": "PR403-DV-0008",
+		"/cell1/b/none/f": "PR409-DV-0001", "/cell1/none/f": "PR409-DV-0001", "/cell1/new": "PR403-DV-0008", "/cell1/__snapshot/f": "PR403-DV-0008", "/cell1/__log/f": "PR400-DV-0009",
 	} {
 		for _, method := range []string{"COPY", "MOVE"} {
 			want := code

@@ -100,7 +100,7 @@ var statuses = []struct {
 		var e *cellfs.InstallingError
 		errors.As(err, &e)
 		q.w.Header().Set("Retry-After", "1")
-		return codef("PR423-BI-0001", "Box [%s] is being installed.", e.Box)
+		return errInstalling(e)
 	}},
 	{cellfs.ErrQuota, sayErr(errQuota)},
 	{cellfs.ErrProps, say("PR507-DV-0002", "The properties of the resource take too much.")}, // RFC 4918, 9.2.1
@@ -113,6 +113,10 @@ var statuses = []struct {
 	{context.Canceled, sayErr(errBroken)}, // nobody reads the answer
 	{syscall.EPIPE, sayErr(errBroken)},    // likewise
 	{syscall.ECONNRESET, sayErr(errBroken)},
+}
+
+func errInstalling(e *cellfs.InstallingError) *coded {
+	return codef("PR423-BI-0001", "Box [%s] is being installed.", e.Box)
 }
 
 func say(code, message string) func(*request, error) *coded {
