@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gavv/httpexpect/v2"
+
 	"cellar/dav/auth"
 	"cellar/dav/davtest"
 )
@@ -314,4 +316,24 @@ func TestGuessing(t *testing.T) {
 	want("and no more", get("nobody2", wrong), "PR401-AU-0010")
 	clock.Add(int64(5 * time.Minute)) // also what is remembered as right is over
 	want("later", get("me", right), "")
+}
+
+// TestAdminBackOffKnowsNoCells: a wrong password of the admin counts whatever the cell in the URL,
+// also if there is none of that name.
+func TestAdminBackOffKnowsNoCells(t *testing.T) {
+	var clock atomic.Int64
+	now := func() time.Time { return time.Unix(1_700_000_000, clock.Load()) }
+	s := davtest.New(t, davtest.Config{Now: now})
+	mkcol := func(cell, password string) *httpexpect.Response {
+		return s.Anonymous().Request("MKCOL", "/"+cell).WithBasicAuth(davtest.User, password).Expect()
+	}
+	davtest.Error(mkcol("made-up-1", "wrong-password"), "PR401-AU-0011")
+	davtest.Error(mkcol("made-up-2", "wrong-password"), "PR401-AU-0010")
+	davtest.Error(mkcol("made-up-3", davtest.Password), "PR401-AU-0010")
+	askToken(s, "", map[string]string{"grant_type": "password", "username": davtest.User, "password": davtest.Password}).Status(http.StatusBadRequest)
+	clock.Add(int64(1001 * time.Millisecond))
+	mkcol("made-up-3", davtest.Password).Status(http.StatusCreated)
+	// Who was right is known in every cell, also when somebody was wrong there since.
+	davtest.Error(mkcol("made-up-4", "wrong-password"), "PR401-AU-0011")
+	mkcol("made-up-5", davtest.Password).Status(http.StatusCreated)
 }
