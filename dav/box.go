@@ -62,6 +62,10 @@ func (q *request) getBox() error {
 		return err
 	}
 	q.saw(&n)
+	q.w.Header()["Vary"] = []string{varyPage}
+	if q.asksFor("text/html") && q.h.fs.Guarded(&n) == nil { // while it is installed, how far that is
+		return q.getPage()
+	}
 	j, installed := q.h.ops.InstallOf(cell.ID, n.ID)
 	if wait := q.wait(); wait > 0 && installed && !j.State.Ended() {
 		ctx, cancel := context.WithTimeout(q.Context(), wait)

@@ -12,8 +12,7 @@ import (
 	"cellar/cellfs"
 )
 
-// get answers GET and HEAD: the content of a file, a line of text for a
-// collection.
+// get answers GET and HEAD: the content of a file, or what there is of a collection.
 func (q *request) get() error {
 	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.path)
 	if isNotExist(err) && q.target.path.Len() > 3 || err == nil && n.IsCollection() && n.Kind != cellfs.KindBox {
@@ -132,13 +131,6 @@ func extValue(s string) string {
 		}
 	}
 	return string(b)
-}
-
-func (q *request) getCollection() error {
-	h := q.w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	_, err := q.w.Write([]byte("URL : " + q.target.url() + "\n"))
-	return err
 }
 
 // getUnit answers GET on the unit root.

@@ -38,6 +38,13 @@ func AccessTable() (rows []AccessRow) {
 	return rows
 }
 
+// SetPageLimits makes the pages of collections smaller until the test ends.
+func SetPageLimits(t *testing.T, members, bytes int) {
+	oldMembers, oldBytes := pageMembers, pageBytes
+	pageMembers, pageBytes = members, bytes
+	t.Cleanup(func() { pageMembers, pageBytes = oldMembers, oldBytes })
+}
+
 // TestEveryRouteHasRules: what the router knows has a row in the access table.
 func TestEveryRouteHasRules(t *testing.T) {
 	for k := range targetUnknown {
