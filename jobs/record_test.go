@@ -165,10 +165,10 @@ func TestForgottenJobEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger()
 		l.set(only(jobs.Succeeded), nil)
-		released := false
+		var released atomic.Bool
 		tr := start(t, l, 1, func(context.Context, jobs.Job, *jobs.Progress) jobs.Outcome[*tx] {
 			l.set(always, nil)
-			return jobs.Outcome[*tx]{Done: func() { released = true }}
+			return jobs.Outcome[*tx]{Done: func() { released.Store(true) }}
 		})
 		defer closeTracker(t, tr)
 		if _, err := tr.Start(t.Context(), jobs.Job{Kind: "k"}, nil); err != nil {
@@ -178,8 +178,10 @@ func TestForgottenJobEnds(t *testing.T) {
 		l.mu.Lock()
 		delete(l.rows, 1)
 		l.mu.Unlock()
-		if j, ok := tr.Wait(t.Context(), "k", 0, 0); ok || !released {
-			t.Errorf("still there: %+v, released %t", j, released)
+		j, ok := tr.Wait(t.Context(), "k", 0, 0)
+		synctest.Wait()
+		if ok || !released.Load() {
+			t.Errorf("still there: %+v, released %t", j, released.Load())
 		}
 	})
 }
