@@ -95,8 +95,8 @@ func (q *request) put() error {
 // says nothing of use.
 func (q *request) contentType() string {
 	t := q.Header.Get("Content-Type")
-	base, _, err := mime.ParseMediaType(t)
-	valid := err == nil && isASCII(t) && strings.Contains(base, "/")
+	base, _, _ := mime.ParseMediaType(t)
+	valid := cellfs.IsContentType(t)
 	if !valid || base == "application/octet-stream" || base == "application/x-www-form-urlencoded" {
 		if guess := cellfs.TypeByName(q.target.path.Name()); guess != "" {
 			return guess

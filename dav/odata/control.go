@@ -149,9 +149,18 @@ func ObjectValues(o *control.Object) Values {
 	}
 }
 
-// URI is the URL of an object; base as in [ParseLink].
+// URI is the URL of an object; base is that of __ctl, with a slash. Of the key stays what a
+// segment of a path can hold (RFC 3986, 3.3): the rest could not stand in a header.
 func URI(base string, o *control.Object) string {
-	return base + strings.NewReplacer("%", "%25", " ", "%20", "/", "%2F", "?", "%3F", "#", "%23", "\"", "%22").Replace(ObjectKey(o))
+	uri := []byte(base)
+	for _, c := range []byte(ObjectKey(o)) {
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~!$&'()*+,;=:@", c) >= 0 {
+			uri = append(uri, c)
+		} else {
+			uri = fmt.Appendf(uri, "%%%02X", c)
+		}
+	}
+	return string(uri)
 }
 
 // Entity is an object as clients see it; selected are the properties asked for, nil all.
