@@ -20,11 +20,19 @@ type Report struct {
 // maxProblems bounds the report of a badly damaged store.
 const maxProblems = 1000
 
-// Check verifies the whole store: that the rows form trees, that every content
+// Check verifies the whole store: that the database is sound, that the rows form trees, that every content
 // is there and has its size, CRC-32 and SHA-256, that snapshots and jobs refer
 // to what exists, and that nothing unnamed escapes the sweeper. An error means
 // that the check itself could not go on.
 func (f *FS) Check(ctx context.Context) (Report, error) {
+	if m, ok := f.meta.(interface {
+		Integrity(context.Context) ([]string, error)
+	}); ok {
+		faults, err := m.Integrity(ctx)
+		if err != nil || len(faults) > 0 { // nothing that it says can be relied on
+			return Report{Problems: databaseProblems(faults)}, err
+		}
+	}
 	c := &checker{fs: f, ctx: ctx, uses: map[int64][]Use{}, sizes: map[int64]int64{}, named: map[int64]bool{}}
 	err := f.meta.View(ctx, func(tx Tx) error {
 		for _, step := range []func(Tx) error{c.contents, c.trees, c.records, c.orphans} {
@@ -44,6 +52,13 @@ func (f *FS) Check(ctx context.Context) (Report, error) {
 		err = c.strays()
 	}
 	return c.Report, err
+}
+
+func databaseProblems(faults []string) (all []string) {
+	for _, f := range faults {
+		all = append(all, ErrDatabase.Error()+": "+f)
+	}
+	return all
 }
 
 type checker struct {

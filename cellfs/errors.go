@@ -57,6 +57,9 @@ var (
 	// ErrNoSpace: the disk or database is full.
 	ErrNoSpace = errors.New("no space left")
 
+	// ErrDatabase: the file of the database is damaged, or is none.
+	ErrDatabase = errors.New("the database is damaged")
+
 	// ErrQuota: the cell's files would take more than its quota (RFC 4331).
 	ErrQuota = errors.New("quota of the cell is exceeded")
 

@@ -96,6 +96,9 @@ func translate(err error) error {
 		return fs.ErrNotExist
 	}
 	var e *sqlite.Error
+	if errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code() == sqlite3.SQLITE_NOTADB) {
+		return fmt.Errorf("%w: %w", cellfs.ErrDatabase, err)
+	}
 	// SQLITE_IOERR_SHMSIZE: there is no room for the index of the log.
 	if errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE) {
 		return fmt.Errorf("%w: %w", cellfs.ErrNoSpace, err)

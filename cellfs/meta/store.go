@@ -83,9 +83,9 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 		return nil, err
 	}
 	s.write.SetMaxOpenConns(1)
-	w, err := s.start(ctx)
+	w, err := s.start(ctx, file)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", file, err), s.write.Close())
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", file, translate(err)), s.write.Close())
 	}
 	if s.read, err = sql.Open("sqlite", dsn(file)+"&_pragma=cache_size(-4096)&_pragma=query_only(1)"); err != nil {
 		return nil, errors.Join(err, s.write.Close())
@@ -121,13 +121,23 @@ func dsn(file string) string {
 		"&_pragma=cache_size(-16384)&_pragma=temp_store(MEMORY)&_pragma=foreign_keys(0)"
 }
 
-// start migrates and returns the writer's connection.
-func (s *Store) start(ctx context.Context) (*conn, error) {
+// start looks whether the database is sound, migrates it and returns the writer's
+// connection.
+func (s *Store) start(ctx context.Context, file string) (*conn, error) {
+	info, err := os.Stat(file)
+	if err == nil && info.Size() > 0 && info.Size() <= startCheck {
+		err = sound(ctx, s.write, "quick_check(1)", func(problem string) error {
+			return fmt.Errorf("%w: %s", cellfs.ErrDatabase, problem)
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
 	if err := migrate(ctx, s.write); err != nil {
 		return nil, err
 	}
 	w := &conn{db: s.write}
-	err := w.queryRow(ctx, "SELECT (SELECT coalesce(max(id), 0) + 1 FROM node), (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'blob')",
+	err = w.queryRow(ctx, "SELECT (SELECT coalesce(max(id), 0) + 1 FROM node), (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'blob')",
 		nil, &s.nextNode, &s.nextBlob)
 	return w, err
 }

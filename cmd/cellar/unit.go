@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -62,12 +63,18 @@ func openUnit(ctx context.Context, dir string, o unitOptions) (u *unit, err erro
 	if err := u.lock(); err != nil {
 		return u, err
 	}
+	if err := u.notLost(); err != nil {
+		return u, err
+	}
 	blobs, err := blob.Open(filepath.Join(dir, "blobs"))
 	if err != nil {
 		return u, err
 	}
 	u.close = append(u.close, blobs.Close)
 	rows, err := meta.OpenSQLite(ctx, dir, o.durability, o.log)
+	if errors.Is(err, cellfs.ErrDatabase) {
+		err = fmt.Errorf("%w. Keep a copy of %s as it is, and put back a backup: docs/operations.md, \"A damaged database\"", err, dir)
+	}
 	if err != nil {
 		return u, err
 	}
@@ -112,6 +119,23 @@ func (u *unit) lock() error {
 	return nil
 }
 
+// notLost refuses a folder whose database is gone: with a new one, its contents would be
+// names of nothing, and swept.
+func (u *unit) notLost() error {
+	info, err := os.Stat(filepath.Join(u.dir, "cellar.db"))
+	if err == nil && info.Size() > 0 {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	found, err := filepath.Glob(filepath.Join(u.dir, "blobs", "[0-9a-f][0-9a-f]", "*"))
+	if err == nil && len(found) > 0 {
+		err = fmt.Errorf("%s has contents but no database (cellar.db): put back a backup, or move %s away to begin anew", u.dir, filepath.Join(u.dir, "blobs"))
+	}
+	return err
+}
+
 // Close closes what was opened, the lock last.
 func (u *unit) Close() (err error) {
 	for i := len(u.close) - 1; i >= 0; i-- {
@@ -152,7 +176,7 @@ func checkCommand(stdout io.Writer) *cli.Command {
 		Description: "Reads every content. Ends with 0 if all is sound and 3 if something is wrong.",
 		Flags:       []cli.Flag{dataFlag()},
 		Action: onlyFlags(func(c *cli.Context) error {
-			return withUnit(c, func(u *unit) error {
+			err := withUnit(c, func(u *unit) error {
 				r, err := u.fs.Check(c.Context)
 				if err != nil {
 					return err
@@ -167,6 +191,10 @@ func checkCommand(stdout io.Writer) *cli.Command {
 				}
 				return nil
 			})
+			if errors.Is(err, cellfs.ErrDatabase) {
+				err = &exitError{exitProblem, err}
+			}
+			return err
 		}),
 	}
 }
