@@ -2,18 +2,32 @@ package barfs
 
 import (
 	"encoding/xml"
+	"errors"
 	"slices"
 	"strings"
 
 	"cellar/barfs/xmltree"
 )
 
+const (
+	// MaxSchema is the longest 00_$metadata.xml, in bytes: it is read for requests.
+	MaxSchema = 4 << 20
+	// MaxSchemaElements is how many elements it may have: each property is one.
+	MaxSchemaElements = 100_000
+)
+
 // ParseSchema reads a 00_$metadata.xml. An [*Invalid] says that it cannot be
-// understood: it is no XML, a type is not defined, complex types contain each
-// other. What cannot be made of it is found by [Schema.Walk].
+// understood: it is too large or no XML, a type is not defined, complex types contain
+// each other. What cannot be made of it is found by [Schema.Walk].
 func ParseSchema(text []byte) (*Schema, error) {
+	if len(text) > MaxSchema {
+		return nil, Invalidf("The schema has more than %d bytes.", MaxSchema)
+	}
 	s := &Schema{}
-	root, err := xmltree.Parse(text)
+	root, err := xmltree.Limits{Elements: MaxSchemaElements}.Parse(text)
+	if errors.Is(err, xmltree.ErrTooLarge) {
+		return nil, Invalidf("The schema has more than %d elements, or too long names.", MaxSchemaElements)
+	}
 	if err != nil {
 		return nil, &Invalid{CauseParse}
 	}

@@ -1,6 +1,7 @@
 package barfs_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -167,6 +168,27 @@ func TestAssociations(t *testing.T) {
 		again, err := barfs.ParseSchema(made.EDMX())
 		if err != nil || string(again.EDMX()) != string(made.EDMX()) {
 			t.Errorf("written and read again: %+v, %v, want %+v", again, err, made)
+		}
+	}
+}
+
+// TestSchemaIsBounded reads schemas on both sides of the limits.
+func TestSchemaIsBounded(t *testing.T) {
+	padded := func(size int) string {
+		const around = "<Edmx></Edmx>"
+		return "<Edmx>" + strings.Repeat(" ", size-len(around)) + "</Edmx>"
+	}
+	elements := func(n int) string { return "<Edmx>" + strings.Repeat("<x/>", n-1) + "</Edmx>" }
+	for name, x := range map[string]struct{ text, cause string }{
+		"as long as fits":     {padded(barfs.MaxSchema), ""},
+		"a byte too long":     {padded(barfs.MaxSchema + 1), "more than 4194304 bytes"},
+		"as many elements":    {elements(barfs.MaxSchemaElements), ""},
+		"an element too many": {elements(barfs.MaxSchemaElements + 1), "more than 100000 elements"},
+	} {
+		_, err := barfs.ParseSchema([]byte(x.text))
+		var invalid *barfs.Invalid
+		if x.cause == "" && err != nil || x.cause != "" && (!errors.As(err, &invalid) || !strings.Contains(invalid.Cause, x.cause)) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -188,7 +188,7 @@ func personiumNodes(t *testing.T, nodes string) {
 		"app/stream":           {`"kind":"collection"`},
 		"app/db":               {`"kind":"odata"`},
 		"__/notes":             {`"kind":"odata"`},
-		"app/untyped.bin":      {`"type":"","size":1`},
+		"app/untyped.bin":      {`"type":"application/octet-stream","size":1`},
 		"app/docs/a+b%20c.txt": {`"version":2}`, `"sha256":"`},
 		"__/welcome.txt":       {`"acl":{"aces":[{"privileges":[{"ns":"DAV:","name":"read"}]}]}`},
 	} {

@@ -101,7 +101,7 @@ func TestImported(t *testing.T) {
 	ctx := t.Context()
 	f, c := newStore(t)
 	body := personiumtest.Sample().Bytes()
-	a, err := restore.Open(bytes.NewReader(body), int64(len(body)))
+	a, err := restore.Open(bytes.NewReader(body), int64(len(body)), restore.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,13 @@
 package restore
 
 import (
-	"archive/zip"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
+	"cellar/barfs/zipdir"
 	"cellar/cellfs/snapshot"
 )
 
@@ -26,12 +27,22 @@ const (
 	CodeVersion  = "PR400-MC-0003"
 	CodeNotZip   = "PR400-MC-0004"
 	CodeDamaged  = "PR400-MC-0005" // cellar's own
+	CodeTooLarge = "PR400-MC-0006" // cellar's own
 	CodeManifest = "PR400-CM-0004"
 )
 
 // damaged says what is wrong with the inside of a snapshot.
 func damaged(where, format string, args ...any) error {
-	return refusef(CodeDamaged, "The snapshot file is damaged. [%s: %s].", where, fmt.Sprintf(format, args...))
+	return refusef(CodeDamaged, "The snapshot file is damaged. [%s: %s].", brief(where), brief(fmt.Sprintf(format, args...)))
+}
+
+// brief is a text without its middle if it is long: paths have up to tens of kilobytes.
+func brief(s string) string {
+	const ends = 200
+	if len(s) <= 2*ends+len("…") {
+		return s
+	}
+	return strings.ToValidUTF8(s[:ends], "") + "…" + strings.ToValidUTF8(s[len(s)-ends:], "")
 }
 
 func missing(name string) error {
@@ -55,16 +66,22 @@ type Manifest struct {
 type Archive struct {
 	Manifest Manifest
 	files    files
+	limits   Limits
 }
 
 // Open reads the index and the manifest of a snapshot of size bytes. It returns an
-// [*Error] if it is none, or lacks a part.
-func Open(r io.ReaderAt, size int64) (*Archive, error) {
-	z, err := zip.NewReader(r, size)
-	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+// [*Error] if it is none, lacks a part, or is larger than the limits allow.
+func Open(r io.ReaderAt, size int64, l Limits) (*Archive, error) {
+	l = l.withDefaults()
+	z, err := zipdir.Open(r, size, l.directory())
+	var exceeded *zipdir.LimitError
+	if errors.As(err, &exceeded) {
+		return nil, tooLarge("%v", exceeded)
+	}
+	if err != nil {
 		return nil, refusef(CodeNotZip, "The specified snapshot file is not zip file.")
 	}
-	a := &Archive{files: make(files, len(z.File))}
+	a := &Archive{files: make(files, len(z.File)), limits: l}
 	for _, f := range z.File {
 		if err := a.files.add(f); err != nil {
 			return nil, err
@@ -97,7 +114,7 @@ func (a *Archive) readManifest() error {
 	if err != nil {
 		return err
 	}
-	var fields map[string]json.RawMessage
+	var fields members
 	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
 		return refusef(CodeManifest, "JSON parse error. [%.200s].", text)
 	}

@@ -17,18 +17,20 @@ const controlPage = 500
 // control makes the control objects.
 func (r *restorer) control() error {
 	var page []*cellfs.Entity
-	var keys []entityKey
+	var keys []digest
+	bytes := 0
 	flush := func() error {
 		err := r.update(func(tx cellfs.Tx) error {
 			for i, e := range page {
 				if err := tx.AddEntity(e); err != nil {
-					return fmt.Errorf("%v: %w", keys[i], err)
+					return fmt.Errorf("%s %q: %w", e.Set, brief(e.Key), err)
 				}
 				r.objects[keys[i]] = e.ID
 			}
 			return nil
 		})
-		page, keys = page[:0], keys[:0]
+		clear(page)
+		page, keys, bytes = page[:0], keys[:0], 0
 		return err
 	}
 	err := r.src.control(func(set string, l controlLine, where string) error {
@@ -36,9 +38,12 @@ func (r *restorer) control() error {
 		if err != nil {
 			return damaged(where, "%v", err)
 		}
+		if err := r.countControl(e); err != nil {
+			return err
+		}
 		r.objects[k] = 0 // until it is made
 		page, keys = append(page, e), append(keys, k)
-		if len(page) < controlPage {
+		if bytes += len(e.Doc) + len(e.Hidden) + len(e.Key); len(page) < controlPage && bytes < pageBytes {
 			return nil
 		}
 		return flush()
@@ -50,16 +55,16 @@ func (r *restorer) control() error {
 }
 
 // object checks a control object.
-func (r *restorer) object(set string, l *controlLine) (*cellfs.Entity, entityKey, error) {
+func (r *restorer) object(set string, l *controlLine) (*cellfs.Entity, digest, error) {
 	e := &cellfs.Entity{Cell: -r.o.Job, Set: set, Key: l.Key, Doc: l.Doc, Hidden: l.Hidden,
 		Created: fromMicros(l.Created), Updated: time.UnixMicro(l.Updated).UTC()}
-	k := entityKey{set, l.Box, l.Key}
+	k := objectKey(set, l.Box, l.Key)
 	if l.Box != "" {
-		box := r.boxes[l.Box]
+		box := r.places.child(r.places.root(), l.Box)
 		if box == nil || l.Box == cellfs.MainBox {
 			return nil, k, fmt.Errorf("there is no box %q", l.Box)
 		}
-		e.Box = box.ID
+		e.Box = box.id
 	}
 	if err := checkNumbers(0, l.Created, l.Updated, nil); err != nil {
 		return nil, k, err
@@ -80,7 +85,7 @@ func (r *restorer) links() error {
 	err := r.src.links(func(l linkLine, where string) error {
 		var ends [2]cellfs.End
 		for i, e := range []controlEnd{l.From, l.To} {
-			id, ok := r.objects[entityKey{e.Set, e.Box, e.Key}]
+			id, ok := r.objects[objectKey(e.Set, e.Box, e.Key)]
 			if !ok {
 				return damaged(where, "there is no %s %q", e.Set, e.Key)
 			}

@@ -10,29 +10,29 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"cellar/cellfs"
 )
 
-// Limits of a snapshot that is read, in bytes. A line can hold a document of user
-// data, which came as an entry of a bar (64 MiB at most).
-const (
-	maxSmall = 16 << 20 // the manifest, a schema, what describes one resource
-	maxLine  = 65 << 20
-)
-
-// files are the entries of the zip, by name.
+// files are the entries of the zip, by the keys of their names: who packs a snapshot again
+// can change their Unicode form.
 type files map[string]*zip.File
+
+// at is the entry of that name; nil for none.
+func (all files) at(name string) *zip.File { return all[cellfs.Key(name)] }
 
 // add takes an entry of the zip, and refuses what no exporter writes.
 func (all files) add(f *zip.File) error {
+	key := cellfs.Key(f.Name)
 	switch mode := f.Mode(); {
-	case all[f.Name] != nil:
+	case all[key] != nil:
 		return damaged(f.Name, "is there twice")
 	case f.Flags&1 != 0, f.Method != zip.Store && f.Method != zip.Deflate:
 		return damaged(f.Name, "is encrypted or of an unknown method")
 	case !mode.IsRegular() && !mode.IsDir():
 		return damaged(f.Name, "is no file")
 	}
-	all[f.Name] = f
+	all[key] = f
 	return nil
 }
 
@@ -85,15 +85,16 @@ func entryError(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// eachLine calls yield for every line of a file of the snapshot.
-func eachLine(f *zip.File, yield func(line []byte, where string) error) error {
+// eachLine calls yield for every line of a file of the snapshot. A line has at most limit
+// bytes.
+func eachLine(f *zip.File, limit int, yield func(line []byte, where string) error) error {
 	in, err := openEntry(f)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	s := bufio.NewScanner(in)
-	s.Buffer(make([]byte, 64<<10), maxLine)
+	s.Buffer(make([]byte, 64<<10), limit)
 	n := 0
 	for s.Scan() {
 		if n++; len(s.Bytes()) == 0 {
@@ -104,7 +105,7 @@ func eachLine(f *zip.File, yield func(line []byte, where string) error) error {
 		}
 	}
 	if err := s.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return damaged(f.Name, "line %d has more than %d bytes", n+1, maxLine)
+		return damaged(f.Name, "line %d has more than %d bytes", n+1, limit)
 	} else if err != nil {
 		return entryError(f.Name, err)
 	}
@@ -125,8 +126,8 @@ func strict(line []byte, into any) error {
 }
 
 // strictLines decodes all lines of a file.
-func strictLines[T any](f *zip.File, yield func(T, string) error) error {
-	return eachLine(f, func(line []byte, where string) error {
+func strictLines[T any](f *zip.File, limit int, yield func(T, string) error) error {
+	return eachLine(f, limit, func(line []byte, where string) error {
 		var v T
 		if err := strict(line, &v); err != nil {
 			return damaged(where, "%v", err)

@@ -21,7 +21,8 @@ import (
 // store is a unit in memory with one cell.
 type store struct {
 	*cellfs.FS
-	cell cellfs.Cell
+	cell   cellfs.Cell
+	limits restore.Limits
 }
 
 func newStore(t testing.TB) *store {
@@ -31,12 +32,12 @@ func newStore(t testing.TB) *store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &store{f, c}
+	return &store{FS: f, cell: c}
 }
 
 // restore imports a snapshot as the cell, and returns what refuses it.
 func (s *store) restore(ctx context.Context, b []byte) error {
-	a, err := restore.Open(bytes.NewReader(b), int64(len(b)))
+	a, err := restore.Open(bytes.NewReader(b), int64(len(b)), s.limits)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,9 @@ import (
 // pending is a node that waits to be made: its content is known.
 type pending struct {
 	cellfs.Node
-	path   string
+	path   string         // of an OData collection, whose members are made next
+	data   string         // of such a one: Personium's id
+	told   []memberLine   // of such a one: what its line tells of its members
 	up     *place         // that it lies in
 	here   *place         // that it is; nil for a file
 	source *zip.File      // a content that has yet to be taken out of the snapshot
@@ -50,6 +52,7 @@ func (r *restorer) nodes() error {
 			return err
 		}
 		page = append(page, p)
+		bytes += int64(l.weight)
 		if p.source != nil && p.Size <= cellfs.MaxInline { // it waits in memory
 			bytes += p.Size
 		}
@@ -72,6 +75,9 @@ func (r *restorer) nodes() error {
 
 // node reads a line. It returns nil for the cell and the boxes, which are there.
 func (r *restorer) node(l *nodeLine, where string) (*pending, error) {
+	if len(l.Path) > r.limits.Path {
+		return nil, tooLarge("%s: a path of more than %d bytes", brief(where), r.limits.Path)
+	}
 	if l.Path != "" && !fs.ValidPath(l.Path) {
 		return nil, damaged(where, "path %q", l.Path)
 	}
@@ -85,10 +91,20 @@ func (r *restorer) node(l *nodeLine, where string) (*pending, error) {
 	if err := checkNumbers(l.Version, l.Created, l.Modified, l.MTime); err != nil {
 		return nil, damaged(where, "%v", err)
 	}
-	p := &pending{path: l.Path, where: where, Node: cellfs.Node{
-		Cell: r.o.Cell.ID, Name: path.Base(l.Path), Kind: kind, ContentType: l.Type, Size: l.Size, Version: l.Version,
+	for _, m := range l.Members {
+		if err := checkNumbers(m.Version, m.Created, m.Modified, nil); err != nil || kind != cellfs.KindOData {
+			return nil, damaged(where, "a %v with the member %q: %v", kind, m.Name, err)
+		}
+		r.version = max(r.version, m.Version)
+	}
+	p := &pending{where: where, data: l.data, Node: cellfs.Node{
+		Cell: r.o.Cell.ID, Name: strings.Clone(path.Base(l.Path)), // not a piece of the path, which would be kept
+		Kind: kind, Size: l.Size, Version: l.Version,
 		Created: fromMicros(l.Created), Modified: time.UnixMicro(l.Modified).UTC(),
 	}}
+	if kind == cellfs.KindFile {
+		p.ContentType = cellfs.ContentType(l.Type)
+	}
 	if l.MTime != nil {
 		p.MTime = fromMicros(*l.MTime)
 	}
@@ -100,7 +116,7 @@ func (r *restorer) node(l *nodeLine, where string) (*pending, error) {
 	if p.ACL, err = r.acl(l.ACL); err != nil {
 		return nil, damaged(where, "%v", err)
 	}
-	if err := r.placed(p); err != nil {
+	if err := r.placed(p, l.Path); err != nil {
 		return nil, damaged(where, "%v", err)
 	}
 	if kind == cellfs.KindCell || kind == cellfs.KindBox {
@@ -108,6 +124,12 @@ func (r *restorer) node(l *nodeLine, where string) (*pending, error) {
 			return nil, damaged(where, "the box has another schema than in the list of boxes")
 		}
 		return nil, r.qualify(p)
+	}
+	if err := r.count(); err != nil {
+		return nil, err
+	}
+	if kind == cellfs.KindOData {
+		p.path, p.told = l.Path, l.Members
 	}
 	if kind != cellfs.KindFile {
 		return p, nil
@@ -150,54 +172,59 @@ func parentOf(p string) string {
 
 var errOrder = errors.New("what holds it comes later, or is no collection")
 
-// placed checks where a node lies.
-func (r *restorer) placed(p *pending) error {
-	if _, there := r.collections[p.path]; there {
-		return fs.ErrExist
-	}
-	if p.path == "" {
+// placed checks where a node with that path lies.
+func (r *restorer) placed(p *pending, at string) error {
+	if at == "" {
 		if p.Kind != cellfs.KindCell {
 			return errOrder
 		}
-		r.collections[""] = &place{id: r.root, kind: p.Kind}
-		return nil
+		return p.tell(r.places.root())
 	}
-	up := r.collections[parentOf(p.path)]
-	if up == nil || up.kind == cellfs.KindOData || p.path == "" || p.Kind == cellfs.KindCell {
+	up := r.places.find(parentOf(at))
+	if up == nil || up.kind == cellfs.KindOData || p.Kind == cellfs.KindCell || !r.places.root().told {
 		return errOrder
 	}
 	if (p.Kind == cellfs.KindBox) != (up.kind == cellfs.KindCell) {
 		return fmt.Errorf("a %v cannot lie in a %v", p.Kind, up.kind)
 	}
+	if up.kind == cellfs.KindBox && !up.told {
+		return errOrder
+	}
 	if err := cellfs.CheckName(p.Name); err != nil {
 		return err
-	}
-	if strings.ContainsFunc(p.ContentType, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		return fmt.Errorf("content type %q", p.ContentType)
 	}
 	if up.depth > cellfs.MaxDepth {
 		return cellfs.ErrTooDeep
 	}
 	p.up = up
-	if p.Kind == cellfs.KindFile {
+	switch p.Kind {
+	case cellfs.KindFile:
 		return nil
-	}
-	here := &place{kind: p.Kind, depth: up.depth + 1}
-	if p.Kind == cellfs.KindBox {
-		box := r.boxes[p.Name]
+	case cellfs.KindBox:
+		box := r.places.child(up, p.Name)
 		if box == nil {
 			return errors.New("the box is not in the list of boxes")
 		}
-		here.id, here.depth = box.ID, 0
+		return p.tell(box)
 	}
-	r.collections[p.path], p.here = here, here
+	here, err := r.places.add(up, p.Name, place{kind: p.Kind, depth: up.depth + 1})
+	p.here = here
+	return err
+}
+
+// tell notes that the line of the cell or a box, which was made before, is there.
+func (p *pending) tell(here *place) error {
+	if here.told {
+		return fs.ErrExist
+	}
+	here.told, p.here = true, here
 	return nil
 }
 
 // qualify gives the root or a box, which was made before, what its line says.
 func (r *restorer) qualify(p *pending) error {
 	return r.update(func(tx cellfs.Tx) error {
-		old, err := tx.Node(r.collections[p.path].id) // set by begin
+		old, err := tx.Node(p.here.id) // set by begin
 		if err != nil {
 			return err
 		}
@@ -209,8 +236,18 @@ func (r *restorer) qualify(p *pending) error {
 
 // properties checks dead properties: their XML goes into listings as it is.
 func properties(list []cellfs.Property) ([]cellfs.Property, error) {
+	type name struct{ space, local string }
+	known := make(map[name]bool, len(list))
 	for i := range list {
 		p := &list[i]
+		if n := (name{p.Space, p.Local}); known[n] {
+			return nil, fmt.Errorf("property {%s}%s is there twice", p.Space, p.Local)
+		} else {
+			known[n] = true
+		}
+		if len(p.XML) > cellfs.MaxPropBytes { // before it takes more
+			return nil, cellfs.ErrProps
+		}
 		e, err := xmltree.Parse([]byte(p.XML))
 		if err != nil {
 			return nil, err
@@ -218,9 +255,12 @@ func properties(list []cellfs.Property) ([]cellfs.Property, error) {
 		if e.Name != (xml.Name{Space: p.Space, Local: p.Local}) {
 			return nil, fmt.Errorf("property {%s}%s holds another", p.Space, p.Local)
 		}
+		if e.Size() > cellfs.MaxPropBytes {
+			return nil, cellfs.ErrProps
+		}
 		p.XML = cellfs.ElementWith(e.Name, p.Lang, e.Attributes(), e.Inner()) // the element alone
 	}
-	return list, nil
+	return list, cellfs.CheckProps(list)
 }
 
 func (r *restorer) acl(l *aclLine) (*cellfs.ACL, error) {
@@ -237,7 +277,7 @@ func (r *restorer) acl(l *aclLine) (*cellfs.ACL, error) {
 			return nil, err
 		}
 		if e.Role != nil {
-			id, ok := r.objects[entityKey{cellfs.SetRole, e.Role.Box, e.Role.Name}]
+			id, ok := r.objects[objectKey(cellfs.SetRole, e.Role.Box, e.Role.Name)]
 			if !ok {
 				return nil, fmt.Errorf("there is no role %q of box %q", e.Role.Name, e.Role.Box)
 			}

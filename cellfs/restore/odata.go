@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"unicode/utf8"
 
 	"cellar/barfs"
 	"cellar/cellfs"
@@ -22,8 +23,8 @@ type entityLine struct {
 
 // schema makes the $metadata of an OData collection; n tells its version and times.
 func (r *restorer) schema(col *pending, text []byte, n cellfs.Node, where string) error {
-	if len(text) > maxSmall {
-		return damaged(where, "the schema has more than %d bytes", maxSmall)
+	if err := r.count(); err != nil {
+		return err
 	}
 	if _, err := barfs.ParseSchema(text); err != nil {
 		return damaged(where, "%v", err)
@@ -36,7 +37,7 @@ func (r *restorer) schema(col *pending, text []byte, n cellfs.Node, where string
 		return err
 	}
 	n.Name, n.Kind, n.ContentType, n.Size = "$metadata", cellfs.KindFile, "application/xml", s.Size
-	p := &pending{Node: n, up: col.here, path: col.path + "/" + n.Name, where: where, staged: &s}
+	p := &pending{Node: n, up: col.here, where: where, staged: &s}
 	return r.flush([]*pending{p})
 }
 
@@ -46,17 +47,26 @@ type entitySet struct{ *pending }
 // newEntitySet is one that has yet to be made; n tells its name, version and times.
 func newEntitySet(col *pending, n cellfs.Node, where string) entitySet {
 	n.Kind = cellfs.KindCollection
-	return entitySet{&pending{Node: n, up: col.here, here: &place{kind: n.Kind}, path: col.path + "/" + n.Name, where: where}}
+	return entitySet{&pending{Node: n, up: col.here, here: &place{kind: n.Kind}, where: where}}
 }
 
 // document checks a document of user data, and returns its id.
 func (r *restorer) document(l *entityLine) (id string, err error) {
-	var doc map[string]json.RawMessage // not a struct: that would take __ID for __id
-	if err := json.Unmarshal(l.Doc, &doc); err != nil || doc == nil {
+	if len(l.Doc) > maxDocument {
+		return "", fmt.Errorf("the document has more than %d bytes", maxDocument)
+	}
+	var raw json.RawMessage
+	err = eachMember(l.Doc, func(name string, value json.RawMessage) error {
+		if name == "__id" {
+			raw = value
+		}
+		return nil
+	})
+	if err != nil {
 		return "", errors.New("is no document")
 	}
-	if err := json.Unmarshal(doc["__id"], &id); err != nil {
-		return "", errors.New("the document has no __id")
+	if err := json.Unmarshal(raw, &id); err != nil || utf8.RuneCountInString(id) > maxID {
+		return "", fmt.Errorf("the document has no __id, or one of more than %d characters", maxID)
 	}
 	if l.Name != r.o.DocumentName(id) || cellfs.CheckName(l.Name) != nil {
 		return "", fmt.Errorf("document %q cannot have the name %q", id, l.Name)
@@ -85,13 +95,16 @@ func (p *documentPage) entity(set entitySet, l *entityLine, where string) error 
 	}
 	r.version = max(r.version, l.Version)
 	p.size += len(l.Doc)
-	return p.add(&pending{up: set.here, path: set.path + "/" + l.Name, where: where, staged: &s, Node: cellfs.Node{
+	return p.add(&pending{up: set.here, where: where, staged: &s, Node: cellfs.Node{
 		Cell: r.o.Cell.ID, Name: l.Name, Kind: cellfs.KindFile, ContentType: "application/json", Size: s.Size, Version: l.Version,
 		Created: fromMicros(l.Created), Modified: fromMicros(l.Modified),
 	}})
 }
 
 func (p *documentPage) add(n *pending) error {
+	if err := p.r.count(); err != nil {
+		return err
+	}
 	if p.nodes = append(p.nodes, n); len(p.nodes) < nodePage && p.size < pageBytes {
 		return nil
 	}
@@ -113,6 +126,9 @@ type linkPage struct {
 }
 
 func (p *linkPage) add(l cellfs.Link, where string) error {
+	if err := p.r.countLink(); err != nil {
+		return err
+	}
 	if len(p.links) == 0 {
 		p.where = where
 	}

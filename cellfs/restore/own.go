@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"cellar/barfs"
 	"cellar/cellfs"
 	"cellar/cellfs/snapshot"
 )
@@ -40,7 +41,7 @@ func ownParts() []string {
 func newOwn(all files, m *Manifest) *own {
 	s := &own{files: all, manifest: m, members: map[string][]*zip.File{}}
 	for name, f := range all {
-		if rest, ok := strings.CutPrefix(name, odataDir); ok && !strings.HasSuffix(rest, "/") {
+		if rest, ok := strings.CutPrefix(name, odataDir); ok && !strings.HasSuffix(rest, "/") && !barfs.IsLitter(name) {
 			s.members[path.Dir(rest)] = append(s.members[path.Dir(rest)], f)
 		}
 	}
@@ -50,7 +51,7 @@ func newOwn(all files, m *Manifest) *own {
 func (s *own) total() (int64, error) { return s.manifest.Entries, nil }
 
 func (s *own) boxes(yield func(boxLine, string) error) error {
-	return strictLines(s.files[controlName("boxes")], yield)
+	return strictLines(s.files[controlName("boxes")], maxSmall, yield)
 }
 
 func (s *own) control(yield func(string, controlLine, string) error) error {
@@ -59,7 +60,7 @@ func (s *own) control(yield func(string, controlLine, string) error) error {
 		if f == nil {
 			continue // an optional one
 		}
-		err := strictLines(f, func(l controlLine, where string) error { return yield(c.Set, l, where) })
+		err := strictLines(f, maxSmall, func(l controlLine, where string) error { return yield(c.Set, l, where) })
 		if err != nil {
 			return err
 		}
@@ -68,11 +69,11 @@ func (s *own) control(yield func(string, controlLine, string) error) error {
 }
 
 func (s *own) links(yield func(linkLine, string) error) error {
-	return strictLines(s.files[controlName("links")], yield)
+	return strictLines(s.files[controlName("links")], maxSmall, yield)
 }
 
 func (s *own) nodes(yield func(nodeLine, string) error) error {
-	return eachLine(s.files[nodesFile], func(line []byte, where string) error {
+	return eachLine(s.files[nodesFile], maxSmall, func(line []byte, where string) error {
 		l, ok := commonLine(line)
 		if !ok {
 			l = nodeLine{}
@@ -80,9 +81,12 @@ func (s *own) nodes(yield func(nodeLine, string) error) error {
 				return damaged(where, "%v", err)
 			}
 		}
+		l.weight = len(line) - len(l.Path)
 		if l.Kind == cellfs.KindFile.String() {
-			s.seen++
-			l.content = s.files[contentsDir+l.Path]
+			if !barfs.IsLitter(l.Path) {
+				s.seen++
+			}
+			l.content = s.files.at(contentsDir + l.Path)
 			if l.content == nil || l.SHA256 == "" && l.Size > 0 {
 				return damaged(where, "there is no %s, or no hash of it", contentsDir+l.Path)
 			}
@@ -92,13 +96,12 @@ func (s *own) nodes(yield func(nodeLine, string) error) error {
 }
 
 func (s *own) odata(r *restorer, col *pending) error {
-	ids := map[cellfs.End]bool{}
+	ids := map[digest]bool{}
 	var links *zip.File
-	for _, f := range s.members[col.path] {
+	for _, f := range s.members[cellfs.Key(col.path)] {
 		s.seen++
 		name := path.Base(f.Name)
-		at := f.Modified.UTC()
-		n := cellfs.Node{Cell: r.o.Cell.ID, Version: col.Version, Created: at, Modified: at}
+		n := s.member(r, col, f)
 		var err error
 		switch base, isSet := strings.CutSuffix(name, ".ndjson"); {
 		case name == "$links.ndjson":
@@ -124,19 +127,33 @@ func (s *own) odata(r *restorer, col *pending) error {
 	return s.dataLinks(r, col, links, ids)
 }
 
+// member begins a member of an OData collection: with what the line of the collection tells
+// of it, or in an older snapshot with the time of its entry.
+func (s *own) member(r *restorer, col *pending, f *zip.File) cellfs.Node {
+	at := f.Modified.UTC()
+	n := cellfs.Node{Cell: r.o.Cell.ID, Version: col.Version, Created: at, Modified: at}
+	name := strings.TrimSuffix(strings.TrimSuffix(path.Base(f.Name), ".ndjson"), ".xml")
+	for _, m := range col.told {
+		if cellfs.Key(m.Name) == cellfs.Key(name) {
+			n.Version, n.Created, n.Modified = m.Version, fromMicros(m.Created), fromMicros(m.Modified)
+		}
+	}
+	return n
+}
+
 // entities makes the entities of one type.
-func (s *own) entities(r *restorer, col *pending, f *zip.File, n cellfs.Node, ids map[cellfs.End]bool) error {
+func (s *own) entities(r *restorer, col *pending, f *zip.File, n cellfs.Node, ids map[digest]bool) error {
 	set := newEntitySet(col, n, f.Name)
 	docs := r.documents()
 	if err := docs.add(set.pending); err != nil {
 		return err
 	}
-	err := strictLines(f, func(l entityLine, where string) error {
+	err := strictLines(f, maxLine, func(l entityLine, where string) error {
 		id, err := r.document(&l)
 		if err != nil {
 			return damaged(where, "%v", err)
 		}
-		end := cellfs.End{Set: n.Name, Key: id}
+		end := digestOf(n.Name, id)
 		if ids[end] {
 			return damaged(where, "document %q is there twice", id)
 		}
@@ -150,13 +167,13 @@ func (s *own) entities(r *restorer, col *pending, f *zip.File, n cellfs.Node, id
 }
 
 // dataLinks makes the links between the entities that have these ids.
-func (s *own) dataLinks(r *restorer, col *pending, f *zip.File, ids map[cellfs.End]bool) error {
+func (s *own) dataLinks(r *restorer, col *pending, f *zip.File, ids map[digest]bool) error {
 	if err := r.landed(); err != nil { // the collection is made
 		return err
 	}
 	links := linkPage{r: r}
-	err := strictLines(f, func(l struct{ From, To cellfs.End }, where string) error {
-		if !ids[l.From] || !ids[l.To] {
+	err := strictLines(f, maxSmall, func(l struct{ From, To cellfs.End }, where string) error {
+		if !ids[digestOf(l.From.Set, l.From.Key)] || !ids[digestOf(l.To.Set, l.To.Key)] {
 			return damaged(where, "is no link between entities")
 		}
 		return links.add(cellfs.Link{Cell: r.o.Cell.ID, Node: col.here.id, From: l.From, To: l.To}, where)
@@ -173,22 +190,23 @@ func (s *own) finish(r *restorer) error {
 	if r.files != m.Entries || r.bytes != m.Bytes {
 		return damaged(manifestFile, "it tells of %d files with %d bytes, there are %d with %d", m.Entries, m.Bytes, r.files, r.bytes)
 	}
-	for name := range r.boxes {
-		if r.collections[name] == nil {
+	if !r.places.root().told {
+		return damaged(nodesFile, "the cell itself is missing")
+	}
+	for name := range r.boxSchemas {
+		if !r.places.child(r.places.root(), name).told {
 			return damaged(nodesFile, "box %q is missing", name)
 		}
-	}
-	if r.collections[""] == nil {
-		return damaged(nodesFile, "the cell itself is missing")
 	}
 	return s.unused()
 }
 
-// unused refuses contents that no line of the nodes names.
+// unused refuses contents that no line of the nodes names. Litter may be there: who
+// unpacks a snapshot and packs it again gets it in.
 func (s *own) unused() error {
 	var there int64
 	for name := range s.files {
-		if (strings.HasPrefix(name, contentsDir) || strings.HasPrefix(name, odataDir)) && !strings.HasSuffix(name, "/") {
+		if (strings.HasPrefix(name, contentsDir) || strings.HasPrefix(name, odataDir)) && !strings.HasSuffix(name, "/") && !barfs.IsLitter(name) {
 			there++
 		}
 	}

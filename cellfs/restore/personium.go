@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 
+	"cellar/barfs"
 	"cellar/cellfs"
 	"cellar/cellfs/snapshot"
 )
@@ -21,15 +22,15 @@ type personium struct {
 	made    int64                 // when, in µs
 	box     map[string]boxLine    // by id
 	objects map[string]controlEnd // by id
-	nodeID  map[string]string     // of OData collections, by path
 
 	schemas  map[string]*dataSchema // by node id; nil until they are read
 	types    map[string]*dataType   // entity types by id
+	declared int64                  // types, their properties and their ends
 	contents int64                  // that were used
 }
 
 func newPersonium(all files, m *Manifest) *personium {
-	return &personium{files: all, made: micros(m.Created), box: map[string]boxLine{}, objects: map[string]controlEnd{}, nodeID: map[string]string{}}
+	return &personium{files: all, made: micros(m.Created), box: map[string]boxLine{}, objects: map[string]controlEnd{}}
 }
 
 // Parts of a snapshot of version 2. All 17 files of 10_odata are always there.
@@ -72,15 +73,15 @@ type object struct {
 	Type   string `json:"_type"`
 	ID     string `json:"_id"`
 	Source struct {
-		Static    map[string]json.RawMessage `json:"s"`
-		Dynamic   map[string]json.RawMessage `json:"d"`
-		Hidden    map[string]json.RawMessage `json:"h"`
-		Published int64                      `json:"p"` // ms, as Updated
-		Updated   int64                      `json:"u"`
-		Node      *string                    `json:"n"`
-		Entity    string                     `json:"t"`  // entity type of user data
-		Links     map[string]*string         `json:"l"`  // n:1, by type
-		DataLinks []string                   `json:"ll"` // of user data: "{entity type}:{id}"
+		Static    members  `json:"s"`
+		Dynamic   members  `json:"d"`
+		Hidden    members  `json:"h"`
+		Published int64    `json:"p"` // ms, as Updated
+		Updated   int64    `json:"u"`
+		Node      *string  `json:"n"`
+		Entity    string   `json:"t"`  // entity type of user data
+		Links     linkEnds `json:"l"`  // n:1, by type
+		DataLinks linkList `json:"ll"` // of user data: "{entity type}:{id}"
 
 		// Of links.
 		Type1 string `json:"t1"`
@@ -88,6 +89,32 @@ type object struct {
 		Type2 string `json:"t2"`
 		Key2  string `json:"k2"`
 	} `json:"_source"`
+}
+
+// linkEnds are ids by the type of what they are of.
+type linkEnds map[string]*string
+
+func (l *linkEnds) UnmarshalJSON(text []byte) error {
+	var raw members
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return err
+	}
+	*l = make(linkEnds, len(raw))
+	for name, value := range raw {
+		var id *string
+		if err := json.Unmarshal(value, &id); err != nil {
+			return err
+		}
+		(*l)[name] = id
+	}
+	return nil
+}
+
+type linkList []string
+
+func (l *linkList) UnmarshalJSON(text []byte) (err error) {
+	*l, err = boundedList[string](text, barfs.MaxDataLinks)
+	return err
 }
 
 // text is a static property; "" if it is null or absent.
@@ -131,12 +158,16 @@ func micros(ms int64) int64 {
 
 // objectsOf reads the lines of a file, which are of one type.
 func (s *personium) objectsOf(file, typ string, yield func(o *object, where string) error) error {
-	return eachLine(s.files[file], func(line []byte, where string) error {
+	limit := maxSmall
+	if file == userDataFile {
+		limit = maxLine
+	}
+	return eachLine(s.files[file], limit, func(line []byte, where string) error {
 		var o object
 		if err := json.Unmarshal(line, &o); err != nil {
 			return damaged(where, "%v", err)
 		}
-		if o.Type != typ || o.ID == "" {
+		if o.Type != typ || o.ID == "" || len(o.ID) > maxInternalID {
 			return damaged(where, "it is %q, not a %s with an id", o.Type, typ)
 		}
 		return yield(&o, where)

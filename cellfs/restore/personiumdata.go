@@ -9,10 +9,6 @@ import (
 	"cellar/cellfs"
 )
 
-// maxDocument is the longest document, in bytes: a line of cellar's own snapshots has
-// room for it.
-const maxDocument = 64 << 20
-
 // dataEntity is an entity that was made.
 type dataEntity struct {
 	typ *dataType
@@ -45,6 +41,7 @@ func (s *personium) finish(r *restorer) error {
 // userData makes the documents, and returns them by their internal ids.
 func (s *personium) userData(r *restorer) (map[string]dataEntity, error) {
 	made := map[string]dataEntity{}
+	ids := 0
 	page := r.documents()
 	err := s.objectsOf(userDataFile, "UserData", func(o *object, where string) error {
 		t := s.types[o.Source.Entity]
@@ -62,12 +59,12 @@ func (s *personium) userData(r *restorer) (map[string]dataEntity, error) {
 		if err != nil {
 			return damaged(where, "%v", err)
 		}
-		if len(doc) > maxDocument {
-			return damaged(where, "the document has more than %d bytes", maxDocument)
-		}
 		l := entityLine{Name: r.o.DocumentName(id), Created: micros(o.Source.Published), Modified: micros(o.Source.Updated), Version: 1, Doc: doc}
 		if _, err := r.document(&l); err != nil {
 			return damaged(where, "%v", err)
+		}
+		if ids += len(o.ID) + len(id); ids > maxIDBytes {
+			return tooLarge("ids of documents of more than %d bytes", maxIDBytes)
 		}
 		made[o.ID] = dataEntity{t, id}
 		r.step()
@@ -119,17 +116,16 @@ func (t *dataType) value(p *dataProperty, raw json.RawMessage, depth int) (json.
 	if !p.IsList {
 		return t.single(p, raw, depth)
 	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, err
-	}
-	for i := range list {
-		var err error
-		if list[i], err = t.single(p, list[i], depth); err != nil {
-			return nil, err
+	out := []byte("[")
+	err := eachValue(raw, func(value json.RawMessage) error {
+		value, err := t.single(p, value, depth)
+		if len(out) > 1 {
+			out = append(out, ',')
 		}
-	}
-	return marshal(list)
+		out = append(out, value...)
+		return err
+	})
+	return append(out, ']'), err
 }
 
 func (t *dataType) single(p *dataProperty, raw json.RawMessage, depth int) (json.RawMessage, error) {
@@ -166,7 +162,7 @@ func (t *dataType) complexValue(p *dataProperty, raw json.RawMessage, depth int)
 	if c == nil {
 		return nil, fmt.Errorf("there is no complex type %q", p.Type)
 	}
-	var values map[string]json.RawMessage
+	var values members
 	if err := json.Unmarshal(raw, &values); err != nil {
 		return nil, err
 	}
@@ -181,14 +177,14 @@ func (t *dataType) complexValue(p *dataProperty, raw json.RawMessage, depth int)
 // lines of their own, the others are told by one side, or by both.
 func (s *personium) dataLinks(r *restorer, made map[string]dataEntity) error {
 	page := linkPage{r: r}
-	known := map[[2]string]bool{}
+	known := map[digest]bool{}
 	add := func(from, to string, types [2]string, where string) error {
 		a, ok1 := made[from]
 		b, ok2 := made[to]
 		if !ok1 || !ok2 || a.typ.node != b.typ.node || a.typ.id != types[0] || b.typ.id != types[1] {
 			return damaged(where, "there is no entity %q or no entity %q", from, to)
 		}
-		pair := [2]string{min(from, to), max(from, to)}
+		pair := digestOf(min(from, to), max(from, to))
 		if known[pair] {
 			return nil
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"cellar/barfs"
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 )
@@ -33,21 +34,21 @@ var personiumKinds = map[string]cellfs.Kind{
 
 // pmeta is what a .pmeta says.
 type pmeta struct {
-	ID        string            `json:"i"`
-	Type      string            `json:"t"`
-	ACL       json.RawMessage   `json:"a"`
-	Props     map[string]string `json:"d"` // XML by "{local}@{namespace}"
-	Published int64             `json:"p"` // ms, as Updated
-	Updated   int64             `json:"u"`
-	Version   int64             `json:"v"`
-	MediaType string            `json:"ct"`
-	Length    *int64            `json:"cl"`
+	ID        string          `json:"i"`
+	Type      string          `json:"t"`
+	ACL       json.RawMessage `json:"a"`
+	Props     members         `json:"d"` // XML by "{local}@{namespace}"
+	Published int64           `json:"p"` // ms, as Updated
+	Updated   int64           `json:"u"`
+	Version   int64           `json:"v"`
+	MediaType string          `json:"ct"`
+	Length    *int64          `json:"cl"`
 }
 
 // total counts files and documents of user data.
 func (s *personium) total() (n int64, err error) {
 	n = s.countContents()
-	err = eachLine(s.files[userDataFile], func([]byte, string) error {
+	err = eachLine(s.files[userDataFile], maxLine, func([]byte, string) error {
 		n++
 		return nil
 	})
@@ -85,9 +86,9 @@ func (s *personium) nodes(yield func(nodeLine, string) error) error {
 // of the cell. Personium makes the folder of a box when it is first looked at, so
 // that those of some boxes are not there.
 func (s *personium) folders() ([]string, error) {
-	there := map[string]bool{"": true, cellfs.MainBox: true}
+	there := map[string]string{"": "", cellfs.MainBox: cellfs.MainBox} // by key
 	for id := range s.box {
-		there[id] = true
+		there[cellfs.Key(id)] = id
 	}
 	for name := range s.files {
 		rest, ok := strings.CutPrefix(name, webdavDir)
@@ -100,18 +101,21 @@ func (s *personium) folders() ([]string, error) {
 		folder, file := path.Split(rest)
 		folder = strings.TrimSuffix(folder, "/")
 		switch {
-		case file == uploadFile && folder != "", rest == importError:
+		case file == uploadFile && folder != "", rest == importError, file != "" && barfs.IsLitter(name):
 			continue
 		case file != "" && file != metaFile && file != contentFile:
 			return nil, damaged(name, "does not belong there")
 		}
-		there[folder] = true
+		if key := cellfs.Key(folder); there[key] == "" {
+			there[key] = folder
+		}
 	}
 	all := make([]string, 0, len(there))
-	for folder := range there {
+	for _, folder := range there {
 		all = append(all, folder)
 	}
-	slices.Sort(all)
+	// By keys: what holds another comes before it in any Unicode form.
+	slices.SortFunc(all, func(a, b string) int { return strings.Compare(cellfs.Key(a), cellfs.Key(b)) })
 	return all, nil
 }
 
@@ -135,7 +139,7 @@ func (s *personium) node(folder string) (l *nodeLine, where string, err error) {
 			l.Schema = at.Schema
 		}
 	}
-	f := s.files[where]
+	f := s.files.at(where)
 	if f == nil && !below { // never looked at
 		l.Kind, l.Created, l.Modified = cellfs.KindBox.String(), s.made, s.made
 		if folder == "" {
@@ -154,6 +158,7 @@ func (s *personium) node(folder string) (l *nodeLine, where string, err error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return nil, where, damaged(where, "%v", err)
 	}
+	l.weight = len(where) + len(text)
 	if err := s.describe(l, &m, folder); err != nil {
 		return nil, where, damaged(where, "%v", err)
 	}
@@ -176,7 +181,7 @@ func (s *personium) describe(l *nodeLine, m *pmeta, folder string) (err error) {
 	}
 	switch kind {
 	case cellfs.KindFile:
-		if l.content = s.files[webdavDir+folder+"/"+contentFile]; l.content == nil {
+		if l.content = s.files.at(webdavDir + folder + "/" + contentFile); l.content == nil {
 			return fmt.Errorf("it has no %s", contentFile)
 		}
 		s.contents++
@@ -185,16 +190,23 @@ func (s *personium) describe(l *nodeLine, m *pmeta, folder string) (err error) {
 			return fmt.Errorf("its length is %d, the content has %d bytes", *m.Length, l.Size)
 		}
 	case cellfs.KindOData:
-		s.nodeID[l.Path] = m.ID
+		l.data = m.ID
 	}
 	return nil
 }
 
-func personiumProps(all map[string]string) (list []cellfs.Property, err error) {
-	for key, text := range all {
+func personiumProps(all members) (list []cellfs.Property, err error) {
+	if len(all) > cellfs.MaxProps {
+		return nil, cellfs.ErrProps
+	}
+	for key, raw := range all {
 		local, space, ok := strings.Cut(key, "@")
-		if !ok {
+		var text string
+		if err := json.Unmarshal(raw, &text); err != nil || !ok {
 			return nil, fmt.Errorf("property %q", key)
+		}
+		if len(text) > cellfs.MaxPropBytes {
+			return nil, cellfs.ErrProps
 		}
 		e, err := xmltree.Parse([]byte(text))
 		if err != nil {
@@ -212,13 +224,35 @@ func personiumProps(all map[string]string) (list []cellfs.Property, err error) {
 type some[T any] []T
 
 func (s *some[T]) UnmarshalJSON(text []byte) error {
-	if text = bytes.TrimSpace(text); text[0] == '[' || string(text) == "null" {
-		return json.Unmarshal(text, (*[]T)(s))
+	add := func(value json.RawMessage) error {
+		var v T
+		if err := json.Unmarshal(value, &v); err != nil {
+			return err
+		}
+		if *s = append(*s, v); len(*s) > maxACEs {
+			return fmt.Errorf("a list has more than %d values", maxACEs)
+		}
+		return nil
 	}
-	var one T
-	err := json.Unmarshal(text, &one)
-	*s = some[T]{one}
-	return err
+	if text = bytes.TrimSpace(text); text[0] == '[' {
+		return eachValue(text, add)
+	}
+	if string(text) == "null" {
+		return nil
+	}
+	return add(text)
+}
+
+// names are those of the members of a JSON object.
+type names []string
+
+func (n *names) UnmarshalJSON(text []byte) error {
+	return eachMember(text, func(name string, _ json.RawMessage) error {
+		if *n = append(*n, name); len(*n) > maxPrivileges {
+			return fmt.Errorf("an object has more than %d members", maxPrivileges)
+		}
+		return nil
+	})
 }
 
 // prefixes are those of the keys of an ACL.
@@ -231,9 +265,12 @@ func (s *personium) acl(text json.RawMessage) (*aclLine, error) {
 		Authz    string `json:"@p.requireSchemaAuthz"`
 		OldAuthz string `json:"@requireSchemaAuthz"`
 		ACEs     some[struct {
-			Principal map[string]json.RawMessage `json:"D.principal"`
-			Grant     struct {
-				Privileges some[map[string]json.RawMessage] `json:"D.privilege"`
+			Principal struct {
+				Href *string         `json:"D.href"`
+				All  json.RawMessage `json:"D.all"`
+			} `json:"D.principal"`
+			Grant struct {
+				Privileges some[names] `json:"D.privilege"`
 			} `json:"D.grant"`
 		}] `json:"D.ace"`
 	}
@@ -250,25 +287,24 @@ func (s *personium) acl(text json.RawMessage) (*aclLine, error) {
 	for _, e := range a.ACEs {
 		var ace aceLine
 		for _, p := range e.Grant.Privileges {
-			for name := range p {
+			for _, name := range p {
 				prefix, local, ok := strings.Cut(name, ".")
 				if !ok { // so were Personium's own written once
 					prefix, local = "p", name
 				}
 				ace.Privileges = append(ace.Privileges, cellfs.Privilege{Space: prefixes[prefix], Local: local})
 			}
-		}
-		if href, ok := e.Principal["D.href"]; ok {
-			var id string
-			if err := json.Unmarshal(href, &id); err != nil {
-				return nil, fmt.Errorf("ACL: %w", err)
+			if len(ace.Privileges) > maxPrivileges {
+				return nil, fmt.Errorf("ACL: an entry has more than %d privileges", maxPrivileges)
 			}
-			role, ok := s.objects[id]
+		}
+		if id := e.Principal.Href; id != nil {
+			role, ok := s.objects[*id]
 			if !ok || role.Set != cellfs.SetRole {
 				continue
 			}
 			ace.Role = &roleName{role.Box, role.Key}
-		} else if _, all := e.Principal["D.all"]; !all {
+		} else if e.Principal.All == nil {
 			return nil, errors.New("ACL: an entry is for nobody")
 		}
 		l.ACEs = append(l.ACEs, ace)

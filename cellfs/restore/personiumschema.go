@@ -70,8 +70,18 @@ func (s *personium) readSchemas() error {
 	return nil
 }
 
-func (s *personium) readTypes(file, typ string, into map[string]*dataType) error {
+// declarations are the lines of a file that make schemas, a bounded number in all.
+func (s *personium) declarations(file, typ string, yield func(o *object, where string) error) error {
 	return s.objectsOf(file, typ, func(o *object, where string) error {
+		if s.declared++; s.declared > maxDeclared {
+			return tooLarge("more than %d types, properties and ends of associations", maxDeclared)
+		}
+		return yield(o, where)
+	})
+}
+
+func (s *personium) readTypes(file, typ string, into map[string]*dataType) error {
+	return s.declarations(file, typ, func(o *object, where string) error {
 		name, err := o.text("Name")
 		if err != nil || name == "" || into[o.ID] != nil || o.node() == "" {
 			return damaged(where, "it has no name, no new id or no collection")
@@ -96,7 +106,7 @@ func (s *personium) readTypes(file, typ string, into map[string]*dataType) error
 }
 
 func (s *personium) readProperties(file, typ, of string, types map[string]*dataType) error {
-	return s.objectsOf(file, typ, func(o *object, where string) error {
+	return s.declarations(file, typ, func(o *object, where string) error {
 		t := types[o.link(of)]
 		if t == nil {
 			return damaged(where, "there is no %s with the id %q", of, o.link(of))
@@ -148,7 +158,7 @@ func newProperty(o *object) (*dataProperty, error) {
 }
 
 func (s *personium) readEnds() error {
-	return s.objectsOf(endFile, "AssociationEnd", func(o *object, where string) error {
+	return s.declarations(endFile, "AssociationEnd", func(o *object, where string) error {
 		t := s.types[o.link("EntityType")]
 		if t == nil {
 			return damaged(where, "there is no EntityType with the id %q", o.link("EntityType"))
@@ -217,7 +227,7 @@ func (s *personium) odata(r *restorer, col *pending) error {
 	if err := s.readSchemas(); err != nil {
 		return err
 	}
-	d := s.schemas[s.nodeID[col.path]]
+	d := s.schemas[col.data]
 	if d == nil {
 		return nil // it declares nothing
 	}

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"cellar/cellfs"
@@ -53,8 +54,8 @@ func DropLeft(tx cellfs.Tx, job int64) error {
 // [Restored.Show]. The caller holds the contents ([cellfs.FS.Hold]) until then. It
 // returns an [*Error] for a fault of the snapshot, and [cellfs.ErrQuota].
 func (a *Archive) Restore(ctx context.Context, f *cellfs.FS, o Options) (*Restored, error) {
-	r := &restorer{Restored: Restored{schemas: map[int64]string{}}, src: a.source(), ctx: ctx, f: f, o: o,
-		collections: map[string]*place{}, objects: map[entityKey]int64{}, boxes: map[string]*cellfs.Node{}}
+	r := &restorer{Restored: Restored{schemas: map[int64]string{}}, src: a.source(), ctx: ctx, f: f, o: o, limits: a.limits,
+		objects: map[digest]int64{}}
 	steps := []func() error{r.begin, r.control, r.links, r.nodes, r.finish}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -72,25 +73,21 @@ type restorer struct {
 	f   *cellfs.FS
 	o   Options
 
-	boxes       map[string]*cellfs.Node // by name, the main box included
-	boxSchemas  map[string]string
-	objects     map[entityKey]int64 // ids of all control objects
-	collections map[string]*place   // by path
-	flight      chan error          // the page that is being made; nil for none
+	limits     Limits
+	boxSchemas map[string]string // by name, the main box included
+	objects    map[digest]int64  // ids of all control objects
+	places     *places
+	flight     chan error // the page that is being made; nil for none
 
+	made, linked int64 // as the limits count them
+	controlled   int64 // bytes of control objects
 	files, bytes int64 // as the manifest counts them
 	stored       int64 // bytes, with those of user data
 	done, total  int64 // steps of progress
 }
 
-// place is a collection that nodes can be put into.
-type place struct {
-	id    int64
-	kind  cellfs.Kind
-	depth int
-}
-
-type entityKey struct{ set, box, key string }
+// objectKey identifies a control object.
+func objectKey(set, box, key string) digest { return digestOf(set, box, key) }
 
 // update runs fn in a transaction that is none of the cell: what it makes stands
 // aside.
@@ -118,43 +115,62 @@ func (r *restorer) begin() error {
 		if _, ok := r.boxSchemas[l.Name]; ok {
 			return damaged(where, "box %q is there twice", l.Name)
 		}
+		if len(l.Schema) > maxSchemaURL {
+			return damaged(where, "box %q has a schema of more than %d bytes", l.Name, maxSchemaURL)
+		}
 		if l.Schema != "" && schemas[l.Schema] {
 			return damaged(where, "box %q has the schema of another", l.Name)
+		}
+		if len(names) > r.limits.Boxes {
+			return tooLarge("more than %d boxes", r.limits.Boxes)
 		}
 		schemas[l.Schema] = true
 		r.boxSchemas[l.Name] = l.Schema
 		names = append(names, l.Name)
-		return nil
+		return r.count()
 	})
 	if err != nil {
 		return err
 	}
 	now := r.f.Now()
-	return r.update(func(tx cellfs.Tx) error {
+	err = r.update(func(tx cellfs.Tx) error {
 		if err := DropLeft(tx, r.o.Job); err != nil {
 			return err
 		}
 		root := cellfs.Node{Cell: r.o.Cell.ID, Kind: cellfs.KindCell, Created: now, Modified: now}
-		if err := tx.AddAside(r.o.Job, &root); err != nil {
-			return err
-		}
+		err := tx.AddAside(r.o.Job, &root)
 		r.root = root.ID
-		var boxes []*cellfs.Node
-		for _, name := range names {
-			n := &cellfs.Node{Cell: r.o.Cell.ID, Parent: root.ID, Name: name, Kind: cellfs.KindBox, Created: now, Modified: now}
-			r.boxes[name] = n
-			boxes = append(boxes, n)
-		}
-		if err := tx.AddAsideNodes(root.ID, boxes); err != nil {
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.places = newPlaces(r.root)
+	for page := range slices.Chunk(names, nodePage) {
+		if err := r.makeBoxes(page, now); err != nil {
 			return err
 		}
-		for name, n := range r.boxes {
-			if s := r.boxSchemas[name]; s != "" {
-				r.schemas[n.ID] = s
-			}
+	}
+	return nil
+}
+
+func (r *restorer) makeBoxes(names []string, now time.Time) error {
+	var boxes []*cellfs.Node
+	for _, name := range names {
+		boxes = append(boxes, &cellfs.Node{Cell: r.o.Cell.ID, Parent: r.root, Name: name, Kind: cellfs.KindBox, Created: now, Modified: now})
+	}
+	if err := r.update(func(tx cellfs.Tx) error { return tx.AddAsideNodes(r.root, boxes) }); err != nil {
+		return err
+	}
+	for _, n := range boxes {
+		if _, err := r.places.add(r.places.root(), n.Name, place{id: n.ID, kind: n.Kind}); err != nil {
+			return err
 		}
-		return nil
-	})
+		if s := r.boxSchemas[n.Name]; s != "" {
+			r.schemas[n.ID] = s
+		}
+	}
+	return nil
 }
 
 // finish makes what could not be made before, and ends the checks.

@@ -47,30 +47,70 @@ type controlEnd struct{ Set, Key, Box string }
 
 // nodeLine is a line of 20_nodes.ndjson.
 type nodeLine struct {
-	Path     string            `json:"path"`
-	Kind     string            `json:"kind"`
-	Type     string            `json:"type"`
-	Size     int64             `json:"size"`
-	SHA256   string            `json:"sha256"` // "": not told
-	Created  int64             `json:"created"`
-	Modified int64             `json:"modified"`
-	MTime    *int64            `json:"mtime"`
-	Version  int64             `json:"version"`
-	Schema   string            `json:"schema"`
-	Props    []cellfs.Property `json:"props"`
-	ACL      *aclLine          `json:"acl"`
+	Path     string     `json:"path"`
+	Kind     string     `json:"kind"`
+	Type     string     `json:"type"`
+	Size     int64      `json:"size"`
+	SHA256   string     `json:"sha256"` // "": not told
+	Created  int64      `json:"created"`
+	Modified int64      `json:"modified"`
+	MTime    *int64     `json:"mtime"`
+	Version  int64      `json:"version"`
+	Schema   string     `json:"schema"`
+	Props    propList   `json:"props"`
+	ACL      *aclLine   `json:"acl"`
+	Members  memberList `json:"members"` // of an OData collection
 
 	content *zip.File // nil for none
+	data    string    // Personium's id of an OData collection
+	weight  int       // bytes that wait in memory until the node is made, but for its content
+}
+
+// propList is the list of dead properties of a line.
+type propList []cellfs.Property
+
+func (l *propList) UnmarshalJSON(text []byte) (err error) {
+	*l, err = boundedList[cellfs.Property](text, cellfs.MaxProps)
+	return err
+}
+
+// memberLine is the schema of an OData collection, or one of its sets.
+type memberLine struct {
+	Name     string `json:"name"`
+	Created  int64  `json:"created"`
+	Modified int64  `json:"modified"`
+	Version  int64  `json:"version"`
+}
+
+type memberList []memberLine
+
+func (l *memberList) UnmarshalJSON(text []byte) (err error) {
+	*l, err = boundedList[memberLine](text, maxMembers)
+	return err
 }
 
 type aclLine struct {
-	RequireSchemaAuthz string    `json:"requireSchemaAuthz"`
-	ACEs               []aceLine `json:"aces"`
+	RequireSchemaAuthz string  `json:"requireSchemaAuthz"`
+	ACEs               aceList `json:"aces"`
+}
+
+type aceList []aceLine
+
+func (l *aceList) UnmarshalJSON(text []byte) (err error) {
+	*l, err = boundedList[aceLine](text, maxACEs)
+	return err
 }
 
 type aceLine struct {
-	Role       *roleName          `json:"role"`
-	Privileges []cellfs.Privilege `json:"privileges"`
+	Role       *roleName     `json:"role"`
+	Privileges privilegeList `json:"privileges"`
+}
+
+type privilegeList []cellfs.Privilege
+
+func (l *privilegeList) UnmarshalJSON(text []byte) (err error) {
+	*l, err = boundedList[cellfs.Privilege](text, maxPrivileges)
+	return err
 }
 
 type roleName struct {

@@ -155,7 +155,7 @@ func (b *builder) collect(tx cellfs.Tx) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := b.writeNode("", &cellfs.NodeRef{Node: root}); err != nil {
+	if err := b.writeNode("", &cellfs.NodeRef{Node: root}, nil); err != nil {
 		return err
 	}
 	if err := b.contents.header(&entry{name: "30_contents/", modified: b.created}); err != nil {

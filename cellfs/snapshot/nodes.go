@@ -46,7 +46,14 @@ func (b *builder) walk(parent int64, prefix string) error {
 
 func (b *builder) visit(n *cellfs.NodeRef, prefix string) error {
 	path := prefix + n.Name
-	if err := b.writeNode(path, n); err != nil {
+	var members []member
+	if n.Kind == cellfs.KindOData {
+		var err error
+		if members, err = b.members(n.ID); err != nil {
+			return err
+		}
+	}
+	if err := b.writeNode(path, n, members); err != nil {
 		return err
 	}
 	switch n.Kind {
@@ -65,6 +72,23 @@ func (b *builder) visit(n *cellfs.NodeRef, prefix string) error {
 	return b.walk(n.ID, path+"/")
 }
 
+// member is the schema of an OData collection, or the set of entities of one type. Their
+// entries in the zip have no room for all that is told of a node.
+type member struct {
+	Name     string `json:"name"`
+	Created  int64  `json:"created"`
+	Modified int64  `json:"modified"`
+	Version  int64  `json:"version"`
+}
+
+func (b *builder) members(col int64) (all []member, err error) {
+	err = cellfs.EachChild(b.tx, col, func(n *cellfs.Node) error {
+		all = append(all, member{n.Name, n.Created.UnixMicro(), n.Modified.UnixMicro(), n.Version})
+		return nil
+	})
+	return all, err
+}
+
 func (b *builder) step() {
 	b.done++
 	if b.opts.Progress != nil {
@@ -74,7 +98,7 @@ func (b *builder) step() {
 
 // writeNode adds the line of a node to 20_nodes.ndjson. The keys are written by
 // hand: this is the hot loop of an export.
-func (b *builder) writeNode(path string, n *cellfs.NodeRef) error {
+func (b *builder) writeNode(path string, n *cellfs.NodeRef, members []member) error {
 	b.step()
 	l := append(b.line[:0], `{"path":`...)
 	l = appendString(l, path)
@@ -102,7 +126,7 @@ func (b *builder) writeNode(path string, n *cellfs.NodeRef) error {
 	}
 	l = append(l, `,"version":`...)
 	l = strconv.AppendInt(l, n.Version, 10)
-	l, err := b.appendRare(l, n)
+	l, err := b.appendRare(l, n, members)
 	l = append(l, '}', '\n')
 	b.line = l
 	if err != nil {
@@ -114,7 +138,7 @@ func (b *builder) writeNode(path string, n *cellfs.NodeRef) error {
 }
 
 // appendRare adds what most nodes do not have.
-func (b *builder) appendRare(l []byte, n *cellfs.NodeRef) ([]byte, error) {
+func (b *builder) appendRare(l []byte, n *cellfs.NodeRef, members []member) ([]byte, error) {
 	for _, f := range []struct {
 		key   string
 		value any
@@ -123,6 +147,7 @@ func (b *builder) appendRare(l []byte, n *cellfs.NodeRef) ([]byte, error) {
 		{"schema", n.Schema, n.Schema != ""},
 		{"props", n.Props, len(n.Props) > 0},
 		{"acl", b.acl(n.ACL), n.ACL != nil},
+		{"members", members, len(members) > 0},
 	} {
 		if !f.has {
 			continue

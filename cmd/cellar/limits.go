@@ -11,9 +11,10 @@ import (
 	"cellar/dav/ops"
 )
 
-// limits are sizes that an operator can change, in bytes.
+// limits are what an operator can change: sizes in bytes, but for importNodes.
 type limits struct {
 	bar, entry, importBody, eventLog int64
+	importNodes                      int64 // resources that an import may make
 	scrub                            int64 // a second; 0: none
 }
 
@@ -25,6 +26,8 @@ func limitFlags() []cli.Flag {
 		size("bar-limit", "BAR_LIMIT", barfs.MaxArchive, "largest bar that is taken, a `SIZE` such as 100MiB"),
 		size("bar-entry-limit", "BAR_ENTRY_LIMIT", barfs.MaxEntry, "largest file in a bar, uncompressed, a `SIZE`"),
 		size("import-limit", "IMPORT_LIMIT", ops.DefaultImportLimit, "largest snapshot that is taken from elsewhere, a `SIZE`"),
+		&cli.Int64Flag{Name: "import-nodes", Value: ops.DefaultImportNodes, EnvVars: env("IMPORT_NODES"),
+			Usage: "`NUMBER` of resources, documents and control objects that an import may make; its memory follows it"},
 		size("event-log-limit", "EVENT_LOG_LIMIT", cellfs.DefaultLogLimit, "`SIZE` at which a cell's event log is closed and a new one begins"),
 		size("scrub", "SCRUB", cellfs.DefaultScrubRate, "`RATE` in bytes a second at which contents are read again and compared with their checksums, such as 4MiB; 0 turns it off"),
 	}
@@ -43,5 +46,8 @@ func readLimits(c *cli.Context) (l limits, err error) {
 		return l, usagef("--scrub %q: use a number of bytes a second such as 4MiB, or 0", c.String("scrub"))
 	}
 	l.scrub = int64(n)
+	if l.importNodes = c.Int64("import-nodes"); l.importNodes < 1 || l.importNodes > math.MaxInt32 {
+		return l, usagef("--import-nodes %d: use a number from 1 to %d", l.importNodes, math.MaxInt32)
+	}
 	return l, nil
 }

@@ -204,7 +204,7 @@ func (s *server) start(ctx context.Context, unitURL *url.URL) error {
 	var err error
 	s.ops, err = ops.New(ctx, ops.Config{
 		FS: s.unit.fs, Workers: s.c.Int("job-workers"), UnitURL: public, Program: "cellar " + programVersion(),
-		Limits: barfs.Limits{Archive: s.limits.bar, Entry: s.limits.entry}, ImportLimit: s.limits.importBody, TempDir: s.unit.temp(), Log: s.log,
+		Limits: barfs.Limits{Archive: s.limits.bar, Entry: s.limits.entry}, ImportLimit: s.limits.importBody, SnapshotLimits: ops.SnapshotLimits{Nodes: s.limits.importNodes}, TempDir: s.unit.temp(), Log: s.log,
 	})
 	if err != nil {
 		return err

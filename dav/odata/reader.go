@@ -69,16 +69,22 @@ func readSchema(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, col int64) (*ba
 	if err != nil {
 		return nil, err
 	}
-	c, err := f.OpenTx(ctx, tx, n.Blob)
+	blob, err := tx.Blob(n.Blob)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("schema of OData collection %d: %w", col, err)
 	}
-	defer c.Close()
-	text, err := io.ReadAll(c)
-	if err != nil {
-		return nil, err
-	}
-	s, err := barfs.ParseSchema(text)
+	s, err := schemas.get(blob.Hash, blob.Size, func() (*barfs.Schema, error) {
+		c, err := f.OpenTx(ctx, tx, n.Blob)
+		if err != nil {
+			return nil, err
+		}
+		defer c.Close()
+		text, err := io.ReadAll(c)
+		if err != nil {
+			return nil, err
+		}
+		return barfs.ParseSchema(text)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("schema of OData collection %d: %w", col, err)
 	}

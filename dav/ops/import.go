@@ -68,7 +68,7 @@ func (o *Ops) Import(ctx context.Context, cell cellfs.Cell, name string, c Calle
 		return err
 	}
 	defer content.Close()
-	if _, err := openArchive(content); err != nil {
+	if _, err := o.openArchive(content); err != nil {
 		return err
 	}
 	return o.acceptImport(ctx, jobs.Job{Kind: KindImport, Scope: cell.ID, Name: name, RequestKey: c.RequestKey, Subject: c.Subject}, nil)
@@ -114,19 +114,19 @@ func (o *Ops) ImportBody(ctx context.Context, cell cellfs.Cell, body io.Reader, 
 		return err
 	}
 	defer content.Close()
-	if _, err := openArchive(content); err != nil {
+	if _, err := o.openArchive(content); err != nil {
 		return err
 	}
 	return o.acceptImport(ctx, jobs.Job{Kind: KindImport, Scope: cell.ID, RequestKey: c.RequestKey, Subject: c.Subject}, &staged)
 }
 
 // openArchive reads a snapshot as a zip. What is refused is the client's to hear.
-func openArchive(c cellfs.Content) (*restore.Archive, error) {
+func (o *Ops) openArchive(c cellfs.Content) (*restore.Archive, error) {
 	size, err := c.Seek(0, io.SeekEnd)
 	if err != nil {
 		return nil, err
 	}
-	a, err := restore.Open(c, size)
+	a, err := restore.Open(c, size, o.cfg.SnapshotLimits)
 	var refused *restore.Error
 	if errors.As(err, &refused) {
 		err = &Refused{refused.Code, refused.Message}
@@ -294,7 +294,7 @@ func (o *Ops) restore(ctx context.Context, j jobs.Job, p *jobs.Progress) (*resto
 		return nil, err
 	}
 	defer content.Close()
-	a, err := openArchive(content)
+	a, err := o.openArchive(content)
 	if err != nil {
 		return nil, err
 	}

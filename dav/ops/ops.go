@@ -15,6 +15,7 @@ import (
 
 	"cellar/barfs"
 	"cellar/cellfs"
+	"cellar/cellfs/restore"
 	"cellar/jobs"
 )
 
@@ -36,16 +37,23 @@ func refusef(code, format string, args ...any) error {
 
 // Config is what an [Ops] is made of.
 type Config struct {
-	FS      *cellfs.FS
-	Workers int    // jobs that run at once
-	UnitURL string // for the manifest of exports; "" if not known
-	Program string // name and version, likewise
-	TempDir string // where the index of an export grows
-	Limits  barfs.Limits
+	FS             *cellfs.FS
+	Workers        int    // jobs that run at once
+	UnitURL        string // for the manifest of exports; "" if not known
+	Program        string // name and version, likewise
+	TempDir        string // where the index of an export grows
+	Limits         barfs.Limits
+	SnapshotLimits SnapshotLimits
 	// ImportLimit bounds the body of an import, in bytes; 0: [DefaultImportLimit].
 	ImportLimit int64
 	Log         *slog.Logger
 }
+
+// SnapshotLimits bound the snapshots that are imported.
+type SnapshotLimits = restore.Limits
+
+// DefaultImportNodes is how many resources, documents and control objects an import may make.
+const DefaultImportNodes = restore.MaxNodes
 
 // Ops runs the operations. Close ends it.
 type Ops struct {

@@ -1,0 +1,94 @@
+package restore
+
+import (
+	"cmp"
+
+	"cellar/barfs/zipdir"
+	"cellar/cellfs"
+)
+
+// Limits bound what a snapshot may hold, and with it what an import takes of memory: some
+// hundred bytes for each entry and each collection, however long their names and paths
+// are. A zero field means its default.
+type Limits struct {
+	// Nodes is how many resources, documents of user data and control objects there may
+	// be, and how many links between them; default [MaxNodes].
+	Nodes int64
+	// Boxes is how many boxes there may be; default [MaxBoxes].
+	Boxes int
+	// Path is the longest path of a resource below its cell, in bytes; default [MaxPath].
+	Path int
+}
+
+// Defaults of [Limits].
+const (
+	MaxNodes = 1_000_000
+	MaxBoxes = 10_000
+	// MaxPath has room for every path that a cell can have.
+	MaxPath = (cellfs.MaxDepth + 3) * (cellfs.MaxNameBytes + 1)
+)
+
+func (l Limits) withDefaults() Limits {
+	return Limits{Nodes: cmp.Or(l.Nodes, MaxNodes), Boxes: cmp.Or(l.Boxes, MaxBoxes), Path: cmp.Or(l.Path, MaxPath)}
+}
+
+// directory bounds the central directory of the zip: an entry for each node, some more,
+// and names of a hundred bytes for all of them.
+func (l Limits) directory() zipdir.Limits {
+	return zipdir.Limits{Entries: int(l.Nodes + l.Nodes/5 + 1000), Bytes: l.Nodes*146 + 1<<20}
+}
+
+// Limits of the texts in a snapshot, in bytes. A document of user data came as an entry of
+// a bar (64 MiB at most).
+const (
+	maxSmall    = 16 << 20 // the manifest, a schema, a line that is no document
+	maxDocument = 64 << 20
+	maxLine     = maxDocument + 1<<20 // of a document
+)
+
+// Limits of the parts of a line, which take more memory than their text.
+const (
+	maxACEs       = 10_000 // as the ACL method has it
+	maxPrivileges = 100    // of an ace: there are fewer different ones
+	maxMembers    = 10_000 // of a JSON object that is read by its names
+	maxID         = 400    // characters of an __id, as in bars
+	maxInternalID = 255    // bytes of an id of Personium's
+	maxSchemaURL  = 4096   // bytes
+
+	// Of a snapshot of Personium's: types and their properties, and the bytes of all
+	// ids of documents, which links need.
+	maxDeclared = 200_000
+	maxIDBytes  = 64 << 20
+)
+
+// controlBytes bounds all control objects together. The switch at the end of an import writes
+// them anew, in memory and in one transaction.
+func (l Limits) controlBytes() int64 { return max(64<<20, 64*l.Nodes) }
+
+func tooLarge(format string, args ...any) error {
+	return refusef(CodeTooLarge, "The snapshot is larger than an import takes. ["+format+"].", args...)
+}
+
+// count counts what is made.
+func (r *restorer) count() error {
+	if r.made++; r.made > r.limits.Nodes {
+		return tooLarge("more than %d resources, documents and control objects", r.limits.Nodes)
+	}
+	return nil
+}
+
+// countControl counts a control object.
+func (r *restorer) countControl(e *cellfs.Entity) error {
+	if r.controlled += int64(len(e.Doc) + len(e.Hidden) + len(e.Key)); r.controlled > r.limits.controlBytes() {
+		return tooLarge("control objects of more than %d bytes", r.limits.controlBytes())
+	}
+	return r.count()
+}
+
+// countLink counts a link that is made.
+func (r *restorer) countLink() error {
+	if r.linked++; r.linked > r.limits.Nodes {
+		return tooLarge("more than %d links", r.limits.Nodes)
+	}
+	return nil
+}
