@@ -233,6 +233,39 @@ func TestTokensGetPersoniumsConditions(t *testing.T) {
 	get(s.With(token, "GET", fileURL), tag).Status(http.StatusNotModified)
 	get(s.As("me", "GET", fileURL), "*").Status(http.StatusNotModified)
 	davtest.Error(s.With(token, "PUT", fileURL).WithHeader("If-None-Match", "*").WithText("x").Expect(), "PR412-DV-0001")
+
+	r := s.Anonymous().POST("/cell1/__token").WithForm(map[string]string{
+		"grant_type": "password", "username": "me", "password": davtest.AccountPassword, "p_cookie": "true",
+	}).Expect().Status(http.StatusOK)
+	cookie, peer := r.Cookie("p_cookie").Value().Raw(), r.JSON().Object().Value("p_cookie_peer").String().Raw()
+	s.Anonymous().GET(fileURL).WithQuery("p_cookie_peer", peer).WithCookie("p_cookie", cookie).WithHeader("If-None-Match", "*").Expect().Status(http.StatusOK)
+	// A token that is none is none of Personium's clients.
+	s.SetACL("/cell1/box", davtest.ACE{Privileges: "D:all"})
+	get(s.With("nonsense", "GET", fileURL), "*").Status(http.StatusNotModified)
+}
+
+// TestConditionsOfSnapshots: what is copied from the snapshots has its conditions too.
+func TestConditionsOfSnapshots(t *testing.T) {
+	s := davtest.New(t)
+	s.Mkcol("/cell1/box")
+	s.Export("cell1", "s")
+	const path = "/cell1/__snapshot/s.zip"
+	tag := s.Request("HEAD", path).Expect().Status(http.StatusOK).Header("ETag").Raw()
+	copied := func(name, value string) int {
+		return s.Request("COPY", path).WithHeader("Destination", "/cell1/box/copy.zip").WithHeader(name, value).Expect().Raw().StatusCode
+	}
+	now := time.Now().Add(-time.Second).UTC().Format(http.TimeFormat)
+	for _, c := range [][2]string{{"If-Match", `"other"`}, {"If-None-Match", tag}, {"If-Unmodified-Since", now}} {
+		if got := copied(c[0], c[1]); got != http.StatusPreconditionFailed {
+			t.Errorf("COPY with %s: %s = %d", c[0], c[1], got)
+		}
+	}
+	s.WantGone("/cell1/box/copy.zip")
+	if got := copied("If-Match", tag); got != http.StatusCreated {
+		t.Errorf("COPY as it is = %d", got)
+	}
+	s.Request("GET", path).WithHeader("If-Modified-Since", now).Expect().Status(http.StatusOK)
+	s.Request("GET", path).WithHeader("If-None-Match", tag).Expect().Status(http.StatusNotModified)
 }
 
 // TestDatesAfterAnImport: what an import brings back has its old dates, and they prove

@@ -311,6 +311,9 @@ func (q *request) copySpecial() error {
 		if there != nil && keep {
 			return cellfs.ErrDestinationExists
 		}
+		if err := q.evaluate(&n, time.Time{}); err != nil {
+			return err
+		}
 		if err := q.checkIf(tx, q.target.path, &n); err != nil {
 			return err
 		}
