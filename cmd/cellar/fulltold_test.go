@@ -135,7 +135,8 @@ func (l *fullDisk) run(room int64) string {
 	if strings.Contains(told, l.disk) {
 		t.Errorf("told of the server:\n%s", told)
 	}
-	if strings.Contains(told, "failed") && !strings.Contains(told, "PR507-SV-0001") {
+	failed := strings.Contains(told, "failed") || strings.Contains(told, "new.error")
+	if failed && !strings.Contains(told, "PR507-SV-0001") {
 		t.Errorf("the failure does not say why:\n%s\n%s", told, l.p.output())
 	}
 	if outcome != "refused" || l.kind != "install" {
@@ -160,7 +161,7 @@ func (l *fullDisk) run(room int64) string {
 	l.p.stop()
 	check(t, l.data)
 	switch {
-	case strings.Contains(told, "failed"), strings.Contains(told, "new.error"):
+	case failed:
 		return outcome + ", failed"
 	case outcome == "refused":
 		return outcome
