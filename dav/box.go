@@ -186,8 +186,12 @@ func (q *request) logRefusal(err error) error {
 		return err // there is no log to write to
 	}
 	if !q.caller.MayAll() {
-		if ok, _ := q.h.refusedOfCell.allow(cell.ID, now); !ok {
+		ok, leftOut := q.h.refusedOfCell.allow(cell.ID, now)
+		if !ok {
 			return err
+		}
+		if leftOut > 0 {
+			q.h.log.Warn("refused installs that are not in the event log", "cell", cell.Name, "count", leftOut)
 		}
 	}
 	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}

@@ -159,6 +159,11 @@ func Run(ctx context.Context, a *barfs.Archive, t Target, o Options) ([]Event, e
 	if a.Version == 2 {
 		r.total-- // the manifest was used at acceptance
 	}
+	defer func() { // nothing is performed any more once Run has ended, also by a panic
+		if r.flight != nil {
+			<-r.flight.ended
+		}
+	}()
 	err := r.all()
 	if err == nil {
 		err = r.finish()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"cellar/barfs"
 	"cellar/barfs/bartest"
@@ -275,4 +276,50 @@ func TestDataThatIsNoJSON(t *testing.T) {
 			t.Errorf("%v, want %s", err, cause)
 		}
 	}
+}
+
+// slow is a target whose first batch takes until it is released, and that breaks down when
+// the next content comes.
+type slow struct {
+	staged, release chan struct{}
+	applied         bool
+}
+
+func (s *slow) Stage(context.Context, io.Reader) (install.Content, error) {
+	close(s.staged)
+	panic("broken")
+}
+
+func (s *slow) Apply(context.Context, install.Batch) error {
+	<-s.release
+	s.applied = true
+	return nil
+}
+
+// TestNothingIsDoneAfterAPanic: who hears that an install broke down may record that as its
+// end, because no batch comes after it.
+func TestNothingIsDoneAfterAPanic(t *testing.T) {
+	bar := bartest.New("").Collection("c", "").File("c/a", "text/plain", "a").Bytes()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{staged: make(chan struct{}), release: make(chan struct{})}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			defer func() {
+				if p := recover(); p != "broken" || !s.applied {
+					t.Errorf("panic %v, the batch is done: %t", p, s.applied)
+				}
+			}()
+			_, _ = install.Run(t.Context(), open(t, bar), s, install.Options{Cell: "c", Box: "b"})
+		}()
+		<-s.staged
+		synctest.Wait()
+		select {
+		case <-ended:
+			t.Error("Run ended while a batch was on its way")
+		default:
+		}
+		close(s.release)
+		<-ended
+	})
 }
