@@ -33,6 +33,21 @@ func TestScryptBounds(t *testing.T) {
 	}
 }
 
+// TestSecretBounds: what is hidden of an account is read up to a bound, whatever it is made of.
+func TestSecretBounds(t *testing.T) {
+	secret, err := Hash("password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pad := strings.Repeat(" ", maxSecret-len(secret))
+	if ok, err := verify([]byte(string(secret)+pad), "password"); !ok || err != nil {
+		t.Errorf("of %d bytes: %v, %v", maxSecret, ok, err)
+	}
+	if ok, err := verify([]byte(string(secret)+pad+" "), "password"); ok || err == nil {
+		t.Errorf("of more than %d bytes: %v, %v", maxSecret, ok, err)
+	}
+}
+
 // BenchmarkVerify is what a login costs.
 func BenchmarkVerify(b *testing.B) {
 	kept, err := Hash("password")

@@ -20,7 +20,7 @@ import (
 func tokenCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "token", Usage: "print an access token of a running server, for scripts",
-		Description: "Without --user the token is the unit admin's. Use it as: curl -H \"Authorization: Bearer $(cellar token …)\"",
+		Description: "Without --user the token is the unit admin's. With --scope it is good for nothing else, the admin's neither. Use it as: curl -H \"Authorization: Bearer $(cellar token …)\"",
 		Flags: append(remoteFlags(),
 			&cli.StringFlag{Name: "cell", Usage: "`NAME` of the cell that is asked; the account of --user is one of its (default: the unit)"},
 			&cli.StringFlag{Name: "scope", Usage: "`PRIVILEGES` of the cell that the token is good for, separated by blanks (default: all that the account has)"},
