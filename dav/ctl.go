@@ -187,7 +187,7 @@ func (q *request) object(set *control.Set) (v control.Values, hidden json.RawMes
 		return nil, nil, err
 	}
 	if password := q.Header.Get(credentialHeader); set.Name == cellfs.SetAccount && password != "" {
-		hidden, err = q.hash(password, nil)
+		hidden, err = q.hash(password)
 	}
 	return v, hidden, err
 }

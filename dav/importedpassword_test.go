@@ -76,7 +76,7 @@ func TestImportedHashesAreReplaced(t *testing.T) {
 	}
 
 	// Of many logins at once each gets a token that stays good.
-	const logins = 8
+	const logins = 4
 	tokens := make([]string, logins)
 	var wg sync.WaitGroup
 	for i := range tokens {

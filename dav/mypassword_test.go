@@ -98,7 +98,7 @@ func TestOneOfManyPasswordChanges(t *testing.T) {
 			switch {
 			case code == http.StatusNoContent && winner < 0:
 				winner = i
-			case code != http.StatusUnauthorized:
+			case code != http.StatusUnauthorized && code != http.StatusServiceUnavailable: // which waited too long
 				t.Errorf("%s: change %d: %d", c.path, i, code)
 			}
 		}

@@ -172,10 +172,7 @@ func (q *request) changePassword() error {
 	if password == "" {
 		return errCredential
 	}
-	secret, err := q.hash(password, func() error {
-		// Another change may have come first while this one waited.
-		return q.h.fs.View(q.Context(), func(tx cellfs.Tx) error { return q.h.auth.Again(tx, &q.caller) })
-	})
+	secret, err := q.hash(password)
 	if err != nil {
 		return err
 	}
@@ -197,9 +194,9 @@ var (
 	errPassword   = codef("PR400-AU-0001", "Password format is invalid.")
 )
 
-// hash makes the secret of a password when it is the turn of the caller's address, unless
-// first, which is called then, says that it is of no use any more.
-func (q *request) hash(password string, first func() error) (json.RawMessage, error) {
+// hash makes the secret of a password when it is the turn of the caller's address, and the
+// caller is still who it was: another change may have come first meanwhile.
+func (q *request) hash(password string) (json.RawMessage, error) {
 	if !account.IsPassword(password) {
 		return nil, errPassword // without waiting
 	}
@@ -208,10 +205,9 @@ func (q *request) hash(password string, first func() error) (json.RawMessage, er
 		return nil, err
 	}
 	defer leave()
-	if first != nil {
-		if err := first(); err != nil {
-			return nil, err
-		}
+	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) error { return q.h.auth.Again(tx, &q.caller) })
+	if err != nil {
+		return nil, err
 	}
 	return account.Hash(password)
 }
