@@ -155,10 +155,10 @@ func (c *checker) trees(tx Tx) error {
 		if err := c.tree(tx, cell, root, 0); err != nil {
 			return err
 		}
-		if _, bytes, err := tx.Count(cell.Root); err != nil {
+		if nodes, bytes, err := tx.Count(cell.Root); err != nil {
 			return err
-		} else if bytes != cell.Used {
-			c.problem("cell %q: its files have %d bytes, its row says %d", cell.Name, bytes, cell.Used)
+		} else if nodes != cell.Nodes || bytes != cell.Used {
+			c.problem("cell %q: its %d resources have %d bytes, its row says %d and %d", cell.Name, nodes, bytes, cell.Nodes, cell.Used)
 		}
 		if err := c.logs(tx, cell); err != nil {
 			return err
@@ -173,8 +173,8 @@ func (c *checker) trees(tx Tx) error {
 		if err != nil {
 			return err
 		}
-		if a.Job != 0 && bytes != a.Bytes {
-			c.problem("tree %d of an import: its files have %d bytes, its row says %d", a.Root, bytes, a.Bytes)
+		if a.Job != 0 && (n != a.Nodes || bytes != a.Bytes) {
+			c.problem("tree %d of an import: its %d resources have %d bytes, its row says %d and %d", a.Root, n, bytes, a.Nodes, a.Bytes)
 		}
 		c.seen += n
 		if err := c.aside(tx, a.Root); err != nil {

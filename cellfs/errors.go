@@ -60,8 +60,11 @@ var (
 	// ErrDatabase: the file of the database is damaged, or is none.
 	ErrDatabase = errors.New("the database is damaged")
 
-	// ErrQuota: the cell's files would take more than its quota (RFC 4331).
+	// ErrQuota: the cell's resources would take more than its quota (RFC 4331).
 	ErrQuota = errors.New("quota of the cell is exceeded")
+
+	// ErrManyNodes: the cell would have more resources than it may.
+	ErrManyNodes = errors.New("cell has too many resources")
 
 	// ErrProps: the dead properties of the resource would exceed [MaxProps] or
 	// [MaxPropBytes].

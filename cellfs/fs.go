@@ -16,6 +16,8 @@ type Config struct {
 	Snapshots SnapshotReader
 	Now       func() time.Time // nil: [Now]
 	Log       *slog.Logger     // nil: discarded
+	// MaxNodes is how many resources a cell may have; 0: [DefaultMaxNodes].
+	MaxNodes int64
 	// LogLimit is how long an event log gets, in bytes; 0: [DefaultLogLimit].
 	LogLimit int64
 }
@@ -42,6 +44,7 @@ type FS struct {
 	log    *slog.Logger
 
 	logLimit int64
+	maxNodes int64
 
 	holds holds
 	told  told
@@ -53,7 +56,7 @@ type FS struct {
 // New returns the tree kept in the given stores. The caller closes the stores
 // after the last use of the FS.
 func New(c Config) *FS {
-	f := &FS{meta: c.Meta, blobs: c.Blobs, zip: c.Snapshots, now: c.Now, log: c.Log, logLimit: cmp.Or(c.LogLimit, DefaultLogLimit)}
+	f := &FS{meta: c.Meta, blobs: c.Blobs, zip: c.Snapshots, now: c.Now, log: c.Log, logLimit: cmp.Or(c.LogLimit, DefaultLogLimit), maxNodes: cmp.Or(c.MaxNodes, DefaultMaxNodes)}
 	f.guard = func(int64, int64) error { return nil }
 	f.frozen = func(int64) error { return nil }
 	if f.now == nil {

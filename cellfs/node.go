@@ -84,6 +84,10 @@ type Node struct {
 	// zero: it came with the one above.
 	DatesFrom time.Time
 
+	// Changed is when a member of the collection last came, went or changed; zero if none
+	// did since the collection was made.
+	Changed time.Time // UTC, microseconds
+
 	Schema string // boxes: the schema URL, "" for none
 	Props  []Property
 	ACL    *ACL // nil: none of its own
@@ -94,11 +98,26 @@ type Node struct {
 func (n *Node) ETag() string { return fmt.Sprintf(`"%d-%d"`, n.Version, n.Modified.UnixMilli()) }
 
 // LastModified is the modification time to show: the one set, or the content's.
+// A collection is modified by what becomes of its members.
 func (n *Node) LastModified() time.Time {
-	if n.MTime.IsZero() {
-		return n.Modified
+	switch {
+	case !n.MTime.IsZero():
+		return n.MTime
+	case n.Changed.After(n.Modified):
+		return n.Changed
 	}
-	return n.MTime
+	return n.Modified
+}
+
+// Weight is what the node counts for the quota of its cell besides [NodeCost], in bytes:
+// its content, and its properties with their names.
+func (n *Node) Weight() int64 {
+	bytes := n.Size
+	for i := range n.Props {
+		p := &n.Props[i]
+		bytes += int64(len(p.XML) + len(p.Space) + len(p.Local) + len(p.Lang))
+	}
+	return bytes
 }
 
 // Extra is about how much memory the properties and the ACL of the node take, in bytes.
@@ -156,14 +175,31 @@ type Cell struct {
 	Owner   string
 	Root    int64 // node id; what an import switches
 	Gen     int64 // grows with every change of the tree
-	Quota   int64 // bytes that the files of its boxes may take; 0: no limit
-	Used    int64 // bytes that they take, each file counted whole
+	Quota   int64 // bytes that its resources may take; 0: no limit
+	Nodes   int64 // its resources, the root and the main box among them
+	Used    int64 // their [Node.Weight]: each content counts whole
 	Keep    int64 // finished snapshots that are kept; 0: all
 	ACL     *ACL  // of its root; nil for none
 	LogFrom int64 // id of the last event that is not in the current log; 0 for none
 	Log     LogSize
 	Created time.Time
 }
+
+const (
+	// NodeCost is what each resource counts for the quota, in bytes, besides its content
+	// and its properties: about what its row takes.
+	NodeCost = 512
+	// bareNodes are those of an empty cell, its root and its main box. They count nothing.
+	bareNodes = 2
+	// DefaultMaxNodes is how many resources a cell may have.
+	DefaultMaxNodes = 10_000_000
+)
+
+// Taken is what the cell's resources take of its quota, in bytes.
+func (c *Cell) Taken() int64 { return c.Used + NodeCost*max(0, c.Nodes-bareNodes) }
+
+// Room is how many bytes of the quota are left; false if there is no quota.
+func (c *Cell) Room() (bytes int64, limited bool) { return max(0, c.Quota-c.Taken()), c.Quota > 0 }
 
 // Now is the time as the store keeps it: UTC, whole microseconds.
 func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -57,7 +57,8 @@ type Aside struct {
 	Root  int64
 	Cell  int64
 	Job   int64 // that builds it; 0: it is to be removed
-	Bytes int64 // of its files
+	Nodes int64 // as [Cell.Nodes]
+	Bytes int64 // as [Cell.Used]
 }
 
 // AsideTx builds trees aside, puts them in the place of a cell's tree, and removes
@@ -69,6 +70,8 @@ type AsideTx interface {
 	// AddAsideNodes adds nodes below the root of a tree and fills in their ids. They
 	// count neither for the quota nor for [Cell.Used]. Boxes have no schema yet.
 	AddAsideNodes(root int64, nodes []*Node) error
+	// SetAsideNode is [NodeTx.SetNode] for the root of a tree or a collection below it.
+	SetAsideNode(root int64, old, n *Node) error
 	Asides() ([]Aside, error)
 	// ShowAside makes the tree that of its cell, together with its control objects
 	// and the schemas of its boxes by node id, and raises the cell's generation to
@@ -88,11 +91,11 @@ type NodeTx interface {
 	CellByID(id int64) (Cell, error)
 	Cells() ([]Cell, error)
 	// AddCell adds the cell together with its root node and main box, and
-	// fills in the ids. [Cell.Used] begins at 0 and follows the tree by itself.
+	// fills in the ids. [Cell.Used] and [Cell.Nodes] follow the tree by themselves.
 	AddCell(c *Cell) error
 	// DeleteCell removes the cell and everything that belongs to it.
 	DeleteCell(id int64, now time.Time) error
-	// SetQuota limits the bytes that the cell's files may take; 0 lifts the limit.
+	// SetQuota limits the bytes that the cell's resources may take; 0 lifts the limit.
 	SetQuota(cell, bytes int64) error
 	// RenameCell gives the cell another name.
 	RenameCell(id int64, name string) error
@@ -112,8 +115,8 @@ type NodeTx interface {
 	ChildRefs(parent int64, p Page) (refs []NodeRef, more bool, err error)
 	// ACLsBelow lists the ACLs of what lies below root.
 	ACLsBelow(root int64) ([]*ACL, error)
-	// Count returns the nodes of the subtree, its root included, and the bytes
-	// of its files.
+	// Count returns the nodes of the subtree, its root included, and their
+	// [Node.Weight].
 	Count(root int64) (nodes, bytes int64, err error)
 	// Height is how many levels lie below root; 0 if it has no children.
 	Height(root int64) (int, error)
@@ -125,6 +128,9 @@ type NodeTx interface {
 	// SetNode replaces the row of old by n, which has the same id; parent and
 	// name may change. A content that n no longer names becomes an orphan.
 	SetNode(old *Node, n *Node, now time.Time) error
+	// MembersChanged notes the time of a change among the members of a collection as its
+	// [Node.Changed], in the place of a modification time that a client set.
+	MembersChanged(collection *Node, now time.Time) error
 	// SetCellOf moves a whole subtree to another cell. ACLs, which name roles of
 	// the cell, do not go along.
 	SetCellOf(root, cell int64) error

@@ -1,7 +1,6 @@
 package cellfs
 
 import (
-	"cmp"
 	"errors"
 	"time"
 )
@@ -36,7 +35,8 @@ func (t *tracked) Touch(cell, atLeast int64) (int64, error) {
 	return t.Tx.Touch(cell, atLeast)
 }
 
-// ShowAside implements [AsideTx].
+// ShowAside implements [AsideTx], [ErrQuota] and [ErrManyNodes]. What is no larger than what
+// was there may be shown.
 func (t *tracked) ShowAside(root int64, schemas map[int64]string, atLeast int64, now time.Time) error {
 	n, err := t.Node(root)
 	if err != nil {
@@ -45,10 +45,18 @@ func (t *tracked) ShowAside(root int64, schemas map[int64]string, atLeast int64,
 	t.note(n.Cell)
 	t.noteControl(n.Cell)
 	t.f.gone.fromAny(now)
+	before, err := t.CellByID(n.Cell)
+	if err != nil {
+		return err
+	}
 	if err := t.Tx.ShowAside(root, schemas, atLeast, now); err != nil {
 		return err
 	}
-	return t.f.newDates(t, root, now)
+	c, err := t.CellByID(n.Cell)
+	if err == nil && (c.Taken() > before.Taken() || c.Nodes > before.Nodes) {
+		err = t.mayGrow(n.Cell)
+	}
+	return after(err, func() error { return t.f.newDates(t, root, now) })
 }
 
 // AddLock implements [LockTx].
@@ -71,9 +79,9 @@ func (t *tracked) notePath(p Path) error {
 	return err
 }
 
-// AddNode implements [NodeTx] and [ErrQuota].
+// AddNode implements [NodeTx], [ErrQuota] and [ErrManyNodes].
 func (t *tracked) AddNode(n *Node) error {
-	return cmp.Or(t.Tx.AddNode(n), t.withinQuota(n.Cell, n.Size))
+	return after(t.Tx.AddNode(n), func() error { return t.mayGrow(n.Cell) })
 }
 
 // SetNode implements [NodeTx] and [ErrQuota].
@@ -81,29 +89,36 @@ func (t *tracked) SetNode(old, n *Node, now time.Time) error {
 	if old.Parent != n.Parent || Key(old.Name) != Key(n.Name) {
 		t.f.gone.from(old.Cell, now)
 	}
-	return cmp.Or(t.Tx.SetNode(old, n, now), t.withinQuota(old.Cell, n.Size-old.Size))
-}
-
-// SetCellOf implements [NodeTx] and [ErrQuota].
-func (t *tracked) SetCellOf(root, cell int64) error {
-	return cmp.Or(t.Tx.SetCellOf(root, cell), t.withinQuota(cell, 1))
-}
-
-// CopyTree implements [NodeTx] and [ErrQuota].
-func (t *tracked) CopyTree(src int64, dst *Node, version int64, now time.Time) error {
-	return cmp.Or(t.Tx.CopyTree(src, dst, version, now), t.withinQuota(dst.Cell, 1))
-}
-
-// withinQuota refuses what made a cell grow beyond its quota.
-func (t *tracked) withinQuota(cell, grown int64) error {
-	if grown <= 0 {
-		return nil
-	}
-	c, err := t.CellByID(cell)
-	if err == nil && c.Quota > 0 && c.Used > c.Quota {
-		err = ErrQuota
+	err := t.Tx.SetNode(old, n, now)
+	if err == nil && n.Weight() > old.Weight() {
+		err = t.mayGrow(old.Cell)
 	}
 	return err
+}
+
+// SetCellOf implements [NodeTx], [ErrQuota] and [ErrManyNodes].
+func (t *tracked) SetCellOf(root, cell int64) error {
+	return after(t.Tx.SetCellOf(root, cell), func() error { return t.mayGrow(cell) })
+}
+
+// CopyTree implements [NodeTx], [ErrQuota] and [ErrManyNodes].
+func (t *tracked) CopyTree(src int64, dst *Node, version int64, now time.Time) error {
+	return after(t.Tx.CopyTree(src, dst, version, now), func() error { return t.mayGrow(dst.Cell) })
+}
+
+// mayGrow refuses what made a cell grow beyond its quota, or beyond the resources that a
+// cell may have.
+func (t *tracked) mayGrow(cell int64) error {
+	c, err := t.CellByID(cell)
+	switch {
+	case err != nil:
+		return err
+	case c.Quota > 0 && c.Taken() > c.Quota:
+		return ErrQuota
+	case c.Nodes > t.f.maxNodes:
+		return ErrManyNodes
+	}
+	return nil
 }
 
 // RenameCell implements [NodeTx]. What is known by the old name is known no more.

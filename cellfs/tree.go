@@ -58,9 +58,9 @@ func (f *FS) PutAllowed(ctx context.Context, p Path, check Check) (room int64, e
 			return err
 		}
 		if room = math.MaxInt64; c.Quota > 0 {
-			room = max(0, c.Quota-c.Used)
+			room = max(0, c.Quota-c.Taken()-NodeCost)
 			if l.Node != nil {
-				room = max(0, c.Quota-c.Used+l.Node.Size, l.Node.Size) // what does not grow is allowed
+				room = max(0, c.Quota-c.Taken()+l.Node.Size, l.Node.Size) // what does not grow is allowed
 			}
 		}
 		return nil
@@ -106,6 +106,9 @@ func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) 
 		n.ContentType = ContentType(o.ContentType)
 	}
 	if n.Blob, err = s.Add(tx); err != nil {
+		return Node{}, false, err
+	}
+	if err := f.membersChanged(tx, &l.Parent, now); err != nil {
 		return Node{}, false, err
 	}
 	if l.Node == nil {
@@ -163,11 +166,24 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 	from.Cell, from.Parent, from.Name = l.Parent.Cell, l.Parent.ID, l.Name
 	from.Version, from.Created, from.Modified = gen, now, now
 	from.DatesFrom = f.datesFrom(now, from.Cell, nil)
+	if err := f.membersChanged(tx, &l.Parent, now); err != nil {
+		return Node{}, err
+	}
 	err = tx.AddNode(&from) // fills in the id
 	if err == nil && from.Kind == KindService {
 		err = addSource(tx, &from)
 	}
 	return from, err
+}
+
+// membersChanged makes a change among the members of a collection the date of the
+// collection: who keeps a copy of a tree looks there for what is new. Dates have whole
+// seconds, so that a second change within one needs no write.
+func (f *FS) membersChanged(tx Tx, collection *Node, now time.Time) error {
+	if collection.MTime.IsZero() && collection.LastModified().Unix() == now.Unix() {
+		return nil
+	}
+	return tx.MembersChanged(collection, now)
 }
 
 // Delete removes the resource and all below it. A main box returns
@@ -208,7 +224,11 @@ func (f *FS) DeleteTx(tx Tx, p Path, check Check) error {
 	if err := tx.DeleteLocks(p); err != nil { // RFC 4918, 9.6
 		return err
 	}
-	return tx.DeleteTree(l.Node, f.now())
+	now := f.now()
+	if err := f.membersChanged(tx, &l.Parent, now); err != nil {
+		return err
+	}
+	return tx.DeleteTree(l.Node, now)
 }
 
 // TransferOptions qualify [FS.Copy] and [FS.Move].
@@ -267,10 +287,13 @@ func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	n := from
 	n.Cell, n.Parent, n.Name, n.Version, n.Schema = to.Parent.Cell, to.Parent.ID, to.Name, gen, ""
 	n.ACL = nil // RFC 3744, 7.3: that of a resource that is new
-	n.Created, n.Modified, n.MTime = now, now, o.MTime
+	n.Created, n.Modified, n.MTime, n.Changed = now, now, o.MTime, time.Time{}
 	n.DatesFrom = f.datesFrom(now, n.Cell, to.Node)
 	if n.Kind == KindBox {
 		n.Kind = KindCollection
+	}
+	if err := f.membersChanged(tx, &to.Parent, now); err != nil {
+		return false, err
 	}
 	if err := f.clear(tx, to, now); err != nil {
 		return false, err
@@ -375,19 +398,25 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	now := f.now()
 	n := from
 	n.Cell, n.Parent, n.Name = to.Parent.Cell, to.Parent.ID, to.Name
-	n.DatesFrom = f.datesFrom(f.now(), n.Cell, to.Node)
+	n.DatesFrom = f.datesFrom(now, n.Cell, to.Node)
 	if !o.MTime.IsZero() {
 		n.MTime = o.MTime
 	}
 	created := to.Node == nil
 	if !created && to.Node.ID != from.ID {
-		if err := tx.DeleteTree(to.Node, f.now()); err != nil {
+		if err := tx.DeleteTree(to.Node, now); err != nil {
 			return false, err
 		}
 	}
-	if err := tx.SetNode(&from, &n, f.now()); err != nil {
+	for _, parent := range []*Node{&at.Parent, &to.Parent} {
+		if err := f.membersChanged(tx, parent, now); err != nil {
+			return false, err
+		}
+	}
+	if err := tx.SetNode(&from, &n, now); err != nil {
 		return false, err
 	}
 	if err := tx.DeleteLocks(src); err != nil { // RFC 4918, 7.5: a lock does not move

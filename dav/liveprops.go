@@ -208,7 +208,7 @@ func (l *listing) quotaUsed(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	}
 	c, err := l.quota(n)
 	l.buf = append(l.buf, `<D:quota-used-bytes>`...)
-	l.buf = strconv.AppendInt(l.buf, c.Used, 10)
+	l.buf = strconv.AppendInt(l.buf, c.Taken(), 10)
 	l.buf = append(l.buf, `</D:quota-used-bytes>`...)
 	return true, err
 }
@@ -230,7 +230,7 @@ func (l *listing) quotaAvailable(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 			return false, err
 		}
 	}
-	if left := max(0, c.Quota-c.Used); c.Quota > 0 && (!known || left < room) {
+	if left, limited := c.Room(); limited && (!known || left < room) {
 		room, known = left, true
 	}
 	if !known {

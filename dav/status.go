@@ -103,6 +103,7 @@ var statuses = []struct {
 		return errInstalling(e)
 	}},
 	{cellfs.ErrQuota, sayErr(errQuota)},
+	{cellfs.ErrManyNodes, sayErr(codef(ops.Full.Code, "%s", ops.Full.Message))},
 	{cellfs.ErrProps, say("PR507-DV-0002", "The properties of the resource take too much.")}, // RFC 4918, 9.2.1
 	{cellfs.ErrManyLocks, say("PR507-DV-0003", "There are too many locks.")},
 	{fs.ErrExist, say("PR405-DV-0001", "Method not allowed. MKCOL can only be executed on a deleted/non-existent resource.")},

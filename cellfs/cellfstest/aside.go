@@ -74,6 +74,24 @@ func testAside(t metaTest) {
 	used(11)
 	lost, _ := build(5)
 	root, newBox := build(6)
+	// What is set of a tree aside counts there.
+	t.update(func(tx cellfs.Tx) error {
+		old, err := tx.Node(root.ID)
+		if err != nil {
+			return err
+		}
+		n := old
+		n.Props = []cellfs.Property{{Space: "u", Local: "p", XML: "<p/>"}}
+		n.ACL = &cellfs.ACL{RequireSchemaAuthz: "public"}
+		if err := tx.SetAsideNode(root.ID, &old, &n); err != nil {
+			return err
+		}
+		shown, err := tx.Cell("c1")
+		if shown.ACL != nil {
+			t.Error("the cell has the ACL of a tree aside")
+		}
+		return err
+	})
 	used(11) // what is aside does not count
 	t.view(func(tx cellfs.Tx) error {
 		n, err := tx.Child(c.Root, "b")
@@ -96,7 +114,7 @@ func testAside(t metaTest) {
 	}
 	used(11)
 	t.update(show)
-	used(400)
+	used(406)
 	t.view(func(tx cellfs.Tx) error {
 		cell, err := tx.Cell("c1")
 		n, nerr := tx.Child(cell.Root, "b")
@@ -108,7 +126,7 @@ func testAside(t metaTest) {
 		}
 		return errors.Join(err, nerr, rerr, lerr, jerr)
 	})
-	if got, want := asides(), []cellfs.Aside{{Root: c.Root, Cell: c.ID, Bytes: 11}, {Root: lost.ID, Cell: c.ID, Bytes: 400}}; !reflect.DeepEqual(got, want) {
+	if got, want := asides(), []cellfs.Aside{{Root: c.Root, Cell: c.ID, Nodes: 4, Bytes: 11}, {Root: lost.ID, Cell: c.ID, Nodes: 42, Bytes: 400}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("aside are %+v, want %+v", got, want)
 	}
 	for _, a := range asides() {
@@ -126,7 +144,7 @@ func testAside(t metaTest) {
 			}
 		}
 	}
-	used(400)
+	used(406)
 	t.view(func(tx cellfs.Tx) error {
 		nodes, err := tx.Nodes()
 		reached, _, cerr := tx.Count(root.ID)

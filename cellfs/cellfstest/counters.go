@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"sync"
 
 	"cellar/cellfs"
@@ -48,8 +49,8 @@ func testCounters(t metaTest) {
 }
 
 func wantUsed(t metaTest, tx cellfs.Tx, c cellfs.Cell) {
-	if _, bytes, err := tx.Count(c.Root); err != nil || bytes != c.Used {
-		t.Errorf("cell %s: %d bytes used, its files have %d (%v)", c.Name, c.Used, bytes, err)
+	if nodes, bytes, err := tx.Count(c.Root); err != nil || nodes != c.Nodes || bytes != c.Used {
+		t.Errorf("cell %s: %d nodes use %d bytes, of its tree %d have %d (%v)", c.Name, c.Nodes, c.Used, nodes, bytes, err)
 	}
 }
 
@@ -94,6 +95,9 @@ func (r *randomWrites) change(tx cellfs.Tx) error {
 	}
 	r.n++
 	dir := cellfs.Node{Cell: cell.ID, Parent: cell.Root, Name: fmt.Sprint(r.name, "d", r.n), Kind: cellfs.KindCollection, Created: at, Modified: at}
+	if r.rand.IntN(2) == 0 {
+		dir.Props = []cellfs.Property{{Space: "u", Local: "p", Lang: "de", XML: strings.Repeat("x", 1+r.rand.IntN(50))}}
+	}
 	if err := tx.AddNode(&dir); err != nil {
 		return err
 	}
@@ -110,6 +114,7 @@ func (r *randomWrites) change(tx cellfs.Tx) error {
 	case 0:
 		bigger := file
 		bigger.Size += 5
+		bigger.Props = []cellfs.Property{{Space: "u", Local: "p", XML: "<p/>"}}
 		return tx.SetNode(&file, &bigger, at)
 	case 1:
 		return tx.DeleteTree(&file, at)

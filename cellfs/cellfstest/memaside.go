@@ -14,7 +14,7 @@ func (t *memTx) AddAside(job int64, root *cellfs.Node) error {
 	if err := t.AddNode(root); err != nil {
 		return err
 	}
-	t.asides[root.ID] = cellfs.Aside{Root: root.ID, Cell: root.Cell, Job: job}
+	t.asides[root.ID] = cellfs.Aside{Root: root.ID, Cell: root.Cell, Job: job, Nodes: 1, Bytes: root.Weight()}
 	return nil
 }
 
@@ -27,10 +27,21 @@ func (t *memTx) AddAsideNodes(root int64, nodes []*cellfs.Node) error {
 		if err := t.AddNode(n); err != nil {
 			return err
 		}
-		a.Bytes += n.Size
+		a.Nodes++
+		a.Bytes += n.Weight()
 	}
 	t.asides[root] = a
 	return nil
+}
+
+func (t *memTx) SetAsideNode(root int64, old, n *cellfs.Node) error {
+	a, ok := t.asides[root]
+	if !ok || a.Job == 0 {
+		return absent("tree %d", root)
+	}
+	a.Bytes += n.Weight() - old.Weight()
+	t.asides[root] = a
+	return t.SetNode(old, n, time.Time{})
 }
 
 func (t *memTx) Asides() ([]cellfs.Aside, error) {
@@ -91,7 +102,7 @@ func (t *memTx) ShowAside(root int64, schemas map[int64]string, atLeast int64, n
 	}
 	maps.DeleteFunc(t.jobs, func(_ int64, j cellfs.Job) bool { return j.Cell == c.ID && j.Target != 0 && t.orphanInput(j, now) })
 	delete(t.asides, root)
-	t.asides[c.Root] = cellfs.Aside{Root: c.Root, Cell: c.ID, Bytes: c.Used}
+	t.asides[c.Root] = cellfs.Aside{Root: c.Root, Cell: c.ID, Nodes: c.Nodes, Bytes: c.Used}
 	c.Root, c.Gen = root, max(c.Gen+1, atLeast)
 	t.cells[c.ID] = c
 	return t.mayWrite()

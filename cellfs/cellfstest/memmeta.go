@@ -181,7 +181,7 @@ func (t *memTx) counted(c cellfs.Cell) cellfs.Cell {
 			c.Log = c.Log.Add(e.Size())
 		}
 	}
-	_, c.Used, _ = t.Count(c.Root)
+	c.Nodes, c.Used, _ = t.Count(c.Root)
 	c.ACL = t.nodes[c.Root].ACL
 	return c
 }
@@ -324,7 +324,8 @@ func (t *memTx) tree(root int64) []int64 {
 func (t *memTx) Count(root int64) (nodes, bytes int64, err error) {
 	for _, id := range t.tree(root) {
 		nodes++
-		bytes += t.nodes[id].Size
+		n := t.nodes[id]
+		bytes += n.Weight()
 	}
 	return nodes, bytes, nil
 }
@@ -397,6 +398,14 @@ func (t *memTx) SetNode(old, n *cellfs.Node, now time.Time) error {
 	return nil
 }
 
+func (t *memTx) MembersChanged(n *cellfs.Node, now time.Time) error {
+	if stored, ok := t.nodes[n.ID]; ok {
+		stored.Changed, stored.MTime = now, time.Time{}
+		t.nodes[n.ID] = stored
+	}
+	return t.mayWrite()
+}
+
 func (t *memTx) SetCellOf(root, cell int64) error {
 	for _, id := range t.tree(root) {
 		n := t.nodes[id]
@@ -425,7 +434,7 @@ func (t *memTx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Ti
 			continue // below dst itself
 		}
 		n.ACL = nil
-		n.Parent, n.Cell, n.Version, n.Created, n.Modified, n.MTime, n.DatesFrom, n.Schema = up, dst.Cell, version, now, now, time.Time{}, time.Time{}, ""
+		n.Parent, n.Cell, n.Version, n.Created, n.Modified, n.MTime, n.DatesFrom, n.Changed, n.Schema = up, dst.Cell, version, now, now, time.Time{}, time.Time{}, time.Time{}, ""
 		if err := t.AddNode(&n); err != nil {
 			return err
 		}

@@ -70,6 +70,7 @@ func TestMeta(t *testing.T, open func(t *testing.T) cellfs.Meta) {
 	run("transactions", testTransactions)
 	run("one point in time", testPointInTime)
 	run("pages", testPages)
+	run("members changed", testMembersChanged)
 	run("concurrent updates", testConcurrent)
 	run("cells", testCells)
 	run("counters", testCounters)
@@ -184,6 +185,43 @@ func testPages(t metaTest) {
 			return errors.Join(err, rerr, eerr)
 		})
 	}
+}
+
+// testMembersChanged checks that the date of a collection can be set, and is found by a
+// writer that knows the collection and by a reader.
+func testMembersChanged(t metaTest) {
+	c := t.cell("c1")
+	box := t.node(c, c.Root, "box", cellfs.KindBox, "")
+	dir := cellfs.Node{Cell: c.ID, Parent: box.ID, Name: "d", Kind: cellfs.KindCollection, Version: 1, Created: at, Modified: at, MTime: at.Add(-time.Hour)}
+	t.update(func(tx cellfs.Tx) error { return tx.AddNode(&dir) })
+	want := dir
+	want.Changed, want.MTime = at.Add(time.Minute), time.Time{}
+	look := func(tx cellfs.Tx) error {
+		got, err := tx.Child(box.ID, "d")
+		if !reflect.DeepEqual(got, want) || !got.LastModified().Equal(want.Changed) {
+			t.Errorf("the collection is %+v, want %+v", got, want)
+		}
+		return err
+	}
+	t.update(func(tx cellfs.Tx) error {
+		n, err := tx.Child(box.ID, "d")
+		if err != nil {
+			return err
+		}
+		return errors.Join(tx.MembersChanged(&n, want.Changed), look(tx))
+	})
+	t.update(look)
+	t.view(look)
+	// A change that is refused leaves it as it was.
+	refused := errors.New("refused")
+	err := t.m.Update(context.Background(), func(tx cellfs.Tx) error {
+		return errors.Join(tx.MembersChanged(&want, at.Add(time.Hour)), refused)
+	})
+	if !errors.Is(err, refused) {
+		t.Error(err)
+	}
+	t.update(look)
+	t.view(look)
 }
 
 func testConcurrent(t metaTest) {

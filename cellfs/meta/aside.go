@@ -21,19 +21,31 @@ func (t *tx) AddAside(job int64, root *cellfs.Node) error {
 	if err := t.insertNodes([]*cellfs.Node{root}); err != nil {
 		return err
 	}
-	_, err := t.write("INSERT INTO aside (root, cell, job, bytes) VALUES (?, ?, ?, 0)", root.ID, root.Cell, job)
+	_, err := t.write("INSERT INTO aside (root, cell, job, nodes, bytes) VALUES (?, ?, ?, 1, ?)", root.ID, root.Cell, job, root.Weight())
 	return err
 }
 
 func (t *tx) AddAsideNodes(root int64, nodes []*cellfs.Node) error {
 	var bytes int64
 	for _, n := range nodes {
-		bytes += n.Size
+		bytes += n.Weight()
 	}
 	if err := t.insertNodes(nodes); err != nil {
 		return err
 	}
-	changed, err := t.write("UPDATE aside SET bytes = bytes + ? WHERE root = ? AND job <> 0", bytes, root)
+	return t.countAside(root, len(nodes), bytes)
+}
+
+func (t *tx) SetAsideNode(root int64, old, n *cellfs.Node) error {
+	if err := t.replace(old, n); err != nil {
+		return err
+	}
+	return t.countAside(root, 0, n.Weight()-old.Weight())
+}
+
+// countAside adds to what a tree counts.
+func (t *tx) countAside(root int64, nodes int, bytes int64) error {
+	changed, err := t.write("UPDATE aside SET nodes = nodes + ?, bytes = bytes + ? WHERE root = ? AND job <> 0", nodes, bytes, root)
 	if err == nil && changed != 1 {
 		err = fmt.Errorf("tree %d: %w", root, fs.ErrNotExist)
 	}
@@ -44,8 +56,8 @@ func (t *tx) AddAsideNodes(root int64, nodes []*cellfs.Node) error {
 const nodeRows = 16
 
 const (
-	nodeRow    = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	insertNode = `INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates, id, cell) VALUES `
+	nodeRow    = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertNode = `INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed, weight, id, cell) VALUES `
 )
 
 var insertNodes = insertNode + strings.Repeat(nodeRow+", ", nodeRows-1) + nodeRow
@@ -79,9 +91,9 @@ func (t *tx) insertNodes(nodes []*cellfs.Node) error {
 }
 
 func (t *tx) Asides() (all []cellfs.Aside, err error) {
-	err = t.c.query(t.ctx, "SELECT root, cell, job, bytes FROM aside ORDER BY root", nil, func(scan func(...any) error) error {
+	err = t.c.query(t.ctx, "SELECT root, cell, job, nodes, bytes FROM aside ORDER BY root", nil, func(scan func(...any) error) error {
 		var a cellfs.Aside
-		err := scan(&a.Root, &a.Cell, &a.Job, &a.Bytes)
+		err := scan(&a.Root, &a.Cell, &a.Job, &a.Nodes, &a.Bytes)
 		all = append(all, a)
 		return err
 	})
@@ -112,7 +124,7 @@ func (t *tx) dropControl(cell int64) error {
 
 func (t *tx) ShowAside(root int64, schemas map[int64]string, atLeast int64, now time.Time) error {
 	var a cellfs.Aside
-	if err := t.row("SELECT cell, job, bytes FROM aside WHERE root = ? AND job <> 0", []any{root}, &a.Cell, &a.Job, &a.Bytes); err != nil {
+	if err := t.row("SELECT cell, job, nodes, bytes FROM aside WHERE root = ? AND job <> 0", []any{root}, &a.Cell, &a.Job, &a.Nodes, &a.Bytes); err != nil {
 		return fmt.Errorf("tree %d: %w", root, err)
 	}
 	c, err := t.CellByID(a.Cell)
@@ -135,7 +147,7 @@ func (t *tx) ShowAside(root int64, schemas map[int64]string, atLeast int64, now 
 		{orphanInputs + "WHERE cell = ? AND target <> 0 AND input IS NOT NULL" + orphanAgain, []any{micros(now), c.ID}},
 		{"DELETE FROM job WHERE cell = ? AND target <> 0", []any{c.ID}},
 		{"DELETE FROM aside WHERE root = ?", []any{root}},
-		{"INSERT INTO aside (root, cell, job, bytes) VALUES (?, ?, 0, ?)", []any{c.Root, c.ID, c.Used}},
+		{"INSERT INTO aside (root, cell, job, nodes, bytes) VALUES (?, ?, 0, ?, ?)", []any{c.Root, c.ID, c.Nodes, c.Used}},
 		{"UPDATE cell SET root = ? WHERE id = ?", []any{root, c.ID}},
 	}
 	for box, schema := range schemas {
@@ -154,7 +166,7 @@ func (t *tx) ShowAside(root int64, schemas map[int64]string, atLeast int64, now 
 		return err
 	}
 	return t.count(c.ID, func(c *cellfs.Cell) {
-		c.Root, c.ACL, c.Used, c.Gen = root, shown.ACL, a.Bytes, max(c.Gen+1, atLeast)
+		c.Root, c.ACL, c.Nodes, c.Used, c.Gen = root, shown.ACL, a.Nodes, a.Bytes, max(c.Gen+1, atLeast)
 	})
 }
 

@@ -9,12 +9,12 @@ import (
 	"cellar/cellfs"
 )
 
-const cellColumns = "SELECT id, name, owner, root, gen, quota, used, keep, logfrom, logbytes, logurls, logunits, created, (SELECT acl FROM node WHERE node.id = cell.root) FROM cell "
+const cellColumns = "SELECT id, name, owner, root, gen, quota, nodes, used, keep, logfrom, logbytes, logurls, logunits, created, (SELECT acl FROM node WHERE node.id = cell.root) FROM cell "
 
 func scanCell(scan func(...any) error) (c cellfs.Cell, err error) {
 	var created int64
 	var acl any
-	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Used, &c.Keep, &c.LogFrom, &c.Log.Bytes, &c.Log.URLs, &c.Log.Units, &created, &acl)
+	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Nodes, &c.Used, &c.Keep, &c.LogFrom, &c.Log.Bytes, &c.Log.URLs, &c.Log.Units, &created, &acl)
 	c.Created = fromMicros(created)
 	if text, ok := acl.(string); ok && err == nil {
 		err = json.Unmarshal([]byte(text), &c.ACL)
@@ -70,8 +70,8 @@ func (t *tx) Cells() (cells []cellfs.Cell, err error) {
 }
 
 func (t *tx) AddCell(c *cellfs.Cell) error {
-	c.Gen, c.Used, c.LogFrom, c.Log = 1, 0, 0, cellfs.LogSize{}
-	err := t.insert(&c.ID, "INSERT INTO cell (name, owner, root, gen, quota, used, keep, created) VALUES (?, ?, 0, ?, ?, 0, ?, ?) RETURNING id",
+	c.Gen, c.Nodes, c.Used, c.LogFrom, c.Log = 1, 0, 0, 0, cellfs.LogSize{}
+	err := t.insert(&c.ID, "INSERT INTO cell (name, owner, root, gen, quota, nodes, used, keep, created) VALUES (?, ?, 0, ?, ?, 0, 0, ?, ?) RETURNING id",
 		c.Name, c.Owner, c.Gen, c.Quota, c.Keep, micros(c.Created))
 	if err != nil {
 		return fmt.Errorf("add cell %q: %w", c.Name, err)
@@ -88,7 +88,9 @@ func (t *tx) AddCell(c *cellfs.Cell) error {
 	if _, err := t.write("UPDATE cell SET root = ? WHERE id = ?", c.Root, c.ID); err != nil {
 		return err
 	}
+	c.Nodes = 1
 	t.store.known.addCell(*c)
+	c.Nodes++
 	return t.AddNode(&cellfs.Node{
 		Cell: c.ID, Parent: c.Root, Name: cellfs.MainBox, Kind: cellfs.KindBox, Version: c.Gen,
 		Created: c.Created, Modified: c.Created,

@@ -112,19 +112,19 @@ func (t *tx) count(id int64, change func(c *cellfs.Cell)) error {
 	return nil
 }
 
-// use adds to the bytes that files take in a cell.
-func (t *tx) use(cell, bytes int64) error {
-	if bytes == 0 {
+// use adds to what the nodes of a cell count.
+func (t *tx) use(cell, nodes, bytes int64) error {
+	if nodes == 0 && bytes == 0 {
 		return nil
 	}
-	return t.count(cell, func(c *cellfs.Cell) { c.Used += bytes })
+	return t.count(cell, func(c *cellfs.Cell) { c.Nodes, c.Used = c.Nodes+nodes, c.Used+bytes })
 }
 
 // flush writes the counters that changed, in the order of the cells.
 func (s *Store) flush(w *conn) error {
 	for _, id := range slices.Sorted(maps.Keys(s.known.changed)) {
 		c := s.known.cells[id]
-		if err := w.exec(background, "UPDATE cell SET gen = ?, used = ?, logbytes = ?, logurls = ?, logunits = ? WHERE id = ?", []any{c.Gen, c.Used, c.Log.Bytes, c.Log.URLs, c.Log.Units, id}); err != nil {
+		if err := w.exec(background, "UPDATE cell SET gen = ?, nodes = ?, used = ?, logbytes = ?, logurls = ?, logunits = ? WHERE id = ?", []any{c.Gen, c.Nodes, c.Used, c.Log.Bytes, c.Log.URLs, c.Log.Units, id}); err != nil {
 			return fmt.Errorf("counters of cell %d: %w", id, err)
 		}
 	}

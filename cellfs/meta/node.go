@@ -14,7 +14,7 @@ import (
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates FROM node `
+const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed FROM node `
 
 // plainColumns are nodeColumns without the properties.
 var plainColumns = strings.Replace(nodeColumns, "props", "NULL", 1)
@@ -23,16 +23,17 @@ var plainColumns = strings.Replace(nodeColumns, "props", "NULL", 1)
 // database/sql hands those on as they are, where it would else look at their types by
 // reflection, which took a fifth of the time of an export.
 func scanNode(scan func(...any) error, more ...any) (n cellfs.Node, err error) {
-	var id, cell, parent, kind, blob, size, version, created, modified, schema, props, acl, mtime, dates any
-	dest := [18]any{&id, &cell, &parent, &n.Name, &kind, &n.ContentType, &blob, &size, &version,
-		&created, &modified, &schema, &props, &acl, &mtime, &dates}
-	err = scan(append(dest[:16], more...)...)
+	var id, cell, parent, kind, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed any
+	dest := [19]any{&id, &cell, &parent, &n.Name, &kind, &n.ContentType, &blob, &size, &version,
+		&created, &modified, &schema, &props, &acl, &mtime, &dates, &changed}
+	err = scan(append(dest[:17], more...)...)
 	if err != nil {
 		return n, err
 	}
 	n.ID, n.Cell, n.Parent, n.Kind = number(id), number(cell), number(parent), cellfs.Kind(number(kind))
 	n.Blob, n.Size, n.Version = number(blob), number(size), number(version)
 	n.Created, n.Modified = fromMicros(number(created)), fromMicros(number(modified))
+	n.Changed = fromMicros(number(changed))
 	n.Schema, _ = schema.(string)
 	if us, ok := mtime.(int64); ok {
 		n.MTime = time.UnixMicro(us).UTC()
@@ -123,7 +124,7 @@ func (t *tx) ChildRefs(parent int64, p cellfs.Page) (refs []cellfs.NodeRef, more
 	var hash sql.RawBytes
 	var crc any
 	more, err = t.page(`SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
-		n.schema, n.props, n.acl, n.mtime, n.dates, b.hash, b.crc FROM node n LEFT JOIN blob b ON b.id = n.blob
+		n.schema, n.props, n.acl, n.mtime, n.dates, n.changed, b.hash, b.crc FROM node n LEFT JOIN blob b ON b.id = n.blob
 		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, parent, p, func(scan func(...any) error) (*cellfs.Node, error) {
 		n, err := scanNode(scan, &hash, &crc)
 		n.Props = p.Props.Keep(n.Props)
@@ -165,8 +166,8 @@ const subtree = `WITH RECURSIVE tree (id) AS (
 	SELECT n.id FROM node n JOIN tree ON n.parent = tree.id WHERE n.kind <> 6) `
 
 func (t *tx) Count(root int64) (nodes, bytes int64, err error) {
-	err = t.row(subtree+`SELECT count(*) + 1, coalesce(sum(size), 0) FROM node WHERE parent IN (SELECT id FROM tree)`,
-		[]any{root}, &nodes, &bytes)
+	err = t.row(strings.Replace(subtree, "?", "?1", 1)+`SELECT count(*) + 1, coalesce(sum(weight), 0) + coalesce((SELECT weight FROM node WHERE id = ?1), 0)
+		FROM node WHERE parent IN (SELECT id FROM tree)`, []any{root}, &nodes, &bytes)
 	return nodes, bytes, err
 }
 
@@ -197,7 +198,7 @@ func (t *tx) Nodes() (n int64, err error) {
 }
 
 // nodeArgs are the columns in the order (parent, key, name, kind, ctype, blob,
-// size, version, created, modified, schema, props, acl, mtime, dates).
+// size, version, created, modified, schema, props, acl, mtime, dates, changed, weight).
 func nodeArgs(n *cellfs.Node) ([]any, error) {
 	props, err := jsonOrNull(n.Props, len(n.Props) == 0)
 	if err != nil {
@@ -215,7 +216,7 @@ func nodeArgs(n *cellfs.Node) ([]any, error) {
 		dates = n.DatesFrom.Unix()
 	}
 	return []any{n.Parent, cellfs.Key(n.Name), n.Name, int64(n.Kind), n.ContentType, orNull(n.Blob), n.Size, n.Version,
-		micros(n.Created), micros(n.Modified), orNull(n.Schema), props, acl, mtime, dates}, nil
+		micros(n.Created), micros(n.Modified), orNull(n.Schema), props, acl, mtime, dates, orNull(micros(n.Changed)), n.Weight()}, nil
 }
 
 func (t *tx) AddNode(n *cellfs.Node) error {
@@ -233,7 +234,7 @@ func (t *tx) AddNode(n *cellfs.Node) error {
 	}
 	t.store.nextNode++
 	n.ID = id
-	return t.use(n.Cell, n.Size)
+	return t.use(n.Cell, 1, n.Weight())
 }
 
 // whichKey tells a taken schema from a taken name: both are unique indexes of
@@ -252,6 +253,25 @@ func (t *tx) orphan(blob int64, now time.Time) error {
 }
 
 func (t *tx) SetNode(old, n *cellfs.Node, now time.Time) error {
+	if err := t.replace(old, n); err != nil {
+		return err
+	}
+	if n.Kind == cellfs.KindCell {
+		if err := t.count(n.Cell, func(c *cellfs.Cell) { c.ACL = n.ACL }); err != nil {
+			return err
+		}
+	}
+	if err := t.use(old.Cell, 0, n.Weight()-old.Weight()); err != nil {
+		return err
+	}
+	if old.Blob != 0 && old.Blob != n.Blob {
+		return t.orphan(old.Blob, now)
+	}
+	return nil
+}
+
+// replace replaces the row of old by n.
+func (t *tx) replace(old, n *cellfs.Node) error {
 	args, err := nodeArgs(n)
 	if err != nil {
 		return err
@@ -262,7 +282,7 @@ func (t *tx) SetNode(old, n *cellfs.Node, now time.Time) error {
 		}
 	}
 	changed, err := t.write(`UPDATE node SET parent = ?, key = ?, name = ?, kind = ?, ctype = ?, blob = ?, size = ?, version = ?,
-		created = ?, modified = ?, schema = ?, props = ?, acl = ?, mtime = ?, dates = ? WHERE parent = ? AND key = ? AND id = ?`,
+		created = ?, modified = ?, schema = ?, props = ?, acl = ?, mtime = ?, dates = ?, changed = ?, weight = ? WHERE parent = ? AND key = ? AND id = ?`,
 		append(args, old.Parent, cellfs.Key(old.Name), old.ID)...)
 	if err != nil {
 		return fmt.Errorf("set node %q: %w", n.Name, t.whichKey(err))
@@ -270,16 +290,18 @@ func (t *tx) SetNode(old, n *cellfs.Node, now time.Time) error {
 	if changed != 1 {
 		return fmt.Errorf("set node %d: %w", old.ID, fs.ErrNotExist)
 	}
-	if n.Kind == cellfs.KindCell {
-		if err := t.count(n.Cell, func(c *cellfs.Cell) { c.ACL = n.ACL }); err != nil {
-			return err
-		}
-	}
-	if err := t.use(old.Cell, n.Size-old.Size); err != nil {
+	return nil
+}
+
+func (t *tx) MembersChanged(n *cellfs.Node, now time.Time) error {
+	if _, err := t.write("UPDATE node SET changed = ?, mtime = NULL WHERE id = ?", micros(now), n.ID); err != nil {
 		return err
 	}
-	if old.Blob != 0 && old.Blob != n.Blob {
-		return t.orphan(old.Blob, now)
+	// The writer goes on knowing the collection: most changes are to the one of before.
+	at := childKey{n.Parent, cellfs.Key(n.Name)}
+	if k, ok := t.store.known.collections[at]; ok && k.ID == n.ID {
+		k.Changed, k.MTime = now, time.Time{}
+		t.store.known.collections[at] = k
 	}
 	return nil
 }
@@ -289,9 +311,9 @@ func (t *tx) SetCellOf(root, cell int64) error {
 	if err != nil {
 		return err
 	}
-	bytes, err := t.bytesOf(&n)
+	nodes, bytes, err := t.extent(&n)
 	if err == nil {
-		err = errors.Join(t.use(n.Cell, -bytes), t.use(cell, bytes), t.collectionChanges())
+		err = errors.Join(t.use(n.Cell, -nodes, -bytes), t.use(cell, nodes, bytes), t.collectionChanges())
 	}
 	if err != nil {
 		return err
@@ -307,13 +329,12 @@ func (t *tx) SetCellOf(root, cell int64) error {
 	return nil
 }
 
-// bytesOf is how much the files of a subtree count.
-func (t *tx) bytesOf(n *cellfs.Node) (int64, error) {
+// extent is what a subtree counts.
+func (t *tx) extent(n *cellfs.Node) (nodes, bytes int64, err error) {
 	if !n.IsCollection() {
-		return n.Size, nil
+		return 1, n.Weight(), nil
 	}
-	_, bytes, err := t.Count(n.ID)
-	return bytes, err
+	return t.Count(n.ID)
 }
 
 func (t *tx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Time) error {
@@ -323,8 +344,8 @@ func (t *tx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Time)
 	base := t.store.nextNode
 	n, err := t.write(subtree+`, numbered AS MATERIALIZED (
 			SELECT id, parent, ? - 1 + row_number() OVER () AS nid FROM node WHERE parent IN (SELECT id FROM tree) AND id <> ?)
-		INSERT INTO node (parent, key, id, cell, name, kind, ctype, blob, size, version, created, modified, schema, props, acl)
-		SELECT coalesce(up.nid, ?), o.key, m.nid, ?, o.name, o.kind, o.ctype, o.blob, o.size, ?, ?, ?, NULL, o.props, NULL
+		INSERT INTO node (parent, key, id, cell, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, weight)
+		SELECT coalesce(up.nid, ?), o.key, m.nid, ?, o.name, o.kind, o.ctype, o.blob, o.size, ?, ?, ?, NULL, o.props, NULL, o.weight
 		FROM numbered m JOIN node o ON o.id = m.id LEFT JOIN numbered up ON up.id = m.parent`,
 		src, base, dst.ID, dst.ID, dst.Cell, version, micros(now), micros(now))
 	if err != nil {
@@ -333,7 +354,7 @@ func (t *tx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Time)
 	t.store.nextNode += n
 	_, bytes, err := t.Count(dst.ID)
 	if err == nil {
-		err = t.use(dst.Cell, bytes)
+		err = t.use(dst.Cell, n, bytes-dst.Weight())
 	}
 	if err != nil {
 		return err
@@ -364,7 +385,7 @@ func (t *tx) DeleteTree(n *cellfs.Node, now time.Time) error {
 		if _, err := t.write("DELETE FROM node WHERE parent = ? AND key = ?", n.Parent, cellfs.Key(n.Name)); err != nil {
 			return err
 		}
-		if err := t.use(n.Cell, -n.Size); err != nil {
+		if err := t.use(n.Cell, -1, -n.Weight()); err != nil {
 			return err
 		}
 		if n.Blob != 0 {
@@ -372,9 +393,9 @@ func (t *tx) DeleteTree(n *cellfs.Node, now time.Time) error {
 		}
 		return nil
 	}
-	bytes, err := t.bytesOf(n)
+	nodes, bytes, err := t.extent(n)
 	if err == nil {
-		err = errors.Join(t.use(n.Cell, -bytes), t.collectionChanges())
+		err = errors.Join(t.use(n.Cell, -nodes, -bytes), t.collectionChanges())
 	}
 	if err != nil {
 		return err

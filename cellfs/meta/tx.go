@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -86,8 +87,11 @@ func jsonOrNull(v any, empty bool) (any, error) {
 	if empty {
 		return nil, nil
 	}
-	b, err := json.Marshal(v)
-	return string(b), err
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // XML would take up to six times its bytes
+	err := e.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
 func orNull[T comparable](v T) any {

@@ -230,7 +230,7 @@ func (r *restorer) qualify(p *pending) error {
 		}
 		n := p.Node
 		n.ID, n.Parent, n.Name = old.ID, old.Parent, old.Name
-		return tx.SetNode(&old, &n, r.f.Now())
+		return tx.SetAsideNode(r.root, &old, &n)
 	})
 }
 

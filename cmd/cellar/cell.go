@@ -67,7 +67,7 @@ func cellList(stdout io.Writer) *cli.Command {
 				out := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 				for _, cell := range cells {
 					if c.Bool("long") {
-						fmt.Fprintf(out, "%s\t%s used\tquota %s\n", cell.Name, humanize.Bytes(uint64(cell.Used)), showQuota(cell.Quota))
+						fmt.Fprintf(out, "%s\t%s used\tquota %s\n", cell.Name, humanize.Bytes(uint64(cell.Taken())), showQuota(cell.Quota))
 					} else {
 						fmt.Fprintln(out, cell.Name)
 					}

@@ -45,6 +45,7 @@ type Config struct {
 	Workers       int // default 2
 	Limits        barfs.Limits
 	ImportLimit   int64 // bytes; default: that of ops
+	MaxNodes      int64 // resources of a cell; default: that of cellfs
 	AnswerSpace   int64 // of answers on disk, in bytes; default: dav's
 	LogLimit      int64 // of event logs, in bytes; default: cellfs's
 	StallTime     time.Duration
@@ -125,7 +126,7 @@ func (s *Server) open(cfg Config) {
 	tmp := filepath.Join(cfg.Dir, "tmp")
 	must(t, os.MkdirAll(tmp, 0o700))
 	s.Meta = m
-	s.FS = cellfs.New(cellfs.Config{Meta: m, Blobs: b, Snapshots: snapshot.Reader{}, Now: cfg.StoreNow, Log: log, LogLimit: cfg.LogLimit})
+	s.FS = cellfs.New(cellfs.Config{MaxNodes: cfg.MaxNodes, Meta: m, Blobs: b, Snapshots: snapshot.Reader{}, Now: cfg.StoreNow, Log: log, LogLimit: cfg.LogLimit})
 	for _, name := range cfg.Cells {
 		if _, err := s.FS.CreateCell(ctx, name, User); err != nil && !os.IsExist(err) && !strings.Contains(err.Error(), "exist") {
 			t.Fatal(err)

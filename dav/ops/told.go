@@ -13,6 +13,7 @@ import (
 var (
 	NoSpace  = &Refused{"PR507-SV-0001", "Insufficient storage."}
 	NoQuota  = &Refused{"PR507-SV-0002", "The quota of the cell is exceeded."}
+	Full     = &Refused{"PR507-SV-0003", "The cell has too many resources."}
 	CutOff   = &Refused{"PR500-MC-0001", "The operation is given up: " + jobs.ErrCutOff.Error() + "."}
 	TooLarge = &Refused{"PR413-CM-0001", "Request body is too large."}
 	Unknown  = &Refused{"PR500-SV-0000", "Unknown error."}
@@ -34,6 +35,8 @@ func Tell(err error) *Refused {
 		return &Refused{bar.Code, bar.Message}
 	case errors.Is(err, cellfs.ErrQuota):
 		return NoQuota
+	case errors.Is(err, cellfs.ErrManyNodes):
+		return Full
 	case cellfs.IsNoSpace(err):
 		return NoSpace
 	case errors.Is(err, jobs.ErrCutOff):
