@@ -68,6 +68,10 @@ func TestFaults(t *testing.T) {
 			_, err := f.Mkcol(ctx, path("/c/b/new"), cellfs.KindCollection, nil)
 			return err
 		},
+		"mkcol service": func(f *cellfs.FS) error {
+			_, err := f.Mkcol(ctx, path("/c/b/svc"), cellfs.KindService, nil)
+			return err
+		},
 		"mkcol box":   func(f *cellfs.FS) error { _, err := f.Mkcol(ctx, path("/c/new"), cellfs.KindBox, nil); return err },
 		"delete file": func(f *cellfs.FS) error { return f.Delete(ctx, path("/c/b/f"), nil) },
 		"delete tree": func(f *cellfs.FS) error { return f.Delete(ctx, path("/c/b"), nil) },

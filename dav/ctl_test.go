@@ -228,6 +228,7 @@ func TestControlQueries(t *testing.T) {
 		{[]string{"$top", "0"}, ""},
 		{[]string{"$orderby", "Name desc", "$top", "2"}, "r29 r28"},
 		{[]string{"$orderby", "_Box.Name,Name desc", "$top", "1"}, "r29"},
+		{[]string{"$orderby", strings.Repeat("_Box.Name,", 19) + "Name desc", "$top", "1"}, "r29"},
 		{[]string{"$filter", "Name eq 'r07'"}, "r07"},
 		{[]string{"$filter", "startswith(Name,'r1')", "$top", "3"}, "r10 r11 r12"},
 		{[]string{"$filter", "startswith(Name, 'r1') and not Name eq 'r10' or Name eq 'r00'", "$top", "2"}, "r00 r11"},
@@ -252,7 +253,7 @@ func TestControlQueries(t *testing.T) {
 		{"$filter", "Name", "PR400-OD-0003"}, {"$filter", "Name eq", "PR400-OD-0003"}, {"$filter", "X eq 'y'", "PR400-OD-0003"},
 		{"$filter", "(Name eq 'y'", "PR400-OD-0003"}, {"$filter", "Name eq 'y' and", "PR400-OD-0003"}, {"$filter", "Name eq 'y' Name", "PR400-OD-0003"},
 		{"$filter", strings.Repeat("(", 100000), "PR400-OD-0003"},
-		{"$orderby", "X", "PR400-OD-0015"}, {"$orderby", "Name up", "PR400-OD-0015"}, {"$orderby", "Name,", "PR400-OD-0015"},
+		{"$orderby", strings.Repeat("Name,", 20) + "Name", "PR400-OD-0015"}, {"$orderby", "X", "PR400-OD-0015"}, {"$orderby", "Name up", "PR400-OD-0015"}, {"$orderby", "Name,", "PR400-OD-0015"},
 		{"$select", "X", "PR400-OD-0017"}, {"$expand", "_Account", "PR400-OD-0042"},
 	} {
 		davtest.Error(query(c.option, c.value), c.code)

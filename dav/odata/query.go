@@ -17,6 +17,12 @@ type Query struct {
 	order     []ordering
 }
 
+// maxOrder bounds the properties by which a list is ordered: each can be compared for each
+// pair of objects.
+const maxOrder = 20
+
+var errOrder = errorf("PR400-OD-0015", "Odata $orderby parse error.")
+
 type ordering struct {
 	property string
 	down     bool
@@ -39,13 +45,16 @@ func ParseQuery(query url.Values, properties []string) (q Query, err error) {
 			return q, err
 		}
 	}
+	if strings.Count(query.Get("$orderby"), ",") >= maxOrder {
+		return q, errOrder
+	}
 	for field := range strings.SplitSeq(query.Get("$orderby"), ",") {
 		words := strings.Fields(field)
 		if len(words) == 0 && query.Get("$orderby") == "" {
 			break
 		}
 		if len(words) == 0 || len(words) > 2 || !slices.Contains(properties, words[0]) || len(words) == 2 && words[1] != "asc" && words[1] != "desc" {
-			return q, errorf("PR400-OD-0015", "Odata $orderby parse error.")
+			return q, errOrder
 		}
 		q.order = append(q.order, ordering{words[0], len(words) == 2 && words[1] == "desc"})
 	}
