@@ -60,6 +60,8 @@ type Manifest struct {
 	Created   int64  `json:"create_date"` // ms
 	Entries   int64  `json:"entries"`     // files of the cell
 	Bytes     int64  `json:"bytes"`       // of these files
+	Quota     int64  `json:"quota"`       // of the cell, in bytes; 0: none
+	Keep      int64  `json:"keep_snapshots"`
 }
 
 // Archive is a snapshot that is read.
@@ -125,7 +127,7 @@ func (a *Archive) readManifest() error {
 	if version != fmt.Sprint(snapshot.FormatVersion) && version != fmt.Sprint(personiumVersion) {
 		return refusef(CodeVersion, "Version of the snapshot file is invalid. Expected [%d] but was [%.20s].", snapshot.FormatVersion, version)
 	}
-	if err := json.Unmarshal(text, &a.Manifest); err != nil || a.Manifest.Entries < 0 || a.Manifest.Bytes < 0 {
+	if err := json.Unmarshal(text, &a.Manifest); err != nil || min(a.Manifest.Entries, a.Manifest.Bytes, a.Manifest.Quota, a.Manifest.Keep) < 0 {
 		return refusef(CodeManifest, "JSON parse error. [%.200s].", text)
 	}
 	return nil

@@ -26,11 +26,27 @@ type Restored struct {
 	root    int64
 	version int64
 	schemas map[int64]string
+	told    cellfs.Cell // quota and number of snapshots that the snapshot tells
 }
 
 // Show makes it the tree of the cell, in the transaction of the caller.
 func (r *Restored) Show(tx cellfs.Tx, now time.Time) error {
 	return tx.ShowAside(r.root, r.schemas, r.version, now)
+}
+
+// Limit gives the cell the quota, and the number of snapshots that are kept, of the cell that
+// the snapshot was taken of, where it has none of its own: so a cell that is brought back on
+// another unit is limited as it was. It is to be called after Show.
+func (r *Restored) Limit(tx cellfs.Tx, cell cellfs.Cell) error {
+	if cell.Quota == 0 && r.told.Quota > 0 {
+		if err := tx.SetQuota(cell.ID, r.told.Quota); err != nil {
+			return err
+		}
+	}
+	if cell.Keep == 0 && r.told.Keep > 0 {
+		return tx.SetKeep(cell.ID, r.told.Keep)
+	}
+	return nil
 }
 
 // DropLeft gives up what an earlier run of the job left aside.
@@ -54,7 +70,8 @@ func DropLeft(tx cellfs.Tx, job int64) error {
 // [Restored.Show]. The caller holds the contents ([cellfs.FS.Hold]) until then. It
 // returns an [*Error] for a fault of the snapshot, and [cellfs.ErrQuota].
 func (a *Archive) Restore(ctx context.Context, f *cellfs.FS, o Options) (*Restored, error) {
-	r := &restorer{Restored: Restored{schemas: map[int64]string{}}, src: a.source(), ctx: ctx, f: f, o: o, limits: a.limits,
+	told := cellfs.Cell{Quota: a.Manifest.Quota, Keep: a.Manifest.Keep}
+	r := &restorer{Restored: Restored{schemas: map[int64]string{}, told: told}, src: a.source(), ctx: ctx, f: f, o: o, limits: a.limits,
 		objects: map[digest]int64{}}
 	steps := []func() error{r.begin, r.control, r.links, r.nodes, r.finish}
 	for _, step := range steps {

@@ -267,7 +267,9 @@ func (b *builder) writeHead(p *part) error {
 		Created   int64  `json:"create_date"` // ms
 		Entries   int64  `json:"entries"`
 		Bytes     int64  `json:"bytes"`
-	}{FormatVersion, b.opts.Generator, b.opts.UnitURL, b.cell.Name, b.created.UnixMilli(), b.files, b.bytes})
+		Quota     int64  `json:"quota,omitempty"`
+		Keep      int64  `json:"keep_snapshots,omitempty"`
+	}{FormatVersion, b.opts.Generator, b.opts.UnitURL, b.cell.Name, b.created.UnixMilli(), b.files, b.bytes, b.cell.Quota, b.cell.Keep})
 	if err != nil {
 		return err
 	}

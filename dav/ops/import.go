@@ -267,6 +267,11 @@ func (o *Ops) show(tx cellfs.Tx, j jobs.Job, restored *restore.Restored) error {
 	if err := restored.Show(tx, now); err != nil {
 		return err
 	}
+	if j.Input != 0 { // from elsewhere; a cell that goes back to what it was stays limited as it is
+		if err := restored.Limit(tx, cell); err != nil {
+			return err
+		}
+	}
 	if err := o.fs.DeleteLocksOf(tx, cell); err != nil { // what they lock is gone
 		return err
 	}
