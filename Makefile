@@ -5,13 +5,16 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # The race detector needs a C compiler; without one the tests run without it.
 RACE        := $(if $(shell command -v cc gcc clang 2>/dev/null),-race,)
 
+# Where make run serves: make run LISTEN=127.0.0.1:9000
+LISTEN      ?= 127.0.0.1:8080
+
 .PHONY: build run test skips race bench lint fmt sample fuzz soak clean
 
 build: ## one static program: bin/cellar
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/cellar ./cmd/cellar
 
-run: build ## serve on 127.0.0.1:8080 with a first cell, cell1
-	./bin/cellar serve --data ./cellar-data --listen 127.0.0.1:8080 --cell cell1
+run: build ## serve on LISTEN, 127.0.0.1:8080, with a first cell, cell1
+	./bin/cellar serve --data ./cellar-data --listen $(LISTEN) --cell cell1
 
 test: skips ## all tests, with the race detector where there is a C compiler
 	go test $(RACE) -timeout 20m ./...

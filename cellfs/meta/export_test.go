@@ -19,7 +19,16 @@ var HotQueries = map[string]string{
 	nodeColumns + "WHERE parent = 1 AND key > '' ORDER BY key LIMIT 1000":                                      "USING PRIMARY KEY (parent=? AND key>?)",
 	strings.Replace(subtree, "?", "1", 1) + "DELETE FROM node WHERE parent IN (SELECT id FROM tree) OR id = 1": "USING PRIMARY KEY (parent=?)",
 	strings.Replace(subtree, "?", "1", 1) + "SELECT count(*) FROM node WHERE parent IN (SELECT id FROM tree)":  "USING PRIMARY KEY (parent=?)",
+	plainColumns + "WHERE blob = 1 ORDER BY id LIMIT 10":                                                       "USING INDEX node_blob",
 	"SELECT 1 FROM node WHERE node.blob = 1 AND node.blob IS NOT NULL":                                         "USING COVERING INDEX node_blob",
+}
+
+// SetStartCheck has databases up to that size looked through at the start, and returns what
+// undoes it.
+func SetStartCheck(bytes int64) (undo func()) {
+	old := startCheck
+	startCheck = bytes
+	return func() { startCheck = old }
 }
 
 // Explain returns the plan of a statement, a line a step.

@@ -8,8 +8,9 @@ import (
 )
 
 // startCheck is how large a database may be, in bytes, to be looked through at every start:
-// this takes less than a second. A larger one is by [Store.Integrity] only.
-const startCheck = 64 << 20
+// this takes less than a second. A larger one is by [Store.Integrity] only. A variable for
+// the tests.
+var startCheck int64 = 64 << 20
 
 // maxFaults bounds what [Store.Integrity] tells of a badly damaged database.
 const maxFaults = 100

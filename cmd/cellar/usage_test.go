@@ -188,6 +188,8 @@ func TestAdminPasswordFile(t *testing.T) {
 		{"", ""},
 		{" \n", ""},
 		{"\nsecond", ""},
+		{strings.Repeat("p", maxPassword), strings.Repeat("p", maxPassword)},
+		{strings.Repeat("p", maxPassword) + "x", strings.Repeat("p", maxPassword)},
 	} {
 		file := filepath.Join(t.TempDir(), "password")
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
