@@ -2,13 +2,10 @@ package dav
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"cellar/cellfs"
 	"cellar/cellfs/access"
@@ -272,127 +269,6 @@ func (q *request) deleteControl(r *odata.ControlRequest) error {
 	q.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
-
-func (q *request) link(r *odata.ControlRequest) error {
-	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxJSON))
-	if err != nil {
-		return err
-	}
-	key, err := odata.ParseLink(body, q.ownObject, r.Other)
-	if err != nil {
-		return err
-	}
-	r.OtherKey = key
-	err = q.changeLink(r, "create", (*control.Store).Link)
-	if errors.Is(err, control.ErrNoEnd) {
-		return odata.ErrLinkURI
-	}
-	return err
-}
-
-// ownObject returns what follows __ctl/ in the URL of a control object of the cell, in
-// any form of the cell's URL.
-func (q *request) ownObject(uri string) (segment string, ok bool) {
-	u, err := url.Parse(strings.Replace(uri, cellfs.LocalCell, q.target.cellURL, 1))
-	if err != nil {
-		return "", false
-	}
-	if u.Scheme == "" && u.Host == "" {
-		u.Scheme, u.Host = "http", q.Host
-	}
-	// The key may hold slashes, as it stands or encoded.
-	cell, segment, ok := strings.Cut(u.EscapedPath(), "/__ctl/")
-	u.Path, u.RawPath = cell, ""
-	below, in := q.inThisCell(u)
-	return segment, ok && in && len(below) == 0
-}
-
-func (q *request) unlink(r *odata.ControlRequest) error {
-	return q.changeLink(r, "delete", (*control.Store).Unlink)
-}
-
-func (q *request) changeLink(r *odata.ControlRequest, kind string, change func(*control.Store, *control.Set, control.Values, *control.Set, control.Values) error) error {
-	err := q.inCell(func(s *control.Store) error {
-		if err := change(s, r.Set, r.Key, r.Other, r.OtherKey); err != nil {
-			return err
-		}
-		object := odata.FormatKey(r.Set.Name, r.Set.Key, r.Key) + "/$links/_" + odata.FormatKey(r.Other.Name, r.Other.Key, r.OtherKey)
-		return q.controlEvent(s, "cellctl."+r.Set.Name+".links."+r.Other.Name+"."+kind, object, "204")
-	})
-	if err != nil {
-		return err
-	}
-	q.w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-func (q *request) createCell() error {
-	v, _, err := q.object(control.Cells)
-	if err != nil {
-		return err
-	}
-	o, err := control.CreateCell(q.Context(), q.h.fs, v, q.caller.Name)
-	if err != nil {
-		return err
-	}
-	return q.createdObject(&o)
-}
-
-func (q *request) updateCell(r *odata.ControlRequest) error {
-	change, err := q.changeOf(control.Cells)
-	if err != nil {
-		return err
-	}
-	if err := q.noJobs(r); err != nil {
-		return err
-	}
-	o, err := control.UpdateCell(q.Context(), q.h.fs, r.Key, change)
-	if err != nil {
-		return err
-	}
-	return q.changedObject(&o)
-}
-
-func (q *request) removeCell(r *odata.ControlRequest) error {
-	if err := q.noJobs(r); err != nil {
-		return err
-	}
-	err := control.DeleteCell(q.Context(), q.h.fs, r.Key, q.mayChangeObject(gone))
-	if err != nil {
-		return err
-	}
-	q.w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// noJobs refuses to change a cell that an export or import works on
-// (spec/cell-and-box-management.md §3).
-func (q *request) noJobs(r *odata.ControlRequest) error {
-	name, _ := r.Key["Name"].(string)
-	var cell cellfs.Cell
-	err := q.h.fs.View(q.Context(), func(tx cellfs.Tx) (err error) {
-		cell, err = tx.Cell(name)
-		return err
-	})
-	switch {
-	case isNotExist(err):
-		return control.ErrNone
-	case err != nil:
-		return err
-	}
-	if err := q.h.ops.CheckNoExport(cell.ID); err != nil {
-		return err
-	}
-	if err := q.h.ops.CheckNoImport(cell.ID); err != nil {
-		return err
-	}
-	if q.h.ops.Busy(cell.ID) {
-		return errBusyCell
-	}
-	return nil
-}
-
-var errBusyCell = codef("PR409-MC-0001", "Cell to be processed is being accessed by other requests.")
 
 // objectTag is an entity tag of a control object.
 var objectTag = regexp.MustCompile(`^W/"[0-9]+-[0-9]+"$`)
