@@ -118,8 +118,8 @@ const (
 	DefaultLogLimit = 50 << 20
 	// MaxLogArchives is how many closed logs of a cell are kept.
 	MaxLogArchives = 12
-	// MaxEventField is how long a field of an event may be, in characters
-	// (spec/event-log.md §7). What is longer is cut when it is added.
+	// MaxEventField is how long a field of an event may be, in characters, as in
+	// Personium. What is longer is cut when it is added.
 	MaxEventField = 51200
 )
 

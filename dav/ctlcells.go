@@ -47,8 +47,7 @@ func (q *request) removeCell(r *odata.ControlRequest) error {
 	return nil
 }
 
-// noJobs refuses to change a cell that an export or import works on
-// (spec/cell-and-box-management.md §3).
+// noJobs refuses to change a cell that an export or import works on.
 func (q *request) noJobs(r *odata.ControlRequest) error {
 	name, _ := r.Key["Name"].(string)
 	var cell cellfs.Cell

@@ -262,7 +262,7 @@ func (q *request) transferError(err error, src, dst cellfs.Path) error {
 	atDestination := errors.As(err, &of)
 	switch {
 	case errors.Is(err, cellfs.ErrReadOnly) && src.Len() == 2 && q.Method == "MOVE":
-		return codef("PR403-DV-0007", "Prohibited to move box.") // DECISIONS 8
+		return codef("PR403-DV-0007", "Prohibited to move box.")
 	case errors.Is(err, cellfs.ErrInService):
 		return codef("PR400-DV-0016", "Prohibited to move resource to service collection.")
 	case errors.Is(err, cellfs.ErrInSource):
