@@ -165,7 +165,8 @@ func (names PropNames) Keep(props []Property) []Property {
 	return slices.DeleteFunc(props, func(p Property) bool { return !names[xml.Name{Space: p.Space, Local: p.Local}] })
 }
 
-// NodeRef is a node and its content; Ref is zero for what has none.
+// NodeRef is a node and its content; Ref is zero for what has none, and for one whose row is
+// lost.
 type NodeRef struct {
 	Node
 	Ref

@@ -8,6 +8,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/snapshot"
+	"cellar/dav/ops"
 )
 
 // barType is the type of an exported bar; barTypeOld is how it was once spelt.
@@ -47,6 +48,10 @@ func (q *request) getBar() error {
 	space := q.answerShare()
 	defer space.release()
 	bar, err := snapshot.Bar(q.Context(), q.h.fs, snapshot.BarOptions{Box: q.target.path, CellURL: q.target.cellURL, TempDir: q.h.cfg.TempDir, Take: space.take})
+	if lost := (*snapshot.ContentError)(nil); errors.As(err, &lost) {
+		q.h.cfg.Log.Error("bar", "cell", q.target.path.Cell(), "err", err)
+		return ops.Tell(err)
+	}
 	if errors.Is(err, snapshot.ErrMainBox) {
 		return codef("PR404-OD-0002", "No such entity.")
 	}

@@ -281,6 +281,15 @@ func (d *Dir) syncDir(name string) error {
 }
 
 // Open implements [cellfs.Blobs]; the content is an *os.File.
+// Stat is the size of a blob. It wraps [fs.ErrNotExist] when the blob is absent.
+func (d *Dir) Stat(_ context.Context, h cellfs.Hash) (int64, error) {
+	i, err := d.root.Stat(blobName(h))
+	if err != nil {
+		return 0, fmt.Errorf("stat blob: %w", err)
+	}
+	return i.Size(), nil
+}
+
 func (d *Dir) Open(_ context.Context, h cellfs.Hash) (cellfs.Content, error) {
 	f, err := d.root.Open(blobName(h))
 	if err != nil {

@@ -122,15 +122,15 @@ func (t *tx) Children(parent int64, p cellfs.Page) (nodes []cellfs.Node, more bo
 func (t *tx) ChildRefs(parent int64, p cellfs.Page) (refs []cellfs.NodeRef, more bool, err error) {
 	refs = make([]cellfs.NodeRef, 0, min(p.Limit, 64))
 	var hash sql.RawBytes
-	var crc any
+	var crc, size any
 	more, err = t.page(`SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
-		n.schema, n.props, n.acl, n.mtime, n.dates, n.changed, b.hash, b.crc FROM node n LEFT JOIN blob b ON b.id = n.blob
+		n.schema, n.props, n.acl, n.mtime, n.dates, n.changed, b.hash, b.crc, b.size FROM node n LEFT JOIN blob b ON b.id = n.blob
 		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, parent, p, func(scan func(...any) error) (*cellfs.Node, error) {
-		n, err := scanNode(scan, &hash, &crc)
+		n, err := scanNode(scan, &hash, &crc, &size)
 		n.Props = p.Props.Keep(n.Props)
 		r := cellfs.NodeRef{Node: n}
 		if n.Blob != 0 {
-			r.Ref = cellfs.Ref{Size: n.Size, CRC32: uint32(number(crc))}
+			r.Ref = cellfs.Ref{Size: number(size), CRC32: uint32(number(crc))}
 			copy(r.Hash[:], hash)
 		}
 		refs = append(refs, r)

@@ -35,14 +35,14 @@ func (r *restorer) content(p *pending, l *nodeLine) error {
 		want = &h
 	}
 	if r.o.BlobAt != nil && want != nil {
-		return r.refer(p, f)
+		return r.refer(p, f, *want)
 	}
 	p.source, p.want = f, want
 	return nil
 }
 
 // refer makes the node refer to the content that the snapshot itself refers to.
-func (r *restorer) refer(p *pending, f *zip.File) error {
+func (r *restorer) refer(p *pending, f *zip.File, want cellfs.Hash) error {
 	at, err := f.DataOffset()
 	if err != nil {
 		return entryError(f.Name, err)
@@ -52,6 +52,9 @@ func (r *restorer) refer(p *pending, f *zip.File) error {
 	}
 	if p.Blob == 0 {
 		return damaged(f.Name, "is no content of this store")
+	}
+	if err := r.f.CheckStored(r.ctx, p.Blob, cellfs.Ref{Hash: want, Size: p.Size}); err != nil {
+		return damaged(p.where, "%v", err)
 	}
 	return nil
 }

@@ -31,12 +31,12 @@ var ErrMainBox = errors.New("the main box is no bar")
 // Bar is a box as a bar of version 2, as it is at one point in time
 // (spec/box-metadata-and-export.md §3). Only its index is made; contents are read
 // when the bar is. The caller holds the contents ([cellfs.FS.Hold]) until it is
-// closed. Errors are those of [cellfs.FS.Lookup], and [ErrMainBox].
+// closed. Errors are those of [cellfs.FS.Lookup], [*ContentError] and [ErrMainBox].
 func Bar(ctx context.Context, f *cellfs.FS, o BarOptions) (cellfs.Content, error) {
 	if o.Box.Box() == cellfs.MainBox {
 		return nil, ErrMainBox
 	}
-	b := &barBuilder{ctx: ctx, o: o}
+	b := &barBuilder{ctx: ctx, fs: f, o: o}
 	var err error
 	if b.meta, err = newPart(o.temp()); err != nil {
 		return nil, err
@@ -68,6 +68,7 @@ func Bar(ctx context.Context, f *cellfs.FS, o BarOptions) (cellfs.Content, error
 
 type barBuilder struct {
 	ctx            context.Context
+	fs             *cellfs.FS
 	o              BarOptions
 	tx             cellfs.Tx
 	box            cellfs.Node
@@ -203,6 +204,11 @@ func (b *barBuilder) rootProps() error {
 	return b.meta.bytes(entry{name: "00_meta/90_rootprops.xml", size: b.props.n, crc: b.propsCRC, modified: b.box.Modified}, text)
 }
 
+// present is [present] for a path below the box.
+func (b *barBuilder) present(n *cellfs.NodeRef, path string) error {
+	return present(b.ctx, b.fs, n, b.box.Name+"/"+path)
+}
+
 // walk adds what lies below a node: prefix is its path in the box, dir its entry.
 func (b *barBuilder) walk(parent int64, prefix, dir string) error {
 	return eachRef(b.ctx, b.tx, parent, func(n *cellfs.NodeRef) error {
@@ -211,13 +217,16 @@ func (b *barBuilder) walk(parent int64, prefix, dir string) error {
 			return err
 		}
 		if n.Kind == cellfs.KindFile {
+			if err := b.present(n, path); err != nil {
+				return err
+			}
 			return b.contents.content(entry{name: name, size: n.Node.Size, crc: n.CRC32, modified: n.LastModified()}, n.Blob)
 		}
 		if err := b.contents.header(&entry{name: name + "/", modified: n.Modified}); err != nil {
 			return err
 		}
 		if n.Kind == cellfs.KindOData {
-			return b.odata(&n.Node, name+"/")
+			return b.odata(&n.Node, path+"/", name+"/")
 		}
 		return b.walk(n.ID, path+"/", name+"/")
 	})
@@ -231,16 +240,22 @@ const emptySchema = `<?xml version="1.0" encoding="utf-8"?><edmx:Edmx Version="1
 	`<edmx:DataServices><Schema xmlns="http://schemas.microsoft.com/ado/2006/04/edm" Namespace="UserData"/></edmx:DataServices></edmx:Edmx>`
 
 // odata adds the schema, the documents and the links of a collection.
-func (b *barBuilder) odata(col *cellfs.Node, dir string) error {
+func (b *barBuilder) odata(col *cellfs.Node, prefix, dir string) error {
 	schema := false
 	err := eachRef(b.ctx, b.tx, col.ID, func(n *cellfs.NodeRef) error {
 		if n.Kind == cellfs.KindFile {
 			schema = true
+			if err := b.present(n, prefix+n.Name); err != nil {
+				return err
+			}
 			return b.contents.content(entry{name: dir + "00_$metadata.xml", size: n.Node.Size, crc: n.CRC32, modified: n.Modified}, n.Blob)
 		}
 		i := 0
 		return eachRef(b.ctx, b.tx, n.ID, func(doc *cellfs.NodeRef) error {
 			i++
+			if err := b.present(doc, prefix+n.Name+"/"+doc.Name); err != nil {
+				return err
+			}
 			return b.contents.content(entry{
 				name: fmt.Sprintf("%s90_data/%s/%d.json", dir, n.Name, i), size: doc.Node.Size, crc: doc.CRC32, modified: doc.Modified,
 			}, doc.Blob)

@@ -58,7 +58,8 @@ type Result struct {
 
 // Build writes the index of a snapshot of the cell as it is at one point in
 // time; writers go on meanwhile. The caller holds the contents ([cellfs.FS.Hold])
-// from before the call until the snapshot is recorded.
+// from before the call until the snapshot is recorded. A content that is not there, or not in
+// its size, is a [*ContentError].
 func Build(ctx context.Context, f *cellfs.FS, o Options) (Result, error) {
 	b := &builder{ctx: ctx, fs: f, opts: o, created: f.Now()}
 	defer b.close()

@@ -66,6 +66,9 @@ func (b *builder) visit(n *cellfs.NodeRef, prefix string) error {
 	}
 	switch n.Kind {
 	case cellfs.KindFile:
+		if err := present(b.ctx, b.fs, n, path); err != nil {
+			return err
+		}
 		b.files++
 		b.bytes += n.Node.Size
 		return b.contents.content(entry{
@@ -218,9 +221,12 @@ func (b *builder) writeOData(n *cellfs.NodeRef, path string) error {
 	err := eachRef(b.ctx, b.tx, n.ID, func(m *cellfs.NodeRef) error {
 		b.step()
 		if m.Kind == cellfs.KindFile {
+			if err := present(b.ctx, b.fs, m, path+"/"+m.Name); err != nil {
+				return err
+			}
 			return b.odata.content(entry{name: dir + m.Name + ".xml", size: m.Node.Size, crc: m.CRC32, modified: m.Modified}, m.Blob)
 		}
-		return b.writeEntities(m, dir+m.Name+".ndjson")
+		return b.writeEntities(m, dir+m.Name+".ndjson", path+"/"+m.Name+"/")
 	})
 	if err != nil {
 		return err
@@ -243,7 +249,7 @@ func entryOf(name string, text []byte, modified time.Time) entry {
 }
 
 // writeEntities spools the documents of one entity type.
-func (b *builder) writeEntities(set *cellfs.NodeRef, name string) error {
+func (b *builder) writeEntities(set *cellfs.NodeRef, name, prefix string) error {
 	lines, err := newSpool(b.opts.temp())
 	if err != nil {
 		return err
@@ -254,7 +260,7 @@ func (b *builder) writeEntities(set *cellfs.NodeRef, name string) error {
 		b.step()
 		line, err := b.entity(n)
 		if err != nil {
-			return err
+			return ofContent(err, prefix+n.Name)
 		}
 		crc = crc32.Update(crc, crc32.IEEETable, line)
 		_, err = lines.Write(line)
@@ -279,6 +285,9 @@ func (b *builder) entity(n *cellfs.Node) ([]byte, error) {
 	}
 	defer c.Close()
 	doc, err := io.ReadAll(c)
+	if err == nil && int64(len(doc)) != n.Size {
+		err = errSize
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"cellar/barfs"
 	"cellar/cellfs"
 	"cellar/cellfs/restore"
+	"cellar/cellfs/snapshot"
 	"cellar/jobs"
 )
 
@@ -19,6 +20,9 @@ var (
 	Unknown  = &Refused{"PR500-SV-0000", "Unknown error."}
 )
 
+// CodeContent is the code of an export, or a bar, that lacks the content of a resource.
+const CodeContent = "PR500-CM-0003"
+
 // Tell is what a client, or a reader of an event log, is told of an error. The text of an
 // error that is meant for nobody but the operator, with paths of the server for one,
 // never goes further: for these it is [Unknown].
@@ -26,6 +30,7 @@ func Tell(err error) *Refused {
 	var refused *Refused
 	var damaged *restore.Error
 	var bar *barfs.Error
+	var lost *snapshot.ContentError
 	switch {
 	case errors.As(err, &refused):
 		return refused
@@ -33,6 +38,8 @@ func Tell(err error) *Refused {
 		return &Refused{damaged.Code, damaged.Message}
 	case errors.As(err, &bar):
 		return &Refused{bar.Code, bar.Message}
+	case errors.As(err, &lost):
+		return &Refused{CodeContent, "The content of [" + lost.Path + "] is missing or damaged."}
 	case errors.Is(err, cellfs.ErrQuota):
 		return NoQuota
 	case errors.Is(err, cellfs.ErrManyNodes):
