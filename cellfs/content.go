@@ -193,31 +193,24 @@ func (f *FS) OpenTx(ctx context.Context, tx Tx, id int64) (Content, error) {
 }
 
 // open opens a content and looks whether it has its size.
-// CheckStored returns a [*DamagedError] unless a content is there in its size; its bytes are
-// not read. One beside its row is.
-func (f *FS) CheckStored(ctx context.Context, id int64, r Ref) error {
+// CheckStored returns a [*DamagedError] unless the content with that id is there in its
+// size; its bytes are not read. A small one lies beside its row, which is there.
+func (f *FS) CheckStored(ctx context.Context, tx Tx, id int64, r Ref) error {
 	if r.Size <= MaxInline {
 		return nil
 	}
-	b := Blob{ID: id, Ref: r}
-	s, ok := f.blobs.(interface {
+	if s, ok := f.blobs.(interface {
 		Stat(context.Context, Hash) (int64, error)
-	})
-	if !ok {
-		c, err := f.open(ctx, b)
-		if err != nil {
-			return err
+	}); ok {
+		if size, err := s.Stat(ctx, r.Hash); err == nil && size == r.Size {
+			return nil
 		}
-		return c.Close()
 	}
-	size, err := s.Stat(ctx, r.Hash)
+	c, err := f.OpenTx(ctx, tx, id) // knows better: whether it lies beside its row, and what is wrong
 	if err != nil {
-		return lost(&b, err)
+		return err
 	}
-	if size != r.Size {
-		return wrongSize(&b, size)
-	}
-	return nil
+	return c.Close()
 }
 
 func (f *FS) open(ctx context.Context, b Blob) (Content, error) {

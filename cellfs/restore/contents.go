@@ -2,7 +2,9 @@ package restore
 
 import (
 	"archive/zip"
+	"errors"
 	"io"
+	"io/fs"
 
 	"golang.org/x/sync/errgroup"
 
@@ -53,10 +55,14 @@ func (r *restorer) refer(p *pending, f *zip.File, want cellfs.Hash) error {
 	if p.Blob == 0 {
 		return damaged(f.Name, "is no content of this store")
 	}
-	if err := r.f.CheckStored(r.ctx, p.Blob, cellfs.Ref{Hash: want, Size: p.Size}); err != nil {
-		return damaged(p.where, "%v", err)
+	err = r.f.View(r.ctx, func(tx cellfs.Tx) error {
+		return r.f.CheckStored(r.ctx, tx, p.Blob, cellfs.Ref{Hash: want, Size: p.Size})
+	})
+	var lost *cellfs.DamagedError
+	if errors.As(err, &lost) || errors.Is(err, fs.ErrNotExist) {
+		return damaged(p.where, "its content is missing or damaged")
 	}
-	return nil
+	return err
 }
 
 // stagers is how many contents are taken at once: each waits for the disk.

@@ -206,7 +206,7 @@ func (b *barBuilder) rootProps() error {
 
 // present is [present] for a path below the box.
 func (b *barBuilder) present(n *cellfs.NodeRef, path string) error {
-	return present(b.ctx, b.fs, n, b.box.Name+"/"+path)
+	return present(b.ctx, b.fs, b.tx, n, b.box.Name+"/"+path)
 }
 
 // walk adds what lies below a node: prefix is its path in the box, dir its entry.

@@ -66,7 +66,7 @@ func (b *builder) visit(n *cellfs.NodeRef, prefix string) error {
 	}
 	switch n.Kind {
 	case cellfs.KindFile:
-		if err := present(b.ctx, b.fs, n, path); err != nil {
+		if err := present(b.ctx, b.fs, b.tx, n, path); err != nil {
 			return err
 		}
 		b.files++
@@ -221,7 +221,7 @@ func (b *builder) writeOData(n *cellfs.NodeRef, path string) error {
 	err := eachRef(b.ctx, b.tx, n.ID, func(m *cellfs.NodeRef) error {
 		b.step()
 		if m.Kind == cellfs.KindFile {
-			if err := present(b.ctx, b.fs, m, path+"/"+m.Name); err != nil {
+			if err := present(b.ctx, b.fs, b.tx, m, path+"/"+m.Name); err != nil {
 				return err
 			}
 			return b.odata.content(entry{name: dir + m.Name + ".xml", size: m.Node.Size, crc: m.CRC32, modified: m.Modified}, m.Blob)

@@ -20,7 +20,7 @@ func (e *ContentError) Unwrap() error { return e.Err }
 
 // present returns a [*ContentError] unless the content of a node is there in its size. It
 // reads no bytes, so that it costs next to nothing.
-func present(ctx context.Context, f *cellfs.FS, n *cellfs.NodeRef, path string) error {
+func present(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, n *cellfs.NodeRef, path string) error {
 	switch {
 	case n.Blob == 0 && n.Node.Size == 0:
 		return nil
@@ -29,7 +29,7 @@ func present(ctx context.Context, f *cellfs.FS, n *cellfs.NodeRef, path string) 
 	case n.Ref.Size != n.Node.Size:
 		return &ContentError{path, errSize}
 	}
-	return ofContent(f.CheckStored(ctx, n.Blob, n.Ref), path)
+	return ofContent(f.CheckStored(ctx, tx, n.Blob, n.Ref), path)
 }
 
 var (
