@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -155,7 +156,7 @@ func (t *transfer) export(c *cli.Context, cell string) (err error) {
 func (t *transfer) download(ctx context.Context, path string, to io.Writer) (int64, error) {
 	res, err := t.do(ctx, http.MethodGet, path+".zip", nil, 0)
 	if err != nil {
-		return 0, errors.Join(err, t.cause(ctx, path))
+		return 0, cmp.Or(t.cause(ctx, path), err)
 	}
 	defer res.Body.Close()
 	bar := t.bar(res.ContentLength, "downloading", true)
