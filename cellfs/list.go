@@ -66,10 +66,10 @@ func (f *FS) list(tx Tx, p Path, at found, members bool) (*Listing, error) {
 	n := at.node
 	l := &Listing{Place: at.place(p, &n)}
 	var err error
-	if l.Locks, err = tx.LocksAbove(p, f.now()); err != nil || !members {
+	if l.Locks, err = tx.LocksAbove(p, WholeLocks, f.now()); err != nil || !members {
 		return l, err
 	}
-	err = tx.LocksBelow(p, f.now(), func(k Lock) error {
+	err = tx.LocksBelow(p, WholeLocks, f.now(), func(k Lock) error {
 		if k.Root.Len() == p.Len()+1 {
 			l.Locks = append(l.Locks, k)
 		}

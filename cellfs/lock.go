@@ -21,6 +21,14 @@ type Lock struct {
 	Expires    time.Time
 }
 
+// LockDetail says what of locks is listed.
+type LockDetail int
+
+const (
+	WholeLocks LockDetail = iota
+	PlainLocks            // without [Lock.Owner] and [Lock.Timeout]: all that a change needs
+)
+
 // LockTx reads and writes locks. Locks that have expired are not listed; lists
 // come in the order of the keys of their roots ([Path.Key]).
 type LockTx interface {
@@ -28,10 +36,10 @@ type LockTx interface {
 	// SetLock changes timeout and expiry of the lock with that token.
 	SetLock(l Lock) error
 	// LocksAbove lists those whose root is p or a collection above it, of any depth.
-	LocksAbove(p Path, now time.Time) ([]Lock, error)
+	LocksAbove(p Path, d LockDetail, now time.Time) ([]Lock, error)
 	// LocksBelow calls yield for those whose root lies below p, until it returns an
 	// error, which LocksBelow returns. yield must not use the transaction.
-	LocksBelow(p Path, now time.Time, yield func(l Lock) error) error
+	LocksBelow(p Path, d LockDetail, now time.Time, yield func(l Lock) error) error
 	// Lock is the one with that token.
 	Lock(token string, now time.Time) (Lock, error)
 	// CountLocks counts the locks whose root is p, and all that a principal has taken.
@@ -92,7 +100,7 @@ func (l *Lock) Protects(p Path) bool {
 // change concerns one of its locks was submitted by the one who took it.
 func (f *FS) CheckLocks(tx Tx, c Change) error {
 	now := f.now()
-	above, err := tx.LocksAbove(c.Path, now)
+	above, err := tx.LocksAbove(c.Path, PlainLocks, now)
 	if err != nil {
 		return err
 	}
@@ -109,7 +117,7 @@ func (f *FS) CheckLocks(tx Tx, c Change) error {
 		}
 	}
 	if c.Deep {
-		if err := tx.LocksBelow(c.Path, now, func(l Lock) error { return s.see(&c, l) }); err != nil {
+		if err := tx.LocksBelow(c.Path, PlainLocks, now, func(l Lock) error { return s.see(&c, l) }); err != nil {
 			return err
 		}
 	}
@@ -203,7 +211,7 @@ func (f *FS) addLock(tx Tx, l *Lock) error {
 		}
 		return nil
 	}
-	above, err := tx.LocksAbove(l.Root, now)
+	above, err := tx.LocksAbove(l.Root, PlainLocks, now)
 	if err != nil {
 		return err
 	}
@@ -213,7 +221,7 @@ func (f *FS) addLock(tx Tx, l *Lock) error {
 		}
 	}
 	if l.Infinite {
-		if err := tx.LocksBelow(l.Root, now, conflict); err != nil {
+		if err := tx.LocksBelow(l.Root, PlainLocks, now, conflict); err != nil {
 			return err
 		}
 	}

@@ -118,7 +118,7 @@ func stockLocks(t *testing.T, f *cellfs.FS, do func(method, path, body string, h
 	status(412, "PUT", "/c/b/g/f", "x", "If", "(<urn:other>)")
 	status(200, "LOCK", "/c/b/g", "", "If", "(<"+token+">)", "Timeout", "Second-120")
 	err := f.View(t.Context(), func(tx cellfs.Tx) error {
-		all, err := tx.LocksAbove(cellfstest.Path(t, "/c/b/g/f"), f.Now())
+		all, err := tx.LocksAbove(cellfstest.Path(t, "/c/b/g/f"), cellfs.WholeLocks, f.Now())
 		if len(all) != 1 || all[0].Token != token || !all[0].Infinite || all[0].Owner != "&lt;a/&gt;" {
 			t.Errorf("locks %+v", all)
 		}

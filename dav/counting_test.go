@@ -50,14 +50,14 @@ func (t countingTx) Blob(id int64) (cellfs.Blob, error) {
 	return t.Tx.Blob(id)
 }
 
-func (t countingTx) LocksAbove(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
+func (t countingTx) LocksAbove(p cellfs.Path, d cellfs.LockDetail, now time.Time) ([]cellfs.Lock, error) {
 	t.calls.Add(1)
-	return t.Tx.LocksAbove(p, now)
+	return t.Tx.LocksAbove(p, d, now)
 }
 
-func (t countingTx) LocksBelow(p cellfs.Path, now time.Time, yield func(cellfs.Lock) error) error {
+func (t countingTx) LocksBelow(p cellfs.Path, d cellfs.LockDetail, now time.Time, yield func(cellfs.Lock) error) error {
 	t.calls.Add(1)
-	return t.Tx.LocksBelow(p, now, yield)
+	return t.Tx.LocksBelow(p, d, now, yield)
 }
 
 // countingBlobs counts the contents that are opened.

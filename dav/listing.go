@@ -145,13 +145,13 @@ func (l *listing) view(fn func(cellfs.Tx) error) error {
 // loadLocks reads the locks once for the whole listing.
 func (l *listing) loadLocks(p cellfs.Path, d depth) error {
 	now := l.q.h.fs.Now()
-	above, err := l.tx.LocksAbove(p, now)
+	above, err := l.tx.LocksAbove(p, cellfs.WholeLocks, now)
 	if err != nil || d == 0 {
 		l.locks = above
 		return err
 	}
 	l.locks = above
-	return l.tx.LocksBelow(p, now, func(k cellfs.Lock) error {
+	return l.tx.LocksBelow(p, cellfs.WholeLocks, now, func(k cellfs.Lock) error {
 		if d == 1 && k.Root.Len() > p.Len()+1 {
 			return nil
 		}

@@ -146,8 +146,8 @@ func (f *Failure) Error() string { return f.Code + ": " + f.Message }
 func (f *Failure) Unwrap() error { return f.Err }
 
 const (
-	batchSteps = 1000    // per transaction
-	batchBytes = 4 << 20 // of contents that wait in memory for one
+	batchSteps = 250     // per transaction: others wait for it
+	batchBytes = 1 << 20 // of contents that wait in memory for one
 )
 
 // Run installs the archive. The events returned end the log; the caller records

@@ -40,12 +40,12 @@ func testLockRows(t metaTest) {
 		{"/c2/b", nil, nil},
 	} {
 		t.view(func(tx cellfs.Tx) error {
-			above, err := tx.LocksAbove(Path(t, c.path), at)
+			above, err := tx.LocksAbove(Path(t, c.path), cellfs.WholeLocks, at)
 			if !reflect.DeepEqual(above, c.above) {
 				t.Errorf("LocksAbove %s = %+v, want %+v", c.path, above, c.above)
 			}
 			var below []cellfs.Lock
-			berr := tx.LocksBelow(Path(t, c.path), at, func(l cellfs.Lock) error {
+			berr := tx.LocksBelow(Path(t, c.path), cellfs.WholeLocks, at, func(l cellfs.Lock) error {
 				below = append(below, l)
 				return nil
 			})
@@ -58,12 +58,17 @@ func testLockRows(t metaTest) {
 	stop := errors.New("stop")
 	t.view(func(tx cellfs.Tx) error {
 		seen := 0
-		err := tx.LocksBelow(Path(t, "/c/b"), at, func(cellfs.Lock) error {
+		err := tx.LocksBelow(Path(t, "/c/b"), cellfs.WholeLocks, at, func(cellfs.Lock) error {
 			seen++
 			return stop
 		})
 		if !errors.Is(err, stop) || seen != 1 {
 			t.Errorf("LocksBelow that is stopped = %v after %d", err, seen)
+		}
+		plain := dir
+		plain.Owner, plain.Timeout = "", 0
+		if all, err := tx.LocksAbove(Path(t, "/c/b/d"), cellfs.PlainLocks, at); err != nil || len(all) != 2 || !reflect.DeepEqual(all[1], plain) {
+			t.Errorf("LocksAbove, plain = %+v, %v, want %+v", all, err, plain)
 		}
 		if l, err := tx.Lock("b", at); err != nil || !reflect.DeepEqual(l, dir) {
 			t.Errorf("Lock = %+v, %v, want %+v", l, err, dir)
@@ -88,7 +93,7 @@ func testLockRows(t metaTest) {
 	t.update(func(tx cellfs.Tx) error { return tx.PurgeLocks(later) })
 	t.view(func(tx cellfs.Tx) error {
 		var all []cellfs.Lock
-		err := tx.LocksBelow(Path(t, "/"), time.Time{}, func(l cellfs.Lock) error {
+		err := tx.LocksBelow(Path(t, "/"), cellfs.WholeLocks, time.Time{}, func(l cellfs.Lock) error {
 			all = append(all, l)
 			return nil
 		})

@@ -32,12 +32,22 @@ func (t *memTx) findLocks(keep func(cellfs.Lock) bool, now time.Time) []cellfs.L
 	})
 }
 
-func (t *memTx) LocksAbove(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
-	return t.findLocks(func(l cellfs.Lock) bool { return l.Root.Contains(p) }, now), nil
+func (t *memTx) detailed(d cellfs.LockDetail, keep func(cellfs.Lock) bool, now time.Time) []cellfs.Lock {
+	all := t.findLocks(keep, now)
+	for i := range all {
+		if d == cellfs.PlainLocks {
+			all[i].Owner, all[i].Timeout = "", 0
+		}
+	}
+	return all
 }
 
-func (t *memTx) LocksBelow(p cellfs.Path, now time.Time, yield func(cellfs.Lock) error) error {
-	for _, l := range t.findLocks(func(l cellfs.Lock) bool { return l.Root.Len() > p.Len() && p.Contains(l.Root) }, now) {
+func (t *memTx) LocksAbove(p cellfs.Path, d cellfs.LockDetail, now time.Time) ([]cellfs.Lock, error) {
+	return t.detailed(d, func(l cellfs.Lock) bool { return l.Root.Contains(p) }, now), nil
+}
+
+func (t *memTx) LocksBelow(p cellfs.Path, d cellfs.LockDetail, now time.Time, yield func(cellfs.Lock) error) error {
+	for _, l := range t.detailed(d, func(l cellfs.Lock) bool { return l.Root.Len() > p.Len() && p.Contains(l.Root) }, now) {
 		if err := yield(l); err != nil {
 			return err
 		}

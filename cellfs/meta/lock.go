@@ -42,7 +42,18 @@ func (t *tx) writeLock(query string, args ...any) (int64, error) {
 	return t.write(query, args...)
 }
 
-const lockColumns = "SELECT token, shared, infinite, root, owner, principal, timeout, expires FROM lock "
+const (
+	lockColumns = "SELECT token, shared, infinite, root, owner, principal, timeout, expires FROM lock "
+	// plainLockColumns leave out what only those see who list locks.
+	plainLockColumns = "SELECT token, shared, infinite, root, '', principal, 0, expires FROM lock INDEXED BY lock_plain "
+)
+
+func columnsOf(d cellfs.LockDetail) string {
+	if d == cellfs.PlainLocks {
+		return plainLockColumns
+	}
+	return lockColumns
+}
 
 func scanLock(scan func(...any) error) (l cellfs.Lock, err error) {
 	var root string
@@ -57,7 +68,7 @@ func scanLock(scan func(...any) error) (l cellfs.Lock, err error) {
 }
 
 func (t *tx) eachLock(yield func(cellfs.Lock) error, query string, args ...any) error {
-	return t.c.query(t.ctx, lockColumns+query, args, func(scan func(...any) error) error {
+	return t.c.query(t.ctx, query, args, func(scan func(...any) error) error {
 		l, err := scanLock(scan)
 		if err != nil {
 			return err
@@ -87,7 +98,7 @@ func (t *tx) SetLock(l cellfs.Lock) error {
 	return err
 }
 
-func (t *tx) LocksAbove(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
+func (t *tx) LocksAbove(p cellfs.Path, d cellfs.LockDetail, now time.Time) ([]cellfs.Lock, error) {
 	if none, err := t.noLocks(); none || err != nil {
 		return nil, err
 	}
@@ -104,7 +115,7 @@ func (t *tx) LocksAbove(p cellfs.Path, now time.Time) ([]cellfs.Lock, error) {
 	err = t.eachLock(func(l cellfs.Lock) error {
 		all = append(all, l)
 		return nil
-	}, "WHERE path IN (SELECT value FROM json_each(?)) AND expires > ? ORDER BY path, token", string(list), micros(now))
+	}, columnsOf(d)+"WHERE path IN (SELECT value FROM json_each(?)) AND expires > ? ORDER BY path, token", string(list), micros(now))
 	return all, err
 }
 
@@ -116,12 +127,12 @@ func below(p cellfs.Path) (from, to string) {
 	return p.Key() + "/", p.Key() + "0"
 }
 
-func (t *tx) LocksBelow(p cellfs.Path, now time.Time, yield func(cellfs.Lock) error) error {
+func (t *tx) LocksBelow(p cellfs.Path, d cellfs.LockDetail, now time.Time, yield func(cellfs.Lock) error) error {
 	if none, err := t.noLocks(); none || err != nil {
 		return err
 	}
 	from, to := below(p)
-	return t.eachLock(yield, "WHERE path >= ? AND path < ? AND expires > ? ORDER BY path, token", from, to, micros(now))
+	return t.eachLock(yield, columnsOf(d)+"WHERE path >= ? AND path < ? AND expires > ? ORDER BY path, token", from, to, micros(now))
 }
 
 func (t *tx) Lock(token string, now time.Time) (l cellfs.Lock, err error) {
