@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"cellar/barfs"
+	"cellar/cellfs"
 	"cellar/cellfs/restore"
 	"cellar/cellfs/restore/personiumtest"
 )
@@ -73,8 +75,8 @@ func TestImportIsBounded(t *testing.T) {
 		"a node too many":                 {snapshotOf("", folder, nodeLine("__/g", "collection")), restore.Limits{Nodes: 1}, restore.CodeTooLarge},
 		"control objects that fit":        {snapshotOf("", folder).With(role, []byte(control("a")+control("b"))), restore.Limits{Nodes: 3}, ""},
 		"a control object too many":       {snapshotOf("", folder).With(role, []byte(control("a")+control("b"))), restore.Limits{Nodes: 2}, restore.CodeTooLarge},
-		"control objects that are large":  {snapshotOf("").With(role, largeControl(64<<20-100)), restore.Limits{}, ""},
-		"control objects that are larger": {snapshotOf("").With(role, largeControl(64<<20+100)), restore.Limits{}, restore.CodeTooLarge},
+		"control objects that are large":  {snapshotOf("").With(role, []byte(control("a")+control("b"))), restore.Limits{Control: 2 * int64(len(`a{"Name":"a"}`))}, ""},
+		"control objects that are larger": {snapshotOf("").With(role, []byte(control("a")+control("b"))), restore.Limits{Control: 2*int64(len(`a{"Name":"a"}`)) - 1}, restore.CodeTooLarge},
 		"documents that fit":              {odata.With("40_odata/__/o/$metadata.xml", schema).With("40_odata/__/o/T.ndjson", entity("1")), restore.Limits{Nodes: 4}, ""},
 		"a document too many":             {odata.With("40_odata/__/o/$metadata.xml", schema).With("40_odata/__/o/T.ndjson", entity("1")), restore.Limits{Nodes: 3}, restore.CodeTooLarge},
 		"links that fit":                  {linked.With("10_control/links.ndjson", links(5)), restore.Limits{Nodes: 5}, ""},
@@ -111,17 +113,6 @@ func TestImportIsBounded(t *testing.T) {
 	if err := newStore(t).restore(t.Context(), linked.With("10_control/links.ndjson", bytes.Repeat(links(1), 2)).Bytes()); err == nil {
 		t.Error("a link that is there twice is imported")
 	}
-}
-
-// largeControl are control objects of so many bytes, or a few less.
-func largeControl(size int) (text []byte) {
-	const each = 1 << 20
-	for i := 0; size > 0; i++ {
-		n := min(size, each)
-		text = fmt.Appendf(text, `{"key":"%05d","box":"","doc":{"Name":"%s"},"created":0,"updated":0}`+"\n", i, strings.Repeat("v", max(0, n-len(`00000{"Name":""}`))))
-		size -= n
-	}
-	return text
 }
 
 // many adds folders that no line speaks of.
@@ -243,5 +234,14 @@ func TestContentTypesAreTypes(t *testing.T) {
 	c.MainBox().Root().AddFile("f", "text/plain", []byte("text")).DropMeta("ct")
 	if err := newStore(t).restore(t.Context(), c.Bytes()); err != nil {
 		t.Errorf("none: %v", err)
+	}
+}
+
+// TestContentTypesAreOneRule: what cellfs stores as a content type, a bar takes.
+func TestContentTypesAreOneRule(t *testing.T) {
+	for _, s := range []string{"text/plain", `text/plain; charset="utf-8"`, "foo", "", "a/b/c", "a/", "/b", "a/b;", "a/b; x", "a/\u00e9", "a/b\n", "text/plan; charset=utf-8", "*/*"} {
+		if kept := cellfs.ContentType(s) == s; kept != barfs.ValidContentType(s) || !barfs.ValidContentType(cellfs.ContentType(s)) {
+			t.Errorf("%q: kept is %v, a bar takes it: %v", s, kept, barfs.ValidContentType(s))
+		}
 	}
 }

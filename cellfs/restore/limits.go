@@ -16,20 +16,26 @@ type Limits struct {
 	Nodes int64
 	// Boxes is how many boxes there may be; default [MaxBoxes].
 	Boxes int
+	// Control is how many bytes all control objects may have together; default 64 MiB, or
+	// 64 for each node. The switch at the end of an import writes them anew, in memory and
+	// in one transaction.
+	Control int64
 	// Path is the longest path of a resource below its cell, in bytes; default [MaxPath].
 	Path int
 }
 
 // Defaults of [Limits].
 const (
-	MaxNodes = 1_000_000
-	MaxBoxes = 10_000
+	MaxNodes   = 1_000_000
+	MaxBoxes   = 10_000
+	MaxControl = 64 << 20
 	// MaxPath has room for every path that a cell can have.
 	MaxPath = (cellfs.MaxDepth + 3) * (cellfs.MaxNameBytes + 1)
 )
 
 func (l Limits) withDefaults() Limits {
-	return Limits{Nodes: cmp.Or(l.Nodes, MaxNodes), Boxes: cmp.Or(l.Boxes, MaxBoxes), Path: cmp.Or(l.Path, MaxPath)}
+	nodes := cmp.Or(l.Nodes, MaxNodes)
+	return Limits{Nodes: nodes, Boxes: cmp.Or(l.Boxes, MaxBoxes), Control: cmp.Or(l.Control, max(MaxControl, 64*nodes)), Path: cmp.Or(l.Path, MaxPath)}
 }
 
 // directory bounds the central directory of the zip: an entry for each node, some more,
@@ -61,10 +67,6 @@ const (
 	maxIDBytes  = 64 << 20
 )
 
-// controlBytes bounds all control objects together. The switch at the end of an import writes
-// them anew, in memory and in one transaction.
-func (l Limits) controlBytes() int64 { return max(64<<20, 64*l.Nodes) }
-
 func tooLarge(format string, args ...any) error {
 	return refusef(CodeTooLarge, "The snapshot is larger than an import takes. ["+format+"].", args...)
 }
@@ -79,8 +81,8 @@ func (r *restorer) count() error {
 
 // countControl counts a control object.
 func (r *restorer) countControl(e *cellfs.Entity) error {
-	if r.controlled += int64(len(e.Doc) + len(e.Hidden) + len(e.Key)); r.controlled > r.limits.controlBytes() {
-		return tooLarge("control objects of more than %d bytes", r.limits.controlBytes())
+	if r.controlled += int64(len(e.Doc) + len(e.Hidden) + len(e.Key)); r.controlled > r.limits.Control {
+		return tooLarge("control objects of more than %d bytes", r.limits.Control)
 	}
 	return r.count()
 }
