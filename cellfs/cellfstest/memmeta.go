@@ -218,7 +218,7 @@ func (t *memTx) AddCell(c *cellfs.Cell) error {
 	if err := t.AddNode(&root); err != nil {
 		return err
 	}
-	c.Root = root.ID
+	c.Root, c.Nodes = root.ID, 2
 	t.cells[c.ID] = *c
 	return t.AddNode(&cellfs.Node{
 		Cell: c.ID, Parent: root.ID, Name: cellfs.MainBox, Kind: cellfs.KindBox, Version: 1, Created: c.Created, Modified: c.Created,

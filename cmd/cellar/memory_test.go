@@ -2,13 +2,16 @@ package main_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"cellar/barfs/bartest"
@@ -56,7 +59,7 @@ func TestMemoryIsFlat(t *testing.T) {
 		size, members = 4<<30, 100_000
 	}
 	data := t.TempDir()
-	populate(t, data, members)
+	path := populate(t, data, members, 0)
 	p := serve(t, data)
 	p.must(http.StatusCreated, "MKCOL", "/cell1/box", nil)
 
@@ -76,7 +79,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	}
 	listed := 0
 	grown = p.growth(func() {
-		res := p.open("PROPFIND", "/cell1/__/col", "Depth", "1", "Accept-Encoding", "identity")
+		res := p.open("PROPFIND", path, "Depth", "1", "Accept-Encoding", "identity")
 		defer res.Body.Close()
 		n, err := io.Copy(io.Discard, res.Body)
 		if err != nil || res.StatusCode != http.StatusMultiStatus {
@@ -122,8 +125,85 @@ func TestInstallMemory(t *testing.T) {
 	}
 }
 
-// populate makes a unit whose cell1 has one collection with many files.
-func populate(t *testing.T, dir string, files int) {
+// TestMemoryOfListings watches the memory of the server while requests are refused whose
+// bodies are as large as they may be, and while long listings and ones of large
+// properties are made side by side.
+func TestMemoryOfListings(t *testing.T) {
+	data := t.TempDir()
+	wide := populate(t, data, 10_000, 1<<10)
+	heavy := populate(t, data, 50, 1<<20-100)
+	p := serve(t, data)
+	p.must(http.StatusMultiStatus, "PROPFIND", wide, nil, "Depth", "0")
+	many := func(n int, request func()) func() {
+		return func() {
+			var wg sync.WaitGroup
+			for range n {
+				wg.Go(request)
+			}
+			wg.Wait()
+		}
+	}
+	list := func(path, body string) func() {
+		return func() {
+			r, err := http.NewRequest("PROPFIND", p.url+path, strings.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.SetBasicAuth(adminUser, adminPassword)
+			r.Header.Set("Depth", "1")
+			res, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer res.Body.Close()
+			if n, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusMultiStatus {
+				t.Errorf("PROPFIND %s = %s, %d bytes, %v", path, res.Status, n, err)
+			}
+		}
+	}
+	refused := func() {
+		body := `<propfind xmlns="DAV:"><prop>` + strings.Repeat("<a/>", (256<<10-100)/4) + `</prop></propfind>`
+		res, err := http.Post(p.url+wide, "text/xml", strings.NewReader(body))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		res.Body.Close()
+		r, _ := http.NewRequest("PROPFIND", p.url+wide, strings.NewReader(body))
+		if res, err = http.DefaultClient.Do(r); err != nil {
+			t.Error(err)
+			return
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusUnauthorized {
+			t.Errorf("PROPFIND of nobody = %s", res.Status)
+		}
+	}
+	const tag = `<propfind xmlns="DAV:"><prop><getetag/></prop></propfind>`
+	for _, c := range []struct {
+		name  string
+		do    func()
+		limit int64
+	}{
+		{"30 refused PROPFINDs", many(30, refused), 64 << 20},
+		{"six listings of 10,000 members with all properties", many(6, list(wide, "")), 200 << 20},
+		{"six listings of tags beside large properties", many(6, list(heavy, tag)), 200 << 20},
+		{"six listings of large properties", many(6, list(heavy, "")), 200 << 20},
+	} {
+		grown := p.growth(c.do)
+		t.Logf("%s: %.1f MB", c.name, float64(grown)/1e6)
+		if grown > c.limit {
+			t.Errorf("%s took %d bytes of memory", c.name, grown)
+		}
+	}
+	p.stop()
+}
+
+// populate makes a collection with many files in cell1 of a unit, each with a property of
+// so many bytes unless it is 0, and returns its path.
+func populate(t *testing.T, dir string, files, property int) (path string) {
 	t.Helper()
 	ctx := t.Context()
 	rows, err := meta.OpenSQLite(ctx, dir, meta.Full, slog.New(slog.DiscardHandler))
@@ -132,11 +212,10 @@ func populate(t *testing.T, dir string, files int) {
 	}
 	defer rows.Close()
 	f := cellfs.New(cellfs.Config{Meta: rows})
-	cell, err := f.CreateCell(ctx, "cell1", adminUser)
-	if err != nil {
+	if _, err := f.CreateCell(ctx, "cell1", adminUser); err != nil && !errors.Is(err, fs.ErrExist) {
 		t.Fatal(err)
 	}
-	p, err := cellfs.NewPath(cell.Name, cellfs.MainBox, "col")
+	p, err := cellfs.NewPath("cell1", cellfs.MainBox, fmt.Sprint("col", files))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,11 +223,16 @@ func populate(t *testing.T, dir string, files int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var props []cellfs.Property
+	if property > 0 {
+		const frame = `<x xmlns="u"></x>`
+		props = []cellfs.Property{{Space: "u", Local: "x", XML: `<x xmlns="u">` + strings.Repeat("x", property-len(frame)) + `</x>`}}
+	}
 	err = f.Update(ctx, func(tx cellfs.Tx) error {
 		for i := range files {
 			n := cellfs.Node{
-				Cell: cell.ID, Parent: col.ID, Name: fmt.Sprintf("file-%06d.txt", i), Kind: cellfs.KindFile, ContentType: "text/plain",
-				Version: col.Version, Created: col.Created, Modified: col.Created,
+				Cell: col.Cell, Parent: col.ID, Name: fmt.Sprintf("file-%06d.txt", i), Kind: cellfs.KindFile, ContentType: "text/plain",
+				Version: col.Version, Created: col.Created, Modified: col.Created, Props: props,
 			}
 			if err := tx.AddNode(&n); err != nil {
 				return err
@@ -159,6 +243,7 @@ func populate(t *testing.T, dir string, files int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p.String()
 }
 
 // zeros is an endless reader.
