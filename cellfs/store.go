@@ -113,8 +113,9 @@ type NodeTx interface {
 	Children(parent int64, p Page) (nodes []Node, more bool, err error)
 	// ChildRefs is Children together with what each content is.
 	ChildRefs(parent int64, p Page) (refs []NodeRef, more bool, err error)
-	// ACLsBelow lists the ACLs of what lies below root.
-	ACLsBelow(root int64) ([]*ACL, error)
+	// AuthzBelow lists what the ACLs of all that lies below root ask of applications, each
+	// [ACL.RequireSchemaAuthz] once.
+	AuthzBelow(root int64) ([]string, error)
 	// Count returns the nodes of the subtree, its root included, and their
 	// [Node.Weight].
 	Count(root int64) (nodes, bytes int64, err error)

@@ -216,12 +216,12 @@ func (q *request) schemaAllowsBelow(tx cellfs.Tx, at *cellfs.Place) error {
 	if q.caller.MayAll() || at.Node == nil || !at.Node.IsCollection() {
 		return nil
 	}
-	acls, err := tx.ACLsBelow(at.Node.ID)
+	all, err := tx.AuthzBelow(at.Node.ID)
 	if err != nil {
 		return err
 	}
-	for _, a := range acls {
-		required, _ := access.ParseAuthz(a.RequireSchemaAuthz)
+	for _, authz := range all {
+		required, _ := access.ParseAuthz(authz)
 		if err := q.schemaAllows(required, at.Schema); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"reflect"
+	"slices"
 	"time"
 
 	"cellar/cellfs"
@@ -112,16 +113,19 @@ func testAccess(t metaTest) {
 	t.update(func(tx cellfs.Tx) (err error) {
 		box, err = tx.Child(c.Root, cellfs.MainBox)
 		d := cellfs.Node{Cell: c.ID, Parent: box.ID, Name: "d", Kind: cellfs.KindCollection, Created: at, Modified: at, ACL: acl("read")}
+		d.ACL.RequireSchemaAuthz = "public"
 		err = errors.Join(err, tx.AddNode(&d))
 		f := cellfs.Node{Cell: c.ID, Parent: d.ID, Name: "f", Kind: cellfs.KindFile, Created: at, Modified: at, ACL: acl("write")}
-		g := cellfs.Node{Cell: c.ID, Parent: d.ID, Name: "g", Kind: cellfs.KindFile, Created: at, Modified: at}
-		return errors.Join(err, tx.AddNode(&f), tx.AddNode(&g))
+		f.ACL.RequireSchemaAuthz = "confidential"
+		g := cellfs.Node{Cell: c.ID, Parent: d.ID, Name: "g", Kind: cellfs.KindFile, Created: at, Modified: at, ACL: f.ACL}
+		h := cellfs.Node{Cell: c.ID, Parent: d.ID, Name: "h", Kind: cellfs.KindFile, Created: at, Modified: at, ACL: acl("read")}
+		return errors.Join(err, tx.AddNode(&f), tx.AddNode(&g), tx.AddNode(&h))
 	})
 	setACL(box.ID, acl("bind"))
 	t.view(func(tx cellfs.Tx) error {
-		all, err := tx.ACLsBelow(box.ID)
-		if len(all) != 2 {
-			t.Errorf("below the box are the ACLs %v, want two", all)
+		all, err := tx.AuthzBelow(box.ID)
+		if !slices.Equal(all, []string{"confidential", "public"}) {
+			t.Errorf("what lies below the box asks of applications for %q", all)
 		}
 		return err
 	})

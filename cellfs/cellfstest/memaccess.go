@@ -2,8 +2,7 @@ package cellfstest
 
 import (
 	"cmp"
-
-	"cellar/cellfs"
+	"slices"
 )
 
 func (t *memTx) RenameCell(id int64, name string) error {
@@ -19,11 +18,12 @@ func (t *memTx) RenameCell(id int64, name string) error {
 	return nil
 }
 
-func (t *memTx) ACLsBelow(root int64) (all []*cellfs.ACL, err error) {
+func (t *memTx) AuthzBelow(root int64) (all []string, err error) {
 	for _, id := range t.tree(root)[1:] {
-		if a := t.nodes[id].ACL; a != nil {
-			all = append(all, a)
+		if a := t.nodes[id].ACL; a != nil && a.RequireSchemaAuthz != "" {
+			all = append(all, a.RequireSchemaAuthz)
 		}
 	}
-	return all, nil
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }

@@ -56,8 +56,8 @@ func (t *tx) countAside(root int64, nodes int, bytes int64) error {
 const nodeRows = 16
 
 const (
-	nodeRow    = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	insertNode = `INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed, weight, id, cell) VALUES `
+	nodeRow    = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertNode = `INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed, weight, authz, id, cell) VALUES `
 )
 
 var insertNodes = insertNode + strings.Repeat(nodeRow+", ", nodeRows-1) + nodeRow

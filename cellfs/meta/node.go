@@ -171,16 +171,14 @@ func (t *tx) Count(root int64) (nodes, bytes int64, err error) {
 	return nodes, bytes, err
 }
 
-func (t *tx) ACLsBelow(root int64) (all []*cellfs.ACL, err error) {
-	err = t.c.query(t.ctx, subtree+"SELECT acl FROM node WHERE parent IN (SELECT id FROM tree) AND acl IS NOT NULL", []any{root}, func(scan func(...any) error) error {
-		var text string
-		a := new(cellfs.ACL)
-		all = append(all, a)
-		if err := scan(&text); err != nil {
+func (t *tx) AuthzBelow(root int64) (all []string, err error) {
+	err = t.c.query(t.ctx, subtree+"SELECT DISTINCT authz FROM node INDEXED BY node_authz WHERE parent IN (SELECT id FROM tree) AND authz IS NOT NULL ORDER BY authz",
+		[]any{root}, func(scan func(...any) error) error {
+			var authz string
+			err := scan(&authz)
+			all = append(all, authz)
 			return err
-		}
-		return json.Unmarshal([]byte(text), a)
-	})
+		})
 	return all, err
 }
 
@@ -198,7 +196,7 @@ func (t *tx) Nodes() (n int64, err error) {
 }
 
 // nodeArgs are the columns in the order (parent, key, name, kind, ctype, blob,
-// size, version, created, modified, schema, props, acl, mtime, dates, changed, weight).
+// size, version, created, modified, schema, props, acl, mtime, dates, changed, weight, authz).
 func nodeArgs(n *cellfs.Node) ([]any, error) {
 	props, err := jsonOrNull(n.Props, len(n.Props) == 0)
 	if err != nil {
@@ -208,7 +206,10 @@ func nodeArgs(n *cellfs.Node) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var mtime, dates any
+	var mtime, dates, authz any
+	if n.ACL != nil {
+		authz = orNull(n.ACL.RequireSchemaAuthz)
+	}
 	if !n.MTime.IsZero() {
 		mtime = n.MTime.UnixMicro()
 	}
@@ -216,7 +217,7 @@ func nodeArgs(n *cellfs.Node) ([]any, error) {
 		dates = n.DatesFrom.Unix()
 	}
 	return []any{n.Parent, cellfs.Key(n.Name), n.Name, int64(n.Kind), n.ContentType, orNull(n.Blob), n.Size, n.Version,
-		micros(n.Created), micros(n.Modified), orNull(n.Schema), props, acl, mtime, dates, orNull(micros(n.Changed)), n.Weight()}, nil
+		micros(n.Created), micros(n.Modified), orNull(n.Schema), props, acl, mtime, dates, orNull(micros(n.Changed)), n.Weight(), authz}, nil
 }
 
 func (t *tx) AddNode(n *cellfs.Node) error {
@@ -282,7 +283,7 @@ func (t *tx) replace(old, n *cellfs.Node) error {
 		}
 	}
 	changed, err := t.write(`UPDATE node SET parent = ?, key = ?, name = ?, kind = ?, ctype = ?, blob = ?, size = ?, version = ?,
-		created = ?, modified = ?, schema = ?, props = ?, acl = ?, mtime = ?, dates = ?, changed = ?, weight = ? WHERE parent = ? AND key = ? AND id = ?`,
+		created = ?, modified = ?, schema = ?, props = ?, acl = ?, mtime = ?, dates = ?, changed = ?, weight = ?, authz = ? WHERE parent = ? AND key = ? AND id = ?`,
 		append(args, old.Parent, cellfs.Key(old.Name), old.ID)...)
 	if err != nil {
 		return fmt.Errorf("set node %q: %w", n.Name, t.whichKey(err))
@@ -320,7 +321,7 @@ func (t *tx) SetCellOf(root, cell int64) error {
 	}
 	for _, q := range []string{
 		"UPDATE link SET cell = ?2 WHERE node <> 0 AND node IN (SELECT id FROM tree)",
-		"UPDATE node SET cell = ?2, acl = NULL WHERE parent IN (SELECT id FROM tree) OR id = ?1",
+		"UPDATE node SET cell = ?2, acl = NULL, authz = NULL WHERE parent IN (SELECT id FROM tree) OR id = ?1",
 	} {
 		if _, err := t.write(strings.Replace(subtree, "?", "?1", 1)+q, root, cell); err != nil {
 			return err
