@@ -126,8 +126,8 @@ func (o operation) endsUnder(t *testing.T, s *davtest.Server, faults *cellfstest
 		return s.Request("PUT", "/"+cell+"/"+o.target).WithText("acknowledged").Expect().Raw().StatusCode
 	}
 	if runs && faults.Failed() >= 2 { // nothing can be recorded any more
-		if told, runs = o.told(s, cell); !runs {
-			t.Errorf("%s: told is\n%s\nthough nothing can be recorded", cell, told)
+		if text, runs := o.told(s, cell); !runs {
+			t.Errorf("%s: told is\n%s\nthough nothing can be recorded", cell, text)
 		}
 		if got := write(); got < http.StatusBadRequest {
 			t.Errorf("%s: a write meanwhile = %d", cell, got)
