@@ -120,7 +120,7 @@ func (o operation) endsUnder(t *testing.T, s *davtest.Server, faults *cellfstest
 	}
 	runs := true
 	for runs && faults.Failed() < 2 {
-		told, runs = o.told(s, cell)
+		_, runs = o.told(s, cell)
 	}
 	write := func() int {
 		return s.Request("PUT", "/"+cell+"/"+o.target).WithText("acknowledged").Expect().Raw().StatusCode
