@@ -46,6 +46,14 @@ const (
 	MaxPropBytes = 1 << 20
 )
 
+const (
+	// MaxACEs is how many aces the ACL of a resource may have: it is read with every
+	// request below.
+	MaxACEs = 1000
+	// MaxPrivileges is how many privileges they may grant together.
+	MaxPrivileges = 10_000
+)
+
 func (l Limits) withDefaults() Limits {
 	return Limits{
 		Archive: cmp.Or(l.Archive, MaxArchive), Entry: cmp.Or(l.Entry, MaxEntry),

@@ -239,6 +239,28 @@ func rootProps(responses string) []byte {
 		`<resourcetype><collection/></resourcetype></prop></propstat></response>`+responses+`</multistatus>`).Bytes()
 }
 
+// TestACLsAreBounded declares as many aces, and privileges in one, as a resource may have,
+// and one more.
+func TestACLsAreBounded(t *testing.T) {
+	resource := func(aces, privileges int) string {
+		ace := `<ace><principal><all/></principal><grant>` + strings.Repeat(`<privilege><read/></privilege>`, privileges) + `</grant></ace>`
+		return `<response><href>personium-localbox:/a</href><propstat><prop><resourcetype><collection/></resourcetype>` +
+			`<acl xml:base="https://x/__role/__/">` + strings.Repeat(ace, aces) + `</acl></prop></propstat></response>`
+	}
+	for _, c := range []struct {
+		aces, privileges int
+		fits             bool
+	}{
+		{barfs.MaxACEs, 1, true}, {barfs.MaxACEs + 1, 1, false}, {1, barfs.MaxPrivileges, true}, {1, barfs.MaxPrivileges + 1, false},
+	} {
+		_, err := open(rootProps(resource(c.aces, c.privileges)), barfs.Limits{})
+		var e *barfs.Error
+		if c.fits != (err == nil) || err != nil && (!errors.As(err, &e) || e.Code != barfs.CodeStructure) {
+			t.Errorf("%d aces of %d privileges: %v", c.aces, c.privileges, err)
+		}
+	}
+}
+
 // TestPropsAreBounded declares properties on both sides of the limits: how many, and how
 // many bytes. What is beyond is refused before anything is made.
 func TestPropsAreBounded(t *testing.T) {

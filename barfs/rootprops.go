@@ -2,6 +2,7 @@ package barfs
 
 import (
 	"encoding/xml"
+	"fmt"
 	"mime"
 	"net/url"
 	"path"
@@ -239,6 +240,7 @@ func (r *Resource) readACL(acl *xmltree.Element) error {
 	}
 	r.ACL = &ACL{}
 	r.ACL.RequireSchemaAuthz, _ = acl.Attr(NamespacePersonium, "requireSchemaAuthz")
+	privileges := 0
 	for _, ace := range acl.All(NamespaceDAV, "ace") {
 		var e ACE
 		for _, principal := range ace.All(NamespaceDAV, "principal") {
@@ -256,6 +258,9 @@ func (r *Resource) readACL(acl *xmltree.Element) error {
 		}
 		if !e.All && e.Href == "" || len(e.Privileges) == 0 {
 			return FileFormat(RootPropsFile)
+		}
+		if privileges += len(e.Privileges); len(r.ACL.ACEs) == MaxACEs || privileges > MaxPrivileges {
+			return &tooManyProps{fmt.Sprintf("90_rootprops.xml: %s declares too many aces", r.Href)}
 		}
 		r.ACL.ACEs = append(r.ACL.ACEs, e)
 	}

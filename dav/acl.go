@@ -92,8 +92,10 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 		l.buf = append(l.buf, `<D:acl/>`...)
 		return true, nil
 	}
-	if err := l.view(func(tx cellfs.Tx) error { return l.loadRoles(tx, n.Cell) }); err != nil {
-		return false, err
+	if !l.knowsRoles(l.at.levels) {
+		if err := l.view(func(tx cellfs.Tx) error { return l.loadRoles(tx, l.at.levels) }); err != nil {
+			return false, err
+		}
 	}
 	box := cellfs.MainBox
 	if p.Len() > 1 {
@@ -141,8 +143,8 @@ func (l *listing) levelURL(cellURL string, p cellfs.Path, depth int) string {
 func (l *listing) ace(e cellfs.ACE, box, inherited string) {
 	principal := `<D:all/>`
 	if e.Role != 0 {
-		name, ok := l.roles[e.Role]
-		if !ok {
+		name := l.roles[e.Role]
+		if name == "" {
 			return // the role was deleted
 		}
 		href := "../" + name
@@ -200,28 +202,53 @@ func (l *listing) principal(cellfs.Path, *cellfs.Node) (bool, error) {
 	return true, nil
 }
 
-func (l *listing) loadRoles(tx cellfs.Tx, cell int64) error {
-	if l.loaded[cell] {
-		return nil
-	}
-	if l.roles == nil {
-		l.roles, l.loaded = map[int64]string{}, map[int64]bool{}
-	}
-	l.loaded[cell] = true
-	all, err := tx.Entities(cell, cellfs.SetRole)
-	if err != nil {
-		return err
-	}
-	for _, e := range all {
-		box := cellfs.MainBox
-		if e.Box != 0 {
-			n, err := tx.Node(e.Box)
-			if err != nil {
-				return errors.Join(errors.New("box of a role"), err)
+func (l *listing) knowsRoles(levels []cellfs.Level) bool {
+	for _, level := range levels {
+		for _, e := range level.ACL.ACEs {
+			if _, known := l.roles[e.Role]; !known && e.Role != 0 {
+				return false
 			}
-			box = n.Name
 		}
-		l.roles[e.ID] = box + "/" + e.Key
+	}
+	return true
+}
+
+// loadRoles finds what the roles of those ACLs are called, each once for the listing.
+func (l *listing) loadRoles(tx cellfs.Tx, levels []cellfs.Level) error {
+	for _, level := range levels {
+		for _, e := range level.ACL.ACEs {
+			if _, known := l.roles[e.Role]; known || e.Role == 0 {
+				continue
+			}
+			name, err := l.roleName(tx, e.Role)
+			if err != nil {
+				return err
+			}
+			l.roles[e.Role] = name
+		}
 	}
 	return nil
+}
+
+// roleName is the URL of a role below {cell}__role/; "" if it was deleted.
+func (l *listing) roleName(tx cellfs.Tx, id int64) (string, error) {
+	e, err := tx.EntityByID(id)
+	if isNotExist(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	box := cellfs.MainBox
+	if e.Box != 0 {
+		if _, known := l.boxes[e.Box]; !known {
+			n, err := tx.Node(e.Box)
+			if err != nil {
+				return "", errors.Join(errors.New("box of a role"), err)
+			}
+			l.boxes[e.Box] = n.Name
+		}
+		box = l.boxes[e.Box]
+	}
+	return box + "/" + e.Key, nil
 }

@@ -23,8 +23,8 @@ type listing struct {
 	left    int              // responses that may still follow
 	limited bool             // left counts
 	rest    []xml.Name
-	roles   map[int64]string // URL of a role below {cell}__role/, by id
-	loaded  map[int64]bool   // cells whose roles are known
+	roles   map[int64]string // URL of a role below {cell}__role/, by id; "" for one that is gone
+	boxes   map[int64]string // names of the boxes of roles
 	locks   []cellfs.Lock    // that may protect what is listed
 	at      standing         // of the resource that is written now
 	hidden  []xml.Name       // properties of it that the caller may not see

@@ -121,6 +121,7 @@ func (q *request) propfind() error {
 	}
 	l := &listing{
 		q: q, asked: asked, alone: d == 0, send: multistatus{minimal: q.prefers("return", "minimal")}, left: q.h.cfg.PropfindLimit, limited: d == infinity, props: asked.wanted(),
+		roles: map[int64]string{}, boxes: map[int64]string{},
 		spool: spool{dir: q.h.cfg.TempDir, share: q.answerShare()},
 	}
 	defer l.spool.Close()

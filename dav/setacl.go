@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"cellar/barfs"
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/cellfs/access"
@@ -26,7 +27,7 @@ func errACLCause(format string, args ...any) error {
 
 // MaxACEs bounds an ACL: it is read with every request below it, and its roles are looked
 // for in the transaction that sets it.
-const MaxACEs = 1000
+const MaxACEs = barfs.MaxACEs
 
 // setACL answers ACL: it replaces the whole ACL of the resource
 // (spec/auth-and-acl.md §8, RFC 3744, 8.1).

@@ -22,6 +22,8 @@ type applier struct {
 	gen  int64
 	now  time.Time
 	made map[string]cellfs.Node // by this batch; the target learns of them after the commit
+	// roles are those found so far, by the href that names them: ACLs often name the same.
+	roles map[string]int64
 
 	events []cellfs.Event // of the batch, added at its end
 }
@@ -226,9 +228,13 @@ func (a *applier) acl(from *barfs.ACL) (*cellfs.ACL, error) {
 	for _, e := range from.ACEs {
 		ace := cellfs.ACE{}
 		if !e.All {
-			role, err := a.role(e.Href)
-			if err != nil {
-				return nil, err
+			role, ok := a.roles[e.Href]
+			if !ok {
+				var err error
+				if role, err = a.role(e.Href); err != nil {
+					return nil, err
+				}
+				a.roles[e.Href] = role
 			}
 			ace.Role = role
 		}

@@ -280,7 +280,7 @@ func (t *target) Apply(ctx context.Context, b install.Batch) error {
 		if err != nil {
 			return err
 		}
-		a := &applier{target: t, tx: tx, gen: gen, now: t.o.fs.Now(), made: made}
+		a := &applier{target: t, tx: tx, gen: gen, now: t.o.fs.Now(), made: made, roles: map[string]int64{}}
 		for i := range b.Steps {
 			if err := a.apply(&b.Steps[i]); err != nil {
 				return &install.StepError{Index: i, Err: err}
