@@ -44,13 +44,15 @@ func (l Limits) directory() zipdir.Limits {
 	return zipdir.Limits{Entries: int(l.Nodes + l.Nodes/5 + 1000), Bytes: l.Nodes*146 + 1<<20}
 }
 
-// Limits of the texts in a snapshot, in bytes. A document of user data came as an entry of
-// a bar (64 MiB at most).
-const (
-	maxSmall    = 16 << 20 // the manifest, a schema, a line that is no document
-	maxDocument = 64 << 20
-	maxLine     = maxDocument + 1<<20 // of a document
-)
+// maxSmall bounds the manifest, a schema, and a line that is no document, in bytes.
+const maxSmall = 16 << 20
+
+// maxDocument bounds a document of user data, in bytes: it came as an entry of a bar (64 MiB
+// at most). A variable for the tests.
+var maxDocument = 64 << 20
+
+// maxLine bounds the line that holds a document, in bytes.
+func maxLine() int { return maxDocument + 1<<20 }
 
 // Limits of the parts of a line, which take more memory than their text.
 const (

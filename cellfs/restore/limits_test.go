@@ -13,6 +13,8 @@ import (
 // TestLimits: what is larger than a snapshot of Personium's may have is refused. It is
 // here and not in package dav, where requests would make it slow.
 func TestLimits(t *testing.T) {
+	const most = 1 << 20
+	restore.SetMaxDocument(t, most)
 	good := personiumtest.Sample().Entries()
 	document := func(size int) []byte {
 		c := personiumtest.New("cell")
@@ -25,10 +27,10 @@ func TestLimits(t *testing.T) {
 		zip  []byte
 		good bool
 	}{
-		"a document that fits": {document(64 << 20), true},
-		"a document too long":  {document(64<<20 + 1), false},
+		"a document that fits": {document(most), true},
+		"a document too long":  {document(most + 1), false},
 		"a bomb":               {good.With("20_webdav/__/welcome.txt/content", make([]byte, 50<<20)).Bytes(), false},
-		"a long line":          {good.With("10_odata/21_rule.pjson", append([]byte(`{"_type":"`), bytes.Repeat([]byte("x"), 66<<20)...)).Bytes(), false},
+		"a long line":          {good.With("10_odata/21_rule.pjson", append([]byte(`{"_type":"`), bytes.Repeat([]byte("x"), 17<<20)...)).Bytes(), false},
 	} {
 		err := newStore(t).restore(t.Context(), x.zip)
 		var refused *restore.Error

@@ -148,7 +148,7 @@ func (s *own) entities(r *restorer, col *pending, f *zip.File, n cellfs.Node, id
 	if err := docs.add(set.pending); err != nil {
 		return err
 	}
-	err := strictLines(f, maxLine, func(l entityLine, where string) error {
+	err := strictLines(f, maxLine(), func(l entityLine, where string) error {
 		id, err := r.document(&l)
 		if err != nil {
 			return damaged(where, "%v", err)

@@ -160,7 +160,7 @@ func micros(ms int64) int64 {
 func (s *personium) objectsOf(file, typ string, yield func(o *object, where string) error) error {
 	limit := maxSmall
 	if file == userDataFile {
-		limit = maxLine
+		limit = maxLine()
 	}
 	return eachLine(s.files[file], limit, func(line []byte, where string) error {
 		var o object

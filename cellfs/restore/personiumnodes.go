@@ -48,7 +48,7 @@ type pmeta struct {
 // total counts files and documents of user data.
 func (s *personium) total() (n int64, err error) {
 	n = s.countContents()
-	err = eachLine(s.files[userDataFile], maxLine, func([]byte, string) error {
+	err = eachLine(s.files[userDataFile], maxLine(), func([]byte, string) error {
 		n++
 		return nil
 	})
