@@ -184,8 +184,8 @@ func testLocks(t fsTest) {
 	t.wantErr("a lock in no box", err, cellfs.ErrNoBox)
 	_, err = take("/c", true, false)
 	t.wantErr("a lock of a cell", err, cellfs.ErrReadOnly)
-	testLockBounds(t)
 	testManyLocks(t)
+	testLockBounds(t)
 }
 
 // testLockBounds takes as many locks as one resource and one principal may have, and one
