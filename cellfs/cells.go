@@ -87,6 +87,25 @@ func (f *FS) RenameCell(tx Tx, name, to string) error {
 	return f.newDates(tx, c.Root, changed.Modified)
 }
 
+// SetBox replaces what a box is called and the schema it has, as n says. Its locks go with its
+// name (RFC 4918, 7.5), and so do the dates that were told of it.
+func (f *FS) SetBox(tx Tx, cell Cell, old, n *Node) error {
+	if n.Name != old.Name {
+		if err := f.DeleteLocksAt(tx, cell.Name, old.Name); err != nil {
+			return err
+		}
+		n.DatesFrom = old.datesAnew(n.Modified)
+		root, err := tx.Node(cell.Root)
+		if err != nil {
+			return err
+		}
+		if err := f.membersChanged(tx, &root, n.Modified); err != nil {
+			return err
+		}
+	}
+	return tx.SetNode(old, n, n.Modified)
+}
+
 // SetKeep says how many finished snapshots of a cell are kept; 0: all.
 func (f *FS) SetKeep(ctx context.Context, name string, snapshots int64) error {
 	return f.Update(ctx, func(tx Tx) error {

@@ -197,14 +197,14 @@ func (f *FS) noticeLater(ctx context.Context, err error) {
 func (f *FS) tellDamage(tx Tx, d *DamagedError, held ...Use) {
 	uses, err := Uses(tx, d.ID)
 	if err != nil {
-		f.log.Error("a damaged content cannot be looked for", "content", d.Hash, "err", err)
+		f.log.Error("a damaged content cannot be looked for", "content", d.Hash.String(), "err", err)
 	}
 	uses = append(uses, held...)
 	if len(uses) == 0 {
 		uses = []Use{{"", "no file that is there; perhaps in snapshots"}}
 	}
 	for _, u := range uses {
-		f.log.Error("a content is damaged", "cell", u.Cell, "path", u.Path, "problem", d.Problem, "content", d.Hash)
+		f.log.Error("a content is damaged", "cell", u.Cell, "path", u.Path, "problem", d.Problem, "content", d.Hash.String())
 	}
 }
 

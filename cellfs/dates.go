@@ -32,9 +32,14 @@ func (f *FS) datesFrom(now time.Time, cell int64, old *Node) time.Time {
 func (f *FS) newDates(tx Tx, root int64, now time.Time) error {
 	return EachChild(tx, root, func(box *Node) error {
 		changed := *box
-		changed.DatesFrom = latest(now, box.DatesFrom).Truncate(time.Second).Add(time.Second)
+		changed.DatesFrom = box.datesAnew(now)
 		return tx.SetNode(box, &changed, now)
 	})
+}
+
+// datesAnew is from when on a date counts if all that was told before is of no use.
+func (n *Node) datesAnew(now time.Time) time.Time {
+	return latest(now, n.DatesFrom).Truncate(time.Second).Add(time.Second)
 }
 
 func latest(a, b time.Time) time.Time {

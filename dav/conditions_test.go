@@ -93,6 +93,20 @@ func TestDatesProveNothingElse(t *testing.T) {
 			put(box+"/f", "second", "")
 			return box + "/f", date
 		},
+		"a box with an older file that gets the name": func(box string) (string, string) {
+			rename := func(from, to string) {
+				s.Request("MERGE", "/cell1/__ctl/Box('"+from+"')").WithJSON(map[string]string{"Name": to}).Expect().Status(http.StatusNoContent)
+			}
+			name := strings.TrimPrefix(box, "/cell1/")
+			s.Mkcol(box + "x")
+			put(box+"x/f", "second", "")
+			c.pass(5 * time.Second)
+			date := put(box+"/f", "first", "").Header("Last-Modified").Raw()
+			c.pass(2 * time.Second)
+			rename(name, name+"y")
+			rename(name+"x", name)
+			return box + "/f", date
+		},
 		"a copy over it in the same second": func(box string) (string, string) {
 			put(box+"/other", "second", "")
 			c.pass(5 * time.Second)

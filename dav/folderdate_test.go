@@ -41,6 +41,9 @@ func TestFolderDateFollowsMembers(t *testing.T) {
 		}, []string{"/cell1/box/from"}},
 		{"a new folder beside them", func() { s.Mkcol("/cell1/box/other") }, []string{"/cell1/box"}},
 		{"a box", func() { s.Mkcol("/cell1/box2") }, []string{"/cell1"}},
+		{"another name of a box", func() {
+			s.Request("MERGE", "/cell1/__ctl/Box('box2')").WithJSON(map[string]string{"Name": "box3"}).Expect().Status(http.StatusNoContent)
+		}, []string{"/cell1"}},
 		{"a change further down", func() { s.Put("/cell1/box/to/d/x", "x") }, []string{"/cell1/box/to/d"}},
 		{"a change that is refused", func() {
 			s.Request("PUT", "/cell1/box/to/new").WithHeader("If-Match", `"no"`).WithText("z").Expect().Status(http.StatusPreconditionFailed)

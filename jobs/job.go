@@ -60,15 +60,16 @@ type Job struct {
 	Message string
 }
 
-// Percent is how much is done, 0 to 100, rounded down.
+// Percent is how much is done, 0 to 100, rounded down. It is 100 only once the job has
+// succeeded: what has no entries of its own is work, too.
 func (j Job) Percent() int64 {
-	if j.Total <= 0 {
-		if j.State == Succeeded {
-			return 100
-		}
+	switch {
+	case j.State == Succeeded && (j.Total <= 0 || j.Done >= j.Total):
+		return 100
+	case j.Total <= 0:
 		return 0
 	}
-	return j.Done * 100 / j.Total
+	return min(j.Done*100/j.Total, 99)
 }
 
 // Progress is what a running job reports. It is safe for concurrent use.

@@ -109,6 +109,22 @@ func closeTracker(t *testing.T, tr *jobs.Tracker[*tx]) {
 	}
 }
 
+// TestOnlySuccessIsAll: what has not succeeded is not done, whatever its entries say.
+func TestOnlySuccessIsAll(t *testing.T) {
+	for _, c := range []struct {
+		state       jobs.State
+		done, total int64
+		want        int64
+	}{
+		{jobs.Running, 0, 0, 0}, {jobs.Running, 1, 3, 33}, {jobs.Running, 3, 3, 99}, {jobs.Failed, 3, 3, 99}, {jobs.Failed, 0, 0, 0},
+		{jobs.Succeeded, 3, 3, 100}, {jobs.Succeeded, 0, 0, 100},
+	} {
+		if got := (jobs.Job{State: c.state, Done: c.done, Total: c.total}).Percent(); got != c.want {
+			t.Errorf("%s, %d of %d: %d %%, want %d", c.state, c.done, c.total, got, c.want)
+		}
+	}
+}
+
 func TestTransitions(t *testing.T) {
 	all := []jobs.State{"", jobs.Accepted, jobs.Running, jobs.Succeeded, jobs.Failed}
 	legal := map[[2]jobs.State]bool{

@@ -55,16 +55,12 @@ func (s *Store) updateBox(o *Object, v Values) (Object, error) {
 	}
 	n := old
 	n.Name, n.Schema = v.text("Name"), v.text("Schema")
-	if n.Name != old.Name { // locks do not go along with a name (RFC 4918, 7.5)
-		if err := s.FS.DeleteLocksAt(s.Tx, s.Cell.Name, old.Name); err != nil {
-			return *o, err
-		}
-	}
 	if n.Version, err = s.Tx.Touch(s.Cell.ID, 0); err != nil {
 		return *o, err
 	}
 	n.Modified = later(s.FS.Now(), old.Modified)
-	return fromBox(&n), boxTaken(s.Tx.SetNode(&old, &n, n.Modified))
+	err = s.FS.SetBox(s.Tx, s.Cell, &old, &n)
+	return fromBox(&n), boxTaken(err)
 }
 
 // deleteBox removes a box in which there is nothing.

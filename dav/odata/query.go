@@ -40,8 +40,8 @@ func ParseQuery(query url.Values, properties []string) (q Query, err error) {
 	if err := supported(query, "$filter", "$orderby", "$select"); err != nil {
 		return q, err
 	}
-	if v := query.Get("$filter"); v != "" {
-		if q.filter, err = parseFilter(v, properties); err != nil {
+	if query.Has("$filter") {
+		if q.filter, err = parseFilter(query.Get("$filter"), properties); err != nil {
 			return q, err
 		}
 	}

@@ -60,7 +60,7 @@ func ExportOf(body []byte, cell string, now time.Time) (Snapshot, error) {
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
-		return s, refusef("PR400-CM-0004", "JSON parse error. [%s].", body)
+		return s, refusef("PR400-CM-0004", "JSON parse error. [%s].", shown(body))
 	}
 	if raw, given := fields["Passing"]; given {
 		if err := json.Unmarshal(raw, &s.Passing); err != nil {

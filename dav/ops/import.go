@@ -45,7 +45,7 @@ func (o *Ops) AnyImport() bool { return o.jobs.AnyOfKind(KindImport) }
 func ImportName(body []byte) (string, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
-		return "", refusef("PR400-CM-0004", "JSON parse error. [%s].", body)
+		return "", refusef("PR400-CM-0004", "JSON parse error. [%s].", shown(body))
 	}
 	raw, given := fields["Name"]
 	if !given || string(raw) == "null" {

@@ -23,6 +23,12 @@ var (
 // CodeContent is the code of an export, or a bar, that lacks the content of a resource.
 const CodeContent = "PR500-CM-0003"
 
+// maxShown is how much of a body that cannot be read its sender is shown, in bytes.
+const maxShown = 1 << 10
+
+// shown is the begin of a body, as an answer can show it.
+func shown(body []byte) string { return cellfs.Printable(string(body[:min(len(body), maxShown)])) }
+
 // Tell is what a client, or a reader of an event log, is told of an error. The text of an
 // error that is meant for nobody but the operator, with paths of the server for one,
 // never goes further: for these it is [Unknown].
