@@ -57,8 +57,8 @@ func TestAnswersShareTheDisk(t *testing.T) {
 		if got := hrefs(t, r.Body); got != 71 {
 			t.Errorf("%d responses", got)
 		}
-		davtest.Error(s.Request("PROPFIND", "/cell1/large").WithHeader("Depth", "1").Expect(), "PR503-SV-0001")
-		if r := bar("large"); r.StatusCode != http.StatusServiceUnavailable {
+		davtest.Error(s.Request("PROPFIND", "/cell1/large").WithHeader("Depth", "1").Expect(), "PR507-DV-0001")
+		if r := bar("large"); r.StatusCode != http.StatusInsufficientStorage {
 			t.Errorf("a bar that does not fit: %s", r.Status)
 		}
 	}

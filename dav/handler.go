@@ -270,7 +270,7 @@ func (q *request) noOther(r route) error {
 	case "GET", "HEAD", "OPTIONS", "PROPFIND":
 		return nil
 	}
-	if !r.exclusive && !q.h.ops.AnyImport() || q.target.path.Len() == 0 {
+	if !r.exclusive && !q.h.ops.AnyImport() || q.target.path.Len() == 0 || q.target.kind == targetToken { // a login changes nothing
 		return nil
 	}
 	cell, err := q.cell()

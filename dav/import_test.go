@@ -404,10 +404,12 @@ func TestImportWhileOthersWork(t *testing.T) {
 	})
 	s.Put("/cell1/__/f", "now")
 	s.Mkcol("/cell1/box")
+	s.Account("cell1", "reader")
 	token := s.Request("LOCK", "/cell1/__/f").WithText(lockBody).Expect().Status(http.StatusOK).Header("Lock-Token").Raw()
 	gate.closed.Store(true)
 	s.Request("POST", "/cell1/__import").WithHeader("Content-Type", "application/zip").WithBytes(body).Expect().Status(http.StatusAccepted)
 
+	s.Token("cell1", "reader", nil) // reading goes on, and who reads logs in
 	state := s.Request("GET", "/cell1/__import").Expect().JSON().Object()
 	state.Value("status").IsEqual("importation in progress")
 	state.ContainsKey("started_at").ContainsKey("progress")

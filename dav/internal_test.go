@@ -1,8 +1,10 @@
 package dav
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -123,4 +125,29 @@ func SetLongRequest(d time.Duration) func() {
 	old := longRequest
 	longRequest = d
 	return func() { longRequest = old }
+}
+
+// TestAnswersHaveShares takes of the space of answers on both sides of what one answer, one
+// address and all may have.
+func TestAnswersHaveShares(t *testing.T) {
+	space := newAnswerSpace(100)
+	at := func(addr string) *share { return &share{space: space, addr: netip.MustParseAddr(addr)} }
+	a, b, c := at("127.0.0.1"), at("127.0.0.1"), at("127.0.0.2")
+	for i, x := range []struct {
+		of    *share
+		bytes int64
+		want  error
+	}{
+		{a, 51, errLongAnswer}, {a, 30, nil}, {b, 21, errBusyAnswers}, {b, 20, nil}, {b, 1, errBusyAnswers}, {c, 50, nil}, {at("127.0.0.3"), 1, errBusyAnswers},
+	} {
+		if err := x.of.take(x.bytes); !errors.Is(err, x.want) {
+			t.Errorf("%d: %v, want %v", i, err, x.want)
+		}
+	}
+	for _, s := range []*share{a, b, c, c} {
+		s.release()
+	}
+	if space.left != 100 || len(space.by) != 0 {
+		t.Errorf("after all is given back: %d left, %v", space.left, space.by)
+	}
 }

@@ -156,7 +156,7 @@ func (l *listing) loadLocks(p cellfs.Path, d depth) error {
 			return nil
 		}
 		if len(l.locks) > maxListedLocks {
-			return errLongListing
+			return errLongAnswer
 		}
 		l.locks = append(l.locks, k)
 		return nil
@@ -226,7 +226,7 @@ func (l *listing) spill() error {
 		return nil
 	default:
 		if l.spool.size > maxListing {
-			return errLongListing
+			return errLongAnswer
 		}
 		if err := l.spool.add(l.buf); err != nil {
 			return err

@@ -35,9 +35,13 @@ type share struct {
 
 func (q *request) answerShare() *share { return &share{space: q.h.answers, addr: q.peer.addr} }
 
-// take takes so many bytes more. It returns errBusyAnswers if they are not there.
+// take takes so many bytes more. It returns errBusyAnswers if they are not there, and
+// errLongAnswer if they never are for one answer.
 func (s *share) take(bytes int64) error {
 	a := s.space
+	if s.taken+bytes > a.each {
+		return errLongAnswer
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if bytes > a.left || a.by[s.addr]+bytes > a.each {

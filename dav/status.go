@@ -49,7 +49,7 @@ var (
 	errQuota       = &coded{code: ops.NoQuota.Code, message: ops.NoQuota.Message, element: "quota-not-exceeded"}
 	errBusyAnswers = codef("PR503-SV-0001", "Too many concurrent requests.")
 	errBroken      = codef("PR400-CM-0006", "Request body broke off.")
-	errLongListing = codef("PR507-DV-0001", "The listing is too large.")
+	errLongAnswer  = codef("PR507-DV-0001", "The answer is too large.")
 )
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -33,6 +33,12 @@ const (
 
 // damaged says what is wrong with the inside of a snapshot.
 func damaged(where, format string, args ...any) error {
+	for i, a := range args {
+		var wrong *json.UnmarshalTypeError
+		if err, ok := a.(error); ok && errors.As(err, &wrong) { // its text names types of this program
+			args[i] = fmt.Sprintf("[%s] must not be a %s", wrong.Field, wrong.Value)
+		}
+	}
 	return refusef(CodeDamaged, "The snapshot file is damaged. [%s: %s].", brief(where), brief(fmt.Sprintf(format, args...)))
 }
 

@@ -83,7 +83,7 @@ func (r *restorer) node(l *nodeLine, where string) (*pending, error) {
 	}
 	kind, ok := cellfs.KindOf(l.Kind)
 	if !ok || l.Size < 0 {
-		return nil, damaged(where, "kind %q, size %d", l.Kind, l.Size)
+		return nil, damaged(where, "kind [%s], size %d", cellfs.Printable(l.Kind), l.Size)
 	}
 	if kind != cellfs.KindFile && (l.Size != 0 || l.SHA256 != "" || l.Type != "") {
 		return nil, damaged(where, "a collection has no content")
