@@ -165,8 +165,8 @@ func (q *request) unauthorized() error {
 	return auth.ErrNone
 }
 
-// challenge says in a 401 how to do better (DECISIONS 26). A realm is the URL of the cell or
-// the unit, in which nothing needs to be quoted.
+// challenge says in a 401 with what to come again (RFC 9110, 11.6.1). A realm is the URL of
+// the cell or the unit, in which nothing needs to be quoted.
 func (q *request) challenge() {
 	realm := q.target.cellURL
 	if realm == "" {
