@@ -314,6 +314,17 @@ func TestPropsAreBounded(t *testing.T) {
 	if _, err := open(rootProps(strings.Repeat(resource(many(8)), 3)), limits); err != nil {
 		t.Errorf("several resources: %v", err) // that they have one path is told later
 	}
+	// Neither another encoding nor litter, for which the file is read early, passes them by.
+	text := `<multistatus xmlns="DAV:">` + resource(many(100_000)) + `</multistatus>`
+	for name, b := range map[string]*bartest.Bar{
+		"another encoding": bartest.New("").Meta("90_rootprops.xml", `<?xml version="1.0" encoding="ISO-8859-1"?>`+text),
+		"litter":           bartest.New("").Meta("90_rootprops.xml", text).File(".DS_Store", "a/b", "x"),
+	} {
+		var e *barfs.Error
+		if _, err := open(b.Bytes(), barfs.Limits{}); !errors.As(err, &e) || !strings.Contains(e.Message, "a resource declares too many") { // found before a tree is made
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // TestImpliedDirectoriesAreBounded: a few hundred bytes of path name more than a hundred

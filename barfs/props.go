@@ -43,9 +43,7 @@ func (a *Archive) checkProps() error {
 	if err != nil || !a.mayExceed(text) {
 		return nil // what else is wrong is told when the bar is installed
 	}
-	if err = a.scanProps(text); err == nil {
-		_, err = a.RootProps()
-	}
+	_, err = a.RootProps()
 	var exceeded *tooManyProps
 	if errors.As(err, &exceeded) {
 		return refuse(CodeStructure, exceeded.cause)
@@ -73,8 +71,14 @@ const (
 // scanProps finds responses that are far too large while they are read, in no memory: as
 // trees they could take much. It says nothing of others.
 func (a *Archive) scanProps(text []byte) error {
+	if !a.mayExceed(text) {
+		return nil
+	}
 	const inProp = 4 // multistatus, response, propstat, prop
-	d := xml.NewDecoder(bytes.NewReader(text))
+	d, err := xmltree.NewDecoder(text)
+	if err != nil {
+		return nil
+	}
 	depth := 0
 	var room propRoom
 	var begin int64

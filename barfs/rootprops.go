@@ -83,6 +83,9 @@ func (a *Archive) RootProps() ([]Resource, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.scanProps(text); err != nil {
+		return nil, err
+	}
 	var all []Resource
 	var bad error             // the first; that the document is no XML comes before it
 	seen := map[string]bool{} // in their normal form
@@ -252,19 +255,28 @@ func (r *Resource) readACL(acl *xmltree.Element) error {
 		for _, grant := range ace.All(NamespaceDAV, "grant") {
 			for _, privilege := range grant.All(NamespaceDAV, "privilege") {
 				for _, p := range privilege.Children {
-					e.Privileges = append(e.Privileges, p.Name)
+					if privileges++; privileges > MaxPrivileges {
+						return r.tooManyACEs()
+					}
+					if !slices.Contains(e.Privileges, p.Name) {
+						e.Privileges = append(e.Privileges, p.Name)
+					}
 				}
 			}
 		}
 		if !e.All && e.Href == "" || len(e.Privileges) == 0 {
 			return FileFormat(RootPropsFile)
 		}
-		if privileges += len(e.Privileges); len(r.ACL.ACEs) == MaxACEs || privileges > MaxPrivileges {
-			return &tooManyProps{fmt.Sprintf("90_rootprops.xml: %s declares too many aces", r.Href)}
+		if len(r.ACL.ACEs) == MaxACEs {
+			return r.tooManyACEs()
 		}
 		r.ACL.ACEs = append(r.ACL.ACEs, e)
 	}
 	return nil
+}
+
+func (r *Resource) tooManyACEs() error {
+	return &tooManyProps{fmt.Sprintf("90_rootprops.xml: %s declares too many aces", r.Href)}
 }
 
 // consistent checks the resources against each other: 2012 to 2017.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"cellar/barfs"
@@ -127,7 +128,9 @@ func parseACE(e *xmltree.Element, cell bool) (ace askedACE, err error) {
 			if set == 0 || !cell && set&access.OfCell != 0 {
 				return ace, errACLCause("[%s] that can not be set in privilege", qualified(c.Name))
 			}
-			ace.privileges = append(ace.privileges, name)
+			if !slices.Contains(ace.privileges, name) {
+				ace.privileges = append(ace.privileges, name)
+			}
 		}
 	}
 	hrefs, all := principals[0].All(davSpace, "href"), principals[0].All(davSpace, "all")

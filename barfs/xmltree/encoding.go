@@ -3,6 +3,7 @@ package xmltree
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,14 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 )
+
+// NewDecoder returns a decoder of a text in any of the encodings that [Parse] reads.
+func NewDecoder(text []byte) (*xml.Decoder, error) {
+	r, labels, err := decoded(text)
+	d := xml.NewDecoder(r)
+	d.CharsetReader = labels
+	return d, err
+}
 
 // decoded returns a text in UTF-8, if it is in UTF-16, and reads the labels of other
 // encodings (XML 1.0, 4.3.3 and appendix F; RFC 4918, 8.2).

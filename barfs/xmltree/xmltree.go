@@ -85,12 +85,11 @@ func ParseEach(text []byte, each func(member *Element)) (*Element, error) {
 
 func (l Limits) parse(text []byte, each func(member *Element)) (*Element, error) {
 	l = Limits{cmp.Or(l.Elements, MaxElements), cmp.Or(l.Names, MaxNames)}
-	r, labels, err := decoded(text)
+	d, err := NewDecoder(text)
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{d: xml.NewDecoder(r), doc: &document{}, each: each, left: l}
-	p.d.CharsetReader = labels
+	p := &parser{d: d, doc: &document{}, each: each, left: l}
 	for {
 		t, err := p.d.RawToken()
 		if err == io.EOF {

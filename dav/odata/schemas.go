@@ -27,11 +27,11 @@ type schemaCache struct {
 }
 
 type schemaEntry struct {
-	hash   cellfs.Hash
-	size   int64
-	once   sync.Once
-	schema *barfs.Schema
-	err    error
+	hash cellfs.Hash
+	size int64
+
+	mu     sync.Mutex    // held while it is read
+	schema *barfs.Schema // nil: not read yet
 }
 
 func newSchemaCache(limit int64) *schemaCache {
@@ -42,11 +42,18 @@ func newSchemaCache(limit int64) *schemaCache {
 // Nobody may change it. What cannot be read is not remembered.
 func (c *schemaCache) get(h cellfs.Hash, size int64, read func() (*barfs.Schema, error)) (*barfs.Schema, error) {
 	e := c.entry(h, size)
-	e.once.Do(func() { e.schema, e.err = read() })
-	if e.err != nil {
-		c.forget(e)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.schema != nil {
+		return e.schema, nil
 	}
-	return e.schema, e.err
+	s, err := read() // with the time and the transaction of this caller: others try themselves
+	if err != nil {
+		c.forget(e)
+		return nil, err
+	}
+	e.schema = s
+	return s, nil
 }
 
 func (c *schemaCache) entry(h cellfs.Hash, size int64) *schemaEntry {

@@ -157,7 +157,10 @@ func (o *Ops) install(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Ou
 	switch {
 	case err == nil:
 		return jobs.Outcome[cellfs.Tx]{With: o.installEnds(j, events)}
-	case ctx.Err() != nil || !errors.As(err, &failure):
+	case ctx.Err() != nil:
+		return o.installFailed(j, err)
+	case !errors.As(err, &failure):
+		o.cfg.Log.Error("install", "job", j.ID, "err", err)
 		return o.installFailed(j, err)
 	}
 	if failure.Code == install.CodeInternal {
@@ -174,10 +177,11 @@ func (o *Ops) installFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
 		if err != nil {
 			return err
 		}
-		if !begun { // not even that is in the log
-			events = append([]install.Event{install.Started(j.Name)}, events...)
+		lines := events // this may run again
+		if !begun {     // not even that is in the log
+			lines = append([]install.Event{install.Started(j.Name)}, events...)
 		}
-		return o.installEnds(j, events)(tx, row)
+		return o.installEnds(j, lines)(tx, row)
 	}}
 }
 
