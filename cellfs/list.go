@@ -13,8 +13,8 @@ const (
 	MaxListedBytes = 4 << 20
 )
 
-// ErrManyMembers: a collection has more than [MaxListed] members, or they more than
-// [MaxListedBytes]. [FS.Members] goes through them one by one.
+// ErrManyMembers: a collection has more than [MaxListed] members, or as many locks, or
+// they take more than [MaxListedBytes]. [FS.Members] goes through them one by one.
 var ErrManyMembers = errors.New("collection has too many members for one listing")
 
 // Listing is a resource, and what a listing of it shows, at one point in time.
@@ -70,9 +70,13 @@ func (f *FS) list(tx Tx, p Path, at found, members bool) (*Listing, error) {
 		return l, err
 	}
 	err = tx.LocksBelow(p, WholeLocks, f.now(), func(k Lock) error {
-		if k.Root.Len() == p.Len()+1 {
-			l.Locks = append(l.Locks, k)
+		if k.Root.Len() > p.Len()+1 {
+			return nil
 		}
+		if len(l.Locks) == MaxListed {
+			return ErrManyMembers
+		}
+		l.Locks = append(l.Locks, k)
 		return nil
 	})
 	if err != nil {

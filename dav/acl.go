@@ -92,8 +92,8 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 		l.buf = append(l.buf, `<D:acl/>`...)
 		return true, nil
 	}
-	if !l.knowsRoles(l.at.levels) {
-		if err := l.view(func(tx cellfs.Tx) error { return l.loadRoles(tx, l.at.levels) }); err != nil {
+	if unknown := l.unknownRoles(l.at.levels); len(unknown) > 0 {
+		if err := l.view(func(tx cellfs.Tx) error { return l.loadRoles(tx, unknown) }); err != nil {
 			return false, err
 		}
 	}
@@ -202,30 +202,32 @@ func (l *listing) principal(cellfs.Path, *cellfs.Node) (bool, error) {
 	return true, nil
 }
 
-func (l *listing) knowsRoles(levels []cellfs.Level) bool {
+// unknownRoles are those that the ACLs name and the listing has not looked for.
+func (l *listing) unknownRoles(levels []cellfs.Level) (ids []int64) {
 	for _, level := range levels {
 		for _, e := range level.ACL.ACEs {
 			if _, known := l.roles[e.Role]; !known && e.Role != 0 {
-				return false
+				ids = append(ids, e.Role)
 			}
 		}
 	}
-	return true
+	return ids
 }
 
-// loadRoles finds what the roles of those ACLs are called, each once for the listing.
-func (l *listing) loadRoles(tx cellfs.Tx, levels []cellfs.Level) error {
-	for _, level := range levels {
-		for _, e := range level.ACL.ACEs {
-			if _, known := l.roles[e.Role]; known || e.Role == 0 {
-				continue
-			}
-			name, err := l.roleName(tx, e.Role)
-			if err != nil {
-				return err
-			}
-			l.roles[e.Role] = name
+// loadRoles finds what the roles are called, each once for the listing.
+func (l *listing) loadRoles(tx cellfs.Tx, ids []int64) error {
+	if l.roles == nil {
+		l.roles, l.boxes = map[int64]string{}, map[int64]string{}
+	}
+	for _, id := range ids {
+		if _, known := l.roles[id]; known { // named twice
+			continue
 		}
+		name, err := l.roleName(tx, id)
+		if err != nil {
+			return err
+		}
+		l.roles[id] = name
 	}
 	return nil
 }

@@ -226,7 +226,10 @@ func (q *request) admit(route route) error {
 		return err
 	}
 	if q.Method == "PROPFIND" && (q.target.kind == targetBox || q.target.kind == targetResource) {
-		return nil // the listing judges what it lists
+		// The listing judges what it lists, but nobody's body is parsed before.
+		if body, err := q.hasBody(); err != nil || !body {
+			return err
+		}
 	}
 	return q.admitted(q.guarded(), route.rules)
 }

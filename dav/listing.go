@@ -23,11 +23,12 @@ type listing struct {
 	left    int              // responses that may still follow
 	limited bool             // left counts
 	rest    []xml.Name
-	roles   map[int64]string // URL of a role below {cell}__role/, by id; "" for one that is gone
-	boxes   map[int64]string // names of the boxes of roles
-	locks   []cellfs.Lock    // that may protect what is listed
-	at      standing         // of the resource that is written now
-	hidden  []xml.Name       // properties of it that the caller may not see
+	roles   map[int64]string         // URL of a role below {cell}__role/, by id; "" for one that is gone
+	boxes   map[int64]string         // names of the boxes of roles
+	above   []cellfs.Lock            // that may protect the resource asked for
+	below   map[string][]cellfs.Lock // those of what lies below it, by its key
+	at      standing                 // of the resource that is written now
+	hidden  []xml.Name               // properties of it that the caller may not see
 }
 
 // read makes the answer, from the cache where it can be there.
@@ -58,6 +59,7 @@ func (p *propRequest) wanted() cellfs.PropNames {
 
 func (l *listing) run(tx cellfs.Tx, d depth) error {
 	l.tx = tx
+	l.props = l.asked.wanted()
 	p := l.q.target.path
 	if k := l.q.target.kind; k == targetExport || k == targetImport {
 		n, err := l.q.h.fs.Lookup(tx, p.Parent())
@@ -113,7 +115,7 @@ func (l *listing) flat(members bool) error {
 	now := l.q.h.fs.Now()
 	for i := range list.Locks {
 		if k := &list.Locks[i]; k.Expires.After(now) {
-			l.locks = append(l.locks, *k)
+			l.addLock(p, *k)
 		}
 	}
 	l.begin(len(list.Members))
@@ -145,22 +147,34 @@ func (l *listing) view(fn func(cellfs.Tx) error) error {
 // loadLocks reads the locks once for the whole listing.
 func (l *listing) loadLocks(p cellfs.Path, d depth) error {
 	now := l.q.h.fs.Now()
-	above, err := l.tx.LocksAbove(p, cellfs.WholeLocks, now)
-	if err != nil || d == 0 {
-		l.locks = above
+	var err error
+	if l.above, err = l.tx.LocksAbove(p, cellfs.WholeLocks, now); err != nil || d == 0 {
 		return err
 	}
-	l.locks = above
+	below := 0
 	return l.tx.LocksBelow(p, cellfs.WholeLocks, now, func(k cellfs.Lock) error {
 		if d == 1 && k.Root.Len() > p.Len()+1 {
 			return nil
 		}
-		if len(l.locks) > maxListedLocks {
+		if below++; below > maxListedLocks {
 			return errLongAnswer
 		}
-		l.locks = append(l.locks, k)
+		l.addLock(p, k)
 		return nil
 	})
+}
+
+// addLock takes a lock into the listing of p.
+func (l *listing) addLock(p cellfs.Path, k cellfs.Lock) {
+	if k.Root.Len() <= p.Len() {
+		l.above = append(l.above, k)
+		return
+	}
+	if l.below == nil {
+		l.below = map[string][]cellfs.Lock{}
+	}
+	key := k.Root.Key()
+	l.below[key] = append(l.below[key], k)
 }
 
 // member lists what is in a collection where the caller stands so, unless the caller may
@@ -214,8 +228,9 @@ func (l *listing) refused(p cellfs.Path, e *coded) {
 }
 
 // spill moves the answer so far out of memory if it became long. What was read before it
-// began cannot fail, and is sent as it is made. What is read from the store is sent when
-// it is complete: a client must not take a part of a listing for all of it.
+// began is sent as it is made; the little that can fail all the same, such as to look for
+// a role, cuts the connection. What is read from the store is sent when it is complete: a
+// client must not take a part of a listing for all of it.
 func (l *listing) spill() error {
 	switch {
 	case l.tx == nil && len(l.buf) >= sendAbove && l.q.ProtoAtLeast(1, 1):
@@ -225,9 +240,6 @@ func (l *listing) spill() error {
 	case len(l.buf) < spillAbove:
 		return nil
 	default:
-		if l.spool.size > maxListing {
-			return errLongAnswer
-		}
 		if err := l.spool.add(l.buf); err != nil {
 			return err
 		}

@@ -147,16 +147,21 @@ func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	if !lockable(n) {
 		return false, nil
 	}
-	if len(l.locks) == 0 {
+	// The resource asked for has all locks that protect it. What lies below shows those that
+	// were taken of it: those of what lies above are told once, there.
+	locks := l.above
+	if p.Len() > l.q.target.path.Len() {
+		if locks = nil; l.below != nil {
+			locks = l.below[p.Key()]
+		}
+	}
+	if len(locks) == 0 {
 		l.buf = append(l.buf, `<D:lockdiscovery/>`...)
 		return true, nil
 	}
 	l.buf = append(l.buf, `<D:lockdiscovery>`...)
-	for i := range l.locks {
-		k := &l.locks[i]
-		// The resource asked for has all locks that protect it. Its members show those that
-		// were taken of them: those of what lies above are told once, there.
-		if k.Protects(p) && (k.Root.Len() == p.Len() || p.Len() == l.q.target.path.Len()) {
+	for i := range locks {
+		if k := &locks[i]; k.Protects(p) {
 			l.buf = l.q.appendLock(l.buf, k, l.at.writes())
 		}
 	}

@@ -56,7 +56,11 @@ func (q *request) makesAny(list []string, n *cellfs.Node) bool {
 func isGiven(values []string) bool { return strings.Join(values, "") != "" }
 
 func dateOf(h http.Header, name string) (time.Time, bool) {
-	t, err := http.ParseTime(h.Get(name))
+	v := h.Get(name)
+	if v == "" { // nearly always: parsing nothing costs
+		return time.Time{}, false
+	}
+	t, err := http.ParseTime(v)
 	return t, err == nil
 }
 

@@ -78,9 +78,8 @@ const (
 	maxNameBytes = 16 << 10
 	// maxListedLocks bounds the locks that a listing shows: they are read before it.
 	maxListedLocks = 10_000
-	// maxListing bounds an answer that is made from the store, in bytes.
-	maxListing = 1 << 30
-	// spillAbove is how much of such an answer stays in memory, in bytes.
+	// spillAbove is how much of an answer that is made from the store stays in memory, in
+	// bytes.
 	spillAbove = 1 << 20
 	// sendAbove is how much of an answer that is made from the cache is put together
 	// before it is sent, in bytes.
@@ -104,13 +103,9 @@ func parseDepth(v string) (depth, error) {
 	return 0, errDepth(v)
 }
 
-// propfind answers PROPFIND. The whole listing is read in one point in time
-// before the first byte goes out: a listing that breaks off must not look
-// complete.
+// propfind answers PROPFIND: what is read from the store in one point in time, and before
+// the first byte goes out, because a listing that breaks off must not look complete.
 func (q *request) propfind() error {
-	if err := q.judgedForBody(); err != nil {
-		return err
-	}
 	asked, err := readXML(q, parsePropfind)
 	if err != nil {
 		return err
@@ -120,8 +115,7 @@ func (q *request) propfind() error {
 		return err
 	}
 	l := &listing{
-		q: q, asked: asked, alone: d == 0, send: multistatus{minimal: q.prefers("return", "minimal")}, left: q.h.cfg.PropfindLimit, limited: d == infinity, props: asked.wanted(),
-		roles: map[int64]string{}, boxes: map[int64]string{},
+		q: q, asked: asked, alone: d == 0, send: multistatus{minimal: q.prefers("return", "minimal")}, left: q.h.cfg.PropfindLimit, limited: d == infinity,
 		spool: spool{dir: q.h.cfg.TempDir, share: q.answerShare()},
 	}
 	defer l.spool.Close()

@@ -55,6 +55,9 @@ func (s *share) take(bytes int64) error {
 
 // release gives back what was taken.
 func (s *share) release() {
+	if s.taken == 0 {
+		return
+	}
 	a := s.space
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -61,16 +61,6 @@ func readXML[T any](q *request, read func(root *xmltree.Element) (T, error)) (v 
 	return read(root)
 }
 
-// judgedForBody judges the caller of a method whose work else judges, if the request
-// brings a body.
-func (q *request) judgedForBody() error {
-	body, err := q.hasBody()
-	if err != nil || !body {
-		return err
-	}
-	return q.admitted(q.guarded(), q.rules)
-}
-
 // appendProperty adds a property that a body sets or removes.
 func appendProperty(patches []cellfs.PropPatch, e *xmltree.Element, remove bool) ([]cellfs.PropPatch, error) {
 	if len(patches) == cellfs.MaxProps {
