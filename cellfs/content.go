@@ -192,7 +192,6 @@ func (f *FS) OpenTx(ctx context.Context, tx Tx, id int64) (Content, error) {
 	return c, err
 }
 
-// open opens a content and looks whether it has its size.
 // CheckStored returns a [*DamagedError] unless the content with that id is there in its
 // size; its bytes are not read. A small one lies beside its row, which is there.
 func (f *FS) CheckStored(ctx context.Context, tx Tx, id int64, r Ref) error {
@@ -213,6 +212,7 @@ func (f *FS) CheckStored(ctx context.Context, tx Tx, id int64, r Ref) error {
 	return c.Close()
 }
 
+// open opens a content and looks whether it has its size.
 func (f *FS) open(ctx context.Context, b Blob) (Content, error) {
 	if b.ID == 0 || b.Data != nil {
 		if int64(len(b.Data)) != b.Size {

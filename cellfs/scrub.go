@@ -146,12 +146,16 @@ func (f *FS) scrubOne(ctx context.Context, b *Blob, p *pace) error {
 	if d := (*DamagedError)(nil); !errors.As(err, &d) {
 		return err
 	}
-	return errors.Join(err, f.meta.View(ctx, func(tx Tx) error {
-		if _, gone := tx.Blob(b.ID); errors.Is(gone, fs.ErrNotExist) {
-			err = nil // its row goes before its file
-		}
+	gone := false // its row goes before its file
+	verr := f.meta.View(ctx, func(tx Tx) error {
+		_, berr := tx.Blob(b.ID)
+		gone = errors.Is(berr, fs.ErrNotExist)
 		return nil
-	}))
+	})
+	if gone {
+		return verr
+	}
+	return errors.Join(err, verr)
 }
 
 // verifyCold is verify by what lies on the disk.
@@ -162,12 +166,14 @@ func (f *FS) verifyCold(ctx context.Context, b *Blob, read func(n int) error) er
 		OpenCold(context.Context, Hash) (Content, error)
 	})
 	if ok && b.Data == nil {
-		c, err = cold.OpenCold(ctx, b.Hash)
+		if c, err = cold.OpenCold(ctx, b.Hash); err != nil {
+			err = lost(b, err)
+		}
 	} else {
-		c, err = f.open(ctx, *b)
+		c, err = f.open(ctx, *b) // which says what is lost
 	}
 	if err != nil {
-		return lost(b, err)
+		return err
 	}
 	defer c.Close()
 	return verify(b, c, make([]byte, verifyBuffer), read)

@@ -57,6 +57,9 @@ func (f *FS) PutAllowed(ctx context.Context, p Path, check Check) (room int64, e
 		if err != nil {
 			return err
 		}
+		if l.Node == nil && c.Nodes >= f.maxNodes {
+			return ErrManyNodes
+		}
 		if room = math.MaxInt64; c.Quota > 0 {
 			room = max(0, c.Quota-c.Taken()-NodeCost)
 			if l.Node != nil {
@@ -411,8 +414,11 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 			return false, err
 		}
 	}
-	for _, parent := range []*Node{&at.Parent, &to.Parent} {
-		if err := f.membersChanged(tx, parent, now); err != nil {
+	if err := f.membersChanged(tx, &at.Parent, now); err != nil {
+		return false, err
+	}
+	if to.Parent.ID != at.Parent.ID {
+		if err := f.membersChanged(tx, &to.Parent, now); err != nil {
 			return false, err
 		}
 	}

@@ -280,7 +280,6 @@ func (d *Dir) syncDir(name string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Open implements [cellfs.Blobs]; the content is an *os.File.
 // Stat is the size of a blob. It wraps [fs.ErrNotExist] when the blob is absent.
 func (d *Dir) Stat(_ context.Context, h cellfs.Hash) (int64, error) {
 	i, err := d.root.Stat(blobName(h))
@@ -290,6 +289,7 @@ func (d *Dir) Stat(_ context.Context, h cellfs.Hash) (int64, error) {
 	return i.Size(), nil
 }
 
+// Open implements [cellfs.Blobs]; the content is an *os.File.
 func (d *Dir) Open(_ context.Context, h cellfs.Hash) (cellfs.Content, error) {
 	f, err := d.root.Open(blobName(h))
 	if err != nil {

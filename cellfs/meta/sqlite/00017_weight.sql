@@ -7,12 +7,15 @@ ALTER TABLE node ADD COLUMN weight INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE node ADD COLUMN changed INTEGER;
 ALTER TABLE cell ADD COLUMN nodes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE aside ADD COLUMN nodes INTEGER NOT NULL DEFAULT 0;
-UPDATE node SET weight = size;
-UPDATE node SET weight = size + (SELECT sum(octet_length(value ->> 'xml') + octet_length(value ->> 'ns') + octet_length(value ->> 'name')
-    + octet_length(coalesce(value ->> 'lang', ''))) FROM json_each(props)) WHERE props IS NOT NULL;
-UPDATE cell SET (nodes, used) = (SELECT count(*), coalesce(sum(weight), 0) FROM node
-  WHERE node.cell = cell.id AND node.id NOT IN (
-    WITH RECURSIVE tree (id) AS (SELECT root FROM aside UNION ALL SELECT n.id FROM node n JOIN tree ON n.parent = tree.id) SELECT id FROM tree));
+-- As Node.Weight has it.
+UPDATE node SET weight = size + coalesce((SELECT sum(octet_length(value ->> 'xml') + octet_length(value ->> 'ns') + octet_length(value ->> 'name')
+    + octet_length(coalesce(value ->> 'lang', ''))) FROM json_each(props)), 0);
+UPDATE cell SET nodes = s.nodes, used = s.weight FROM (
+    SELECT cell, count(*) AS nodes, sum(weight) AS weight FROM node
+    WHERE id NOT IN (
+      WITH RECURSIVE tree (id) AS (SELECT root FROM aside UNION ALL SELECT n.id FROM node n JOIN tree ON n.parent = tree.id) SELECT id FROM tree)
+    GROUP BY cell) s
+  WHERE s.cell = cell.id;
 UPDATE aside SET (nodes, bytes) = (
     WITH RECURSIVE tree (id, weight) AS (
       SELECT id, weight FROM node WHERE id = aside.root UNION ALL SELECT n.id, n.weight FROM node n JOIN tree ON n.parent = tree.id)
