@@ -22,10 +22,11 @@ test: skips ## all tests, with the race detector where there is a C compiler
 # go test shows no skips of tests that pass, so what is left out is said here.
 skips:
 	@$(if $(RACE),:,echo "SKIPPED: no C compiler: testing without the race detector")
-	@for c in curl cadaver rclone unzip bsdtar 7z python3 jar litmus fusermount3 mount.davfs gio dbus-run-session; do command -v $$c >/dev/null || echo "SKIPPED: $$c is not installed: what drives it is left out"; done
+	@for c in curl wget cadaver rclone unzip bsdtar 7z python3 jar litmus fusermount3 mount.davfs gio dbus-run-session; do command -v $$c >/dev/null || echo "SKIPPED: $$c is not installed: what drives it is left out"; done
 	@test -e /usr/share/gvfs/mounts/dav.mount || echo "SKIPPED: gvfs has no WebDAV backend: gio is left out"
 	@test "$$(id -u)" = 0 || echo "SKIPPED: not root: no davfs2, no full disk"
 	@test -w /proc/self/clear_refs || echo "SKIPPED: no /proc/self/clear_refs: memory is not watched"
+	@test -e /proc/self/fd || echo "SKIPPED: no /proc: clients that stall are not looked for"
 	@test -e /dev/fuse || echo "SKIPPED: no /dev/fuse: nothing is mounted"
 	@test -f "$${CELLAR_BARS:-../shared/bars}/realworld.json" || echo "SKIPPED: no archives of real applications: set CELLAR_BARS to their folder"
 
@@ -57,7 +58,7 @@ fuzz: ## every fuzz test for a short while
 
 soak: ## kill the server many times, take locks many times, large bodies, full disks
 	CELLAR_SOAK=1 go test ./cellfs -run TestFS/sqlite -timeout 60m
-	CELLAR_SOAK=1 go test ./cmd/cellar -run "TestMemoryIsFlat|TestZipReaders" -timeout 60m -v
+	CELLAR_SOAK=1 go test ./cmd/cellar -run "TestMemory|TestImportMemory|TestInstallMemory|TestZipReaders" -timeout 60m -v
 	CELLAR_SOAK=1 go test ./dav -run "TestManyInstallsAtOnce|TestExportKeepsInvariant" -timeout 60m
 	CELLAR_SOAK=1 go test ./cmd/cellar -run '^$$' -bench . -benchtime 3x -timeout 60m
 	CELLAR_SOAK=1 go test ./dav -run '^$$' -bench BenchmarkImportForeign -benchtime 3x -timeout 60m

@@ -121,7 +121,8 @@ func TestPageIsBounded(t *testing.T) {
 				s.Put(fmt.Sprintf("/cell1/box/d/file-with-a-long-name-%d", i), "x")
 			}
 			page := s.Request("GET", "/cell1/box/d").Expect().Status(http.StatusOK).Body().Raw()
-			if n := len(links(page)); n > c.want || n < c.want-3 || (n == 5) == strings.Contains(page, more) || !strings.HasSuffix(page, "</html>\n") {
+			exact := c.bytes == 1<<20 // how long a line is, is not told here
+			if n := len(links(page)); n > c.want || n < c.want-3 || exact && n != c.want || (n == 5) == strings.Contains(page, more) || !strings.HasSuffix(page, "</html>\n") {
 				t.Errorf("%d links in %s", n, page)
 			}
 		})
@@ -132,7 +133,7 @@ func TestPageIsBounded(t *testing.T) {
 func TestWgetFindsAll(t *testing.T) {
 	wget, err := exec.LookPath("wget")
 	if err != nil {
-		t.Skip("wget is not installed")
+		t.Skip("SKIPPED: wget is not installed")
 	}
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")

@@ -27,7 +27,7 @@ func cellCommand(stdout, stderr io.Writer) *cli.Command {
 func cellCreate(stdout io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "create", Usage: "make a cell", ArgsUsage: "NAME", Flags: []cli.Flag{newDataFlag(), &cli.StringFlag{
-			Name: "quota", Value: noQuota, Usage: "bytes that its files may take, a `SIZE` such as 10GB, 512MiB or none",
+			Name: "quota", Value: noQuota, Usage: "bytes that its resources may take, a `SIZE` such as 10GB, 512MiB or none",
 		}, &cli.StringFlag{Name: "keep-snapshots", Value: keepAll, Usage: "snapshots that are kept, a `NUMBER` or all; older ones go when one is taken"}},
 		Action: func(c *cli.Context) error {
 			name, err := oneArgument(c, "name")
@@ -80,9 +80,10 @@ func cellList(stdout io.Writer) *cli.Command {
 
 func cellQuota(stdout io.Writer) *cli.Command {
 	return &cli.Command{
-		Name: "quota", Usage: "limit what the files of a cell may take", ArgsUsage: "NAME SIZE", Flags: []cli.Flag{dataFlag()},
+		Name: "quota", Usage: "limit what the resources of a cell may take", ArgsUsage: "NAME SIZE", Flags: []cli.Flag{dataFlag()},
 		Description: "SIZE is a number of bytes such as 10GB or 512MiB, or none. Each file counts whole, also where a\n" +
-			"content is stored once for several files. Snapshots and the event log do not count.",
+			"content is stored once for several files; each resource counts its dead properties, and 512 bytes for\n" +
+			"itself. Snapshots and the event log do not count.",
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
 				return takes(c, "a name and a size")

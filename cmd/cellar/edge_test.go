@@ -209,7 +209,7 @@ func established(t *testing.T, p *program, client net.Conn) bool {
 	t.Helper()
 	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
 	if err != nil {
-		t.Skip("no /proc to look for connections in: ", err)
+		t.Skip("SKIPPED: no /proc to look for connections in: ", err)
 	}
 	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", p.cmd.Process.Pid))
 	if err != nil {

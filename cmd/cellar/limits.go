@@ -11,7 +11,7 @@ import (
 	"cellar/dav/ops"
 )
 
-// limits are what an operator can change: sizes in bytes, but for importNodes.
+// limits are what an operator can change: sizes in bytes, but for importNodes and scrub, which is a rate.
 type limits struct {
 	bar, entry, importBody, eventLog int64
 	importNodes                      int64 // resources that an import may make

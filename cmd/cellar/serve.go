@@ -57,7 +57,7 @@ func serveFlags() []cli.Flag {
 			Usage: "`LEVEL`: full (what was acknowledged survives a power loss) or relaxed (but for the last second)",
 		},
 		&cli.IntFlag{Name: "propfind-limit", Value: dav.DefaultPropfindLimit, EnvVars: env("PROPFIND_LIMIT"), Usage: "`NUMBER` of resources that a PROPFIND of infinite depth may list"},
-		&cli.IntFlag{Name: "job-workers", Value: runtime.NumCPU(), EnvVars: env("JOB_WORKERS"), Usage: "`NUMBER` of installs and exports that run at once"},
+		&cli.IntFlag{Name: "job-workers", Value: runtime.NumCPU(), EnvVars: env("JOB_WORKERS"), Usage: "`NUMBER` of installs, exports and imports of one cell that run at once; one more is there for a cell that has none"},
 		&cli.BoolFlag{Name: "log-reads", EnvVars: env("LOG_READS"), Usage: "write reads into the event logs of cells too, not only changes"},
 		&cli.StringFlag{Name: "log-format", Value: "text", EnvVars: env("LOG_FORMAT"), Usage: "`FORMAT`: text or json"},
 		&cli.StringFlag{Name: "log-level", Value: "info", EnvVars: env("LOG_LEVEL"), Usage: "`LEVEL`: debug (a line for every request), info, warn or error"},

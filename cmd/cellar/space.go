@@ -31,9 +31,9 @@ func spaceCommand(stdout io.Writer) *cli.Command {
 
 func printSpace(w io.Writer, s *cellfs.Space) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "CELL\tFILES\tQUOTA\tSNAPSHOTS\tONLY IN SNAPSHOTS")
+	fmt.Fprintln(out, "CELL\tTAKEN\tQUOTA\tSNAPSHOTS\tONLY IN SNAPSHOTS")
 	for _, c := range s.Cells {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%s\n", c.Name, bytesText(c.Used), showQuota(c.Quota), c.Snapshots, bytesText(c.Held.Bytes))
+		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%s\n", c.Name, bytesText(c.Taken()), showQuota(c.Quota), c.Snapshots, bytesText(c.Held.Bytes))
 	}
 	if err := out.Flush(); err != nil {
 		return err

@@ -104,7 +104,7 @@ func makeDir(dir string) error {
 // temp is where exports grow; what is in it may be lost.
 func (u *unit) temp() string { return filepath.Join(u.dir, "tmp") }
 
-// lock keeps a second process out of the folder (DESIGN.md §7). The kernel gives
+// lock keeps a second process out of the folder (docs/operations.md). The kernel gives
 // the lock back when the process ends, however it ends.
 func (u *unit) lock() error {
 	f, err := os.OpenFile(filepath.Join(u.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)

@@ -38,7 +38,7 @@ func refusef(code, format string, args ...any) error {
 // Config is what an [Ops] is made of.
 type Config struct {
 	FS             *cellfs.FS
-	Workers        int    // jobs that run at once
+	Workers        int    // jobs of one cell that run at once
 	UnitURL        string // for the manifest of exports; "" if not known
 	Program        string // name and version, likewise
 	TempDir        string // where the index of an export grows
