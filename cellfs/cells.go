@@ -84,7 +84,7 @@ func (f *FS) RenameCell(tx Tx, name, to string) error {
 	if err := tx.SetNode(&root, &changed, changed.Modified); err != nil {
 		return err
 	}
-	return f.newDates(tx, c.Root, changed.Modified)
+	return tx.DatesAnew(c.Root, changed.Modified) // none that was told of the other name is of use
 }
 
 // SetBox replaces what a box is called and the schema it has, as n says. Its locks go with its

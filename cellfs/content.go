@@ -192,18 +192,27 @@ func (f *FS) OpenTx(ctx context.Context, tx Tx, id int64) (Content, error) {
 	return c, err
 }
 
+// Stored reports whether a content is seen to be there in its size without asking for its
+// row. Where it does not, [FS.CheckStored] knows better.
+func (f *FS) Stored(ctx context.Context, r Ref) bool {
+	if r.Size <= MaxInline {
+		return true
+	}
+	s, ok := f.blobs.(interface {
+		Stat(context.Context, Hash) (int64, error)
+	})
+	if !ok {
+		return false
+	}
+	size, err := s.Stat(ctx, r.Hash)
+	return err == nil && size == r.Size
+}
+
 // CheckStored returns a [*DamagedError] unless the content with that id is there in its
 // size; its bytes are not read. A small one lies beside its row, which is there.
 func (f *FS) CheckStored(ctx context.Context, tx Tx, id int64, r Ref) error {
-	if r.Size <= MaxInline {
+	if f.Stored(ctx, r) {
 		return nil
-	}
-	if s, ok := f.blobs.(interface {
-		Stat(context.Context, Hash) (int64, error)
-	}); ok {
-		if size, err := s.Stat(ctx, r.Hash); err == nil && size == r.Size {
-			return nil
-		}
 	}
 	c, err := f.OpenTx(ctx, tx, id) // knows better: whether it lies beside its row, and what is wrong
 	if err != nil {

@@ -27,16 +27,6 @@ func (f *FS) datesFrom(now time.Time, cell int64, old *Node) time.Time {
 	return from
 }
 
-// newDates is for a tree that appears as a whole below the root of a cell, or under
-// another name of it: no date that was told before is of use.
-func (f *FS) newDates(tx Tx, root int64, now time.Time) error {
-	return EachChild(tx, root, func(box *Node) error {
-		changed := *box
-		changed.DatesFrom = box.datesAnew(now)
-		return tx.SetNode(box, &changed, now)
-	})
-}
-
 // datesAnew is from when on a date counts if all that was told before is of no use.
 func (n *Node) datesAnew(now time.Time) time.Time {
 	return latest(now, n.DatesFrom).Truncate(time.Second).Add(time.Second)

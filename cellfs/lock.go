@@ -107,9 +107,8 @@ func (f *FS) CheckLocks(tx Tx, c Change) error {
 	var s submission
 	for i := range above {
 		l := &above[i]
-		own := l.Root.Len() == c.Path.Len()
 		membership := c.Member && l.Root.Len() == c.Path.Len()-1 // RFC 4918, 7.4
-		if !own && !l.Infinite && !membership {
+		if !l.Protects(c.Path) && !membership {
 			continue
 		}
 		if err := s.see(&c, *l); err != nil {

@@ -100,22 +100,21 @@ func (n *Node) ETag() string { return fmt.Sprintf(`"%d-%d"`, n.Version, n.Modifi
 // LastModified is the modification time to show: the one set, or the content's.
 // A collection is modified by what becomes of its members.
 func (n *Node) LastModified() time.Time {
-	switch {
-	case !n.MTime.IsZero():
+	if !n.MTime.IsZero() {
 		return n.MTime
-	case n.Changed.After(n.Modified):
-		return n.Changed
 	}
-	return n.Modified
+	return n.Altered()
 }
+
+// Altered is when the resource was modified here, whatever time a client set.
+func (n *Node) Altered() time.Time { return latest(n.Modified, n.Changed) }
 
 // Weight is what the node counts for the quota of its cell besides [NodeCost], in bytes:
 // its content, and its properties with their names.
 func (n *Node) Weight() int64 {
 	bytes := n.Size
 	for i := range n.Props {
-		p := &n.Props[i]
-		bytes += int64(len(p.XML) + len(p.Space) + len(p.Local) + len(p.Lang))
+		bytes += int64(n.Props[i].bytes())
 	}
 	return bytes
 }
@@ -124,8 +123,7 @@ func (n *Node) Weight() int64 {
 func (n *Node) Extra() (bytes int) {
 	const prop, ace = 96, 160
 	for i := range n.Props {
-		p := &n.Props[i]
-		bytes += prop + len(p.XML) + len(p.Space) + len(p.Local) + len(p.Lang)
+		bytes += prop + n.Props[i].bytes()
 	}
 	if n.ACL != nil {
 		bytes += ace * (1 + len(n.ACL.ACEs))
@@ -146,6 +144,8 @@ type Property struct {
 	// itself, so that it can stand anywhere.
 	XML string `json:"xml"`
 }
+
+func (p *Property) bytes() int { return len(p.XML) + len(p.Space) + len(p.Local) + len(p.Lang) }
 
 // ACL is the access control list of one resource (RFC 3744 with Personium's
 // privileges). It only grants.

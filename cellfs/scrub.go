@@ -57,7 +57,7 @@ func (f *FS) Scrub(ctx context.Context, rate int64) (s Scrubbed, next time.Time,
 		place = scrubPlace{Began: f.now()}
 	}
 	next = place.Began.Add(ScrubEvery)
-	p := pace{rate: rate}
+	p := pace{rate: rate, buf: make([]byte, verifyBuffer)}
 	saved := f.now()
 	for {
 		var page []Blob
@@ -142,7 +142,7 @@ func (f *FS) scrubOne(ctx context.Context, b *Blob, p *pace) error {
 	if err := p.wait(ctx, max(0, scrubLeast-b.Size)); err != nil {
 		return err
 	}
-	err := f.verifyCold(ctx, &whole, func(n int) error { return p.wait(ctx, int64(n)) })
+	err := f.verifyCold(ctx, &whole, p.buf, func(n int) error { return p.wait(ctx, int64(n)) })
 	if d := (*DamagedError)(nil); !errors.As(err, &d) {
 		return err
 	}
@@ -159,7 +159,7 @@ func (f *FS) scrubOne(ctx context.Context, b *Blob, p *pace) error {
 }
 
 // verifyCold is verify by what lies on the disk.
-func (f *FS) verifyCold(ctx context.Context, b *Blob, read func(n int) error) error {
+func (f *FS) verifyCold(ctx context.Context, b *Blob, buf []byte, read func(n int) error) error {
 	var c Content
 	var err error
 	cold, ok := f.blobs.(interface {
@@ -176,7 +176,7 @@ func (f *FS) verifyCold(ctx context.Context, b *Blob, read func(n int) error) er
 		return err
 	}
 	defer c.Close()
-	return verify(b, c, make([]byte, verifyBuffer), read)
+	return verify(b, c, buf, read)
 }
 
 func (f *FS) scrubPlace(ctx context.Context) (p scrubPlace, err error) {
@@ -207,6 +207,7 @@ func (f *FS) saveScrub(ctx context.Context, p scrubPlace) error {
 type pace struct {
 	rate int64 // bytes a second
 	next time.Time
+	buf  []byte // what is read goes through
 }
 
 // pause waits for a time; a variable for the tests.

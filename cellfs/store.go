@@ -132,6 +132,9 @@ type NodeTx interface {
 	// MembersChanged notes the time of a change among the members of a collection as its
 	// [Node.Changed], in the place of a modification time that a client set.
 	MembersChanged(collection *Node, now time.Time) error
+	// DatesAnew makes the [Node.DatesFrom] of all children of a node the second after now, or
+	// after what it was if that is later.
+	DatesAnew(parent int64, now time.Time) error
 	// SetCellOf moves a whole subtree to another cell. ACLs, which name roles of
 	// the cell, do not go along.
 	SetCellOf(root, cell int64) error
@@ -414,6 +417,7 @@ type RecordTx interface {
 	PutJob(j *Job) error
 	// DeleteJob forgets a job; what it worked from is an orphan from now on.
 	DeleteJob(id int64, now time.Time) error
+	Job(id int64) (Job, error)
 	Jobs() ([]Job, error)
 }
 

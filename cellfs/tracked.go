@@ -56,7 +56,8 @@ func (t *tracked) ShowAside(root int64, schemas map[int64]string, atLeast int64,
 	if err == nil && (c.Taken() > before.Taken() || c.Nodes > before.Nodes) {
 		err = t.mayGrow(n.Cell)
 	}
-	return after(err, func() error { return t.f.newDates(t, root, now) })
+	// No date that was told of what was there is of use.
+	return after(err, func() error { return t.DatesAnew(root, now) })
 }
 
 // AddLock implements [LockTx].

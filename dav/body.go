@@ -5,7 +5,6 @@ import (
 	"crypto/sha1" // likewise
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"hash"
 	"io"
 	"slices"
@@ -70,7 +69,7 @@ func (e *exact) Read(b []byte) (int, error) {
 	n, err := e.r.Read(b)
 	e.left -= int64(n)
 	if e.left < 0 || err == io.EOF && e.left > 0 {
-		return n, fmt.Errorf("%w: %w", cellfs.ErrShortBody, io.ErrUnexpectedEOF)
+		return n, cellfs.ErrShortBody
 	}
 	return n, err
 }

@@ -15,20 +15,20 @@ import (
 // record adds a line about this request to the event log of a cell, in the transaction
 // of what it tells (spec/event-log.md §3): with it, it is kept or not.
 func (q *request) record(tx cellfs.Tx, cell int64, kind, object, info string) error {
+	return q.recordBy(tx, cell, q.subject(), kind, object, info)
+}
+
+func (q *request) recordBy(tx cellfs.Tx, cell int64, subject, kind, object, info string) error {
 	return tx.AddEvents(cellfs.Event{
-		Cell: cell, Time: q.h.fs.Now(), RequestKey: q.key, Schema: q.caller.Schema, Subject: q.subject(),
-		Type: kind, Object: object, Info: info,
+		Cell: cell, Time: q.h.fs.Now(), RequestKey: q.key, Schema: q.caller.Schema, Subject: subject, Type: kind, Object: object, Info: info,
 	})
 }
 
 // recordOwn adds the line of an account that set its own password. It may be one that can do
 // nothing else, and is nobody in any other log.
 func (q *request) recordOwn(tx cellfs.Tx, cell int64, name string) error {
-	return tx.AddEvents(cellfs.Event{
-		Cell: cell, Time: q.h.fs.Now(), RequestKey: q.key, Schema: q.caller.Schema, Subject: cellfs.LocalCell + "#" + name,
-		Type: "cellctl.Account.patch", Object: cellfs.LocalCell + "__ctl/" + odata.FormatKey(cellfs.SetAccount, control.SetOf(cellfs.SetAccount).Key, control.Values{"Name": name}),
-		Info: "204," + cellfs.LocalCell + "__mypassword",
-	})
+	key := odata.FormatKey(cellfs.SetAccount, control.SetOf(cellfs.SetAccount).Key, control.Values{"Name": name})
+	return q.recordBy(tx, cell, cellfs.LocalCell+"#"+name, "cellctl.Account.patch", cellfs.LocalCell+"__ctl/"+key, "204,"+cellfs.LocalCell+"__mypassword")
 }
 
 // eventKinds are how event types begin, by what is touched.

@@ -12,6 +12,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/access"
+	"cellar/dav/auth"
 )
 
 // AccessRow is a row of the access table, for the test that walks it.
@@ -138,7 +139,7 @@ func TestAnswersHaveShares(t *testing.T) {
 		bytes int64
 		want  error
 	}{
-		{a, 51, errLongAnswer}, {a, 30, nil}, {b, 21, errBusyAnswers}, {b, 20, nil}, {b, 1, errBusyAnswers}, {c, 50, nil}, {at("127.0.0.3"), 1, errBusyAnswers},
+		{a, 51, errLongAnswer}, {a, 30, nil}, {b, 21, auth.ErrBusy}, {b, 20, nil}, {b, 1, auth.ErrBusy}, {c, 50, nil}, {at("127.0.0.3"), 1, auth.ErrBusy},
 	} {
 		if err := x.of.take(x.bytes); !errors.Is(err, x.want) {
 			t.Errorf("%d: %v, want %v", i, err, x.want)

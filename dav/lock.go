@@ -173,12 +173,7 @@ func (q *request) writeLock(l cellfs.Lock, status int) error {
 	b := append([]byte(xmlHeader), `<D:prop xmlns:D="DAV:"><D:lockdiscovery>`...)
 	b = q.appendLock(b, &l, true)
 	b = append(b, `</D:lockdiscovery></D:prop>`...)
-	h := q.w.Header()
-	h.Set("Content-Type", xmlType)
-	h.Set("Content-Length", strconv.Itoa(len(b)))
-	q.w.WriteHeader(status)
-	_, err := q.w.Write(b)
-	return err
+	return q.sendBody(status, xmlType, b)
 }
 
 // appendLock writes an activelock. The token is shown only to the one who took

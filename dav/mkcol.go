@@ -107,7 +107,7 @@ func parseMkcol(root *xmltree.Element) (n cellfs.Node, err error) {
 	}
 	dead, mtime, wrong := splitTimes(patches)
 	if len(wrong) > 0 {
-		return n, codef("PR400-DV-0002", "XML content error.")
+		return n, errXMLContent
 	}
 	n.Props, n.MTime = cellfs.ApplyPatches(nil, dead), mtime
 	return n, nil
@@ -115,7 +115,7 @@ func parseMkcol(root *xmltree.Element) (n cellfs.Node, err error) {
 
 // errResourceType: no collection of that type can be made. Personium's clients look for
 // its code, where RFC 5689, 3.3 has 403.
-var errResourceType = codef("PR400-DV-0002", "XML content error.")
+var errResourceType = errXMLContent
 
 func setResourceType(n *cellfs.Node, e *xmltree.Element) error {
 	if len(e.All(davSpace, "collection")) != 1 {

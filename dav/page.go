@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"cellar/cellfs"
@@ -39,16 +38,7 @@ func (q *request) getCollection() error {
 	if q.asksFor("text/html") || !q.byToken && !q.asksFor("json") {
 		return q.getPage()
 	}
-	text := "URL : " + q.target.url() + "\n"
-	h := q.w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
-	q.w.WriteHeader(http.StatusOK)
-	if q.Method == http.MethodHead {
-		return nil
-	}
-	_, err := q.w.Write([]byte(text))
-	return err
+	return q.sendBody(http.StatusOK, "text/plain; charset=utf-8", []byte("URL : "+q.target.url()+"\n"))
 }
 
 // getPage answers with links to the members of a collection that the caller may see, and
@@ -63,18 +53,11 @@ func (q *request) getPage() error {
 		return err
 	}
 	h := q.w.Header()
-	h["Content-Type"] = []string{"text/html; charset=utf-8"}
-	h["Content-Length"] = []string{strconv.Itoa(len(page))}
 	h["Cache-Control"] = []string{"no-cache"} // it has no validator
 	h["X-Content-Type-Options"] = []string{"nosniff"}
 	h["Referrer-Policy"] = []string{"no-referrer"} // the URL can hold half of a cookie's secret
 	h["Content-Security-Policy"] = []string{"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
-	q.w.WriteHeader(http.StatusOK)
-	if q.Method == http.MethodHead {
-		return nil
-	}
-	_, err = q.w.Write(page)
-	return err
+	return q.sendBody(http.StatusOK, "text/html; charset=utf-8", page)
 }
 
 func (q *request) page(tx cellfs.Tx) ([]byte, error) {

@@ -4,7 +4,6 @@ import (
 	"encoding/xml"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
@@ -138,11 +137,6 @@ func (q *request) writePropstats(n cellfs.Node, patches []cellfs.PropPatch, stat
 		b = append(b, `</D:propstat>`...)
 	}
 	b = append(b, `</D:response></D:multistatus>`...)
-	h := q.w.Header()
-	h.Set("Content-Type", xmlType)
-	h.Set("Content-Length", strconv.Itoa(len(b)))
-	h["Etag"] = []string{n.ETag()}
-	q.w.WriteHeader(http.StatusMultiStatus)
-	_, err := q.w.Write(b)
-	return err
+	q.w.Header()["Etag"] = []string{n.ETag()}
+	return q.sendBody(http.StatusMultiStatus, xmlType, b)
 }

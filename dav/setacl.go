@@ -17,8 +17,8 @@ import (
 )
 
 var (
-	errACL    = codef("PR400-DV-0002", "XML content error.")
-	errNoRole = codef("PR400-DV-0004", "Role not found.")
+	errXMLContent = codef("PR400-DV-0002", "XML content error.")
+	errNoRole     = codef("PR400-DV-0004", "Role not found.")
 )
 
 func errACLCause(format string, args ...any) error {
@@ -35,12 +35,12 @@ const MaxACEs = barfs.MaxACEs
 func (q *request) setACL() error {
 	asked, err := readXML(q, func(root *xmltree.Element) (askedACL, error) {
 		if root == nil || root.Name != dav("acl") {
-			return askedACL{}, errACL
+			return askedACL{}, errXMLContent
 		}
 		return parseACL(root, q.target.kind == targetCell)
 	})
 	if errors.Is(err, errXML) {
-		return errACL
+		return errXMLContent
 	}
 	if err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+
+	"cellar/dav/auth"
 )
 
 // DefaultAnswerSpace is how much disk all answers together may take that are put together
@@ -35,7 +37,7 @@ type share struct {
 
 func (q *request) answerShare() *share { return &share{space: q.h.answers, addr: q.peer.addr} }
 
-// take takes so many bytes more. It returns errBusyAnswers if they are not there, and
+// take takes so many bytes more. It returns [auth.ErrBusy] if they are not there, and
 // errLongAnswer if they never are for one answer.
 func (s *share) take(bytes int64) error {
 	a := s.space
@@ -45,7 +47,7 @@ func (s *share) take(bytes int64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if bytes > a.left || a.by[s.addr]+bytes > a.each {
-		return errBusyAnswers
+		return auth.ErrBusy
 	}
 	a.left -= bytes
 	a.by[s.addr] += bytes

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"cellar/barfs"
@@ -45,11 +43,10 @@ var (
 	errETag      = codef("PR412-DV-0001", "ETag does not match.")
 	errInfinite  = &coded{code: "PR403-DV-0001", message: "Infinite depth is not supported.", element: "propfind-finite-depth"}
 	// RFC 4918, 11.5 and RFC 4331, 6
-	errNoSpace     = &coded{code: ops.NoSpace.Code, message: ops.NoSpace.Message, element: "sufficient-disk-space"}
-	errQuota       = &coded{code: ops.NoQuota.Code, message: ops.NoQuota.Message, element: "quota-not-exceeded"}
-	errBusyAnswers = codef("PR503-SV-0001", "Too many concurrent requests.")
-	errBroken      = codef("PR400-CM-0006", "Request body broke off.")
-	errLongAnswer  = codef("PR507-DV-0001", "The answer is too large.")
+	errNoSpace    = &coded{code: ops.NoSpace.Code, message: ops.NoSpace.Message, element: "sufficient-disk-space"}
+	errQuota      = &coded{code: ops.NoQuota.Code, message: ops.NoQuota.Message, element: "quota-not-exceeded"}
+	errBroken     = codef("PR400-CM-0006", "Request body broke off.")
+	errLongAnswer = codef("PR507-DV-0001", "The answer is too large.")
 )
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
@@ -110,7 +107,7 @@ var statuses = []struct {
 	{fs.ErrNotExist, func(q *request, _ error) *coded {
 		return codef("PR404-DV-0001", "Resource not found. [%s].", q.target.url())
 	}},
-	{io.ErrUnexpectedEOF, sayErr(errBroken)},
+	{cellfs.ErrShortBody, sayErr(errBroken)},
 	{context.Canceled, sayErr(errBroken)}, // nobody reads the answer
 	{syscall.EPIPE, sayErr(errBroken)},    // likewise
 	{syscall.ECONNRESET, sayErr(errBroken)},
@@ -197,12 +194,20 @@ func (q *request) fail(err error) {
 		q.challenge()
 	}
 	body, contentType := q.errorBody(e)
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_ = q.sendBody(status, contentType, body) // nobody to tell
+}
+
+// sendBody answers with that; with its head alone to HEAD.
+func (q *request) sendBody(status int, contentType string, body []byte) error {
+	h := q.w.Header()
+	h["Content-Type"] = []string{contentType}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	q.w.WriteHeader(status)
-	if q.Method != http.MethodHead {
-		q.w.Write(body)
+	if q.Method == http.MethodHead {
+		return nil
 	}
+	_, err := q.w.Write(body)
+	return err
 }
 
 // speaksJSON says that the clients of the target are not those of WebDAV: its errors are
@@ -215,7 +220,7 @@ func (q *request) speaksJSON() bool {
 	case targetBox:
 		return q.Method == "MKCOL" && q.installs()
 	}
-	return strings.Contains(q.Header.Get("Accept"), "json")
+	return q.asksFor("json")
 }
 
 func (q *request) errorBody(e *coded) (body []byte, contentType string) {
@@ -251,13 +256,6 @@ func (q *request) writeJSON(status int, v any) error {
 	if err != nil {
 		return err
 	}
-	h := q.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	q.w.WriteHeader(status)
-	if q.Method != http.MethodHead {
-		_, err = q.w.Write(body)
-	}
-	return err
+	q.w.Header().Set("Cache-Control", "no-store")
+	return q.sendBody(status, "application/json", body)
 }

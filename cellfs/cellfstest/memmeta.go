@@ -406,6 +406,16 @@ func (t *memTx) MembersChanged(n *cellfs.Node, now time.Time) error {
 	return t.mayWrite()
 }
 
+func (t *memTx) DatesAnew(parent int64, now time.Time) error {
+	for id, n := range t.nodes {
+		if n.Parent == parent {
+			n.DatesFrom = time.Unix(max(n.DatesFrom.Unix(), now.Unix())+1, 0).UTC()
+			t.nodes[id] = n
+		}
+	}
+	return t.mayWrite()
+}
+
 func (t *memTx) SetCellOf(root, cell int64) error {
 	for _, id := range t.tree(root) {
 		n := t.nodes[id]

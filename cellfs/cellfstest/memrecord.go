@@ -259,6 +259,14 @@ func (t *memTx) DeleteJob(id int64, now time.Time) error {
 	return t.mayWrite()
 }
 
+func (t *memTx) Job(id int64) (cellfs.Job, error) {
+	j, ok := t.jobs[id]
+	if !ok {
+		return j, absent("job %d", id)
+	}
+	return j, nil
+}
+
 func (t *memTx) Jobs() ([]cellfs.Job, error) {
 	return sorted(t.jobs, func(cellfs.Job) bool { return true }, func(a, b cellfs.Job) int { return cmp.Compare(a.ID, b.ID) }), nil
 }

@@ -443,6 +443,12 @@ func testRecords(t metaTest) {
 		if want := []cellfs.Job{j}; !reflect.DeepEqual(jobs, want) {
 			t.Errorf("Jobs = %+v, want %+v", jobs, want)
 		}
+		if got, jerr := tx.Job(j.ID); jerr != nil || !reflect.DeepEqual(got, j) {
+			t.Errorf("Job = %+v, %v, want %+v", got, jerr, j)
+		}
+		if _, jerr := tx.Job(999); !errors.Is(jerr, fs.ErrNotExist) {
+			t.Errorf("Job that is not there = %v", jerr)
+		}
 		return err
 	})
 	missing := cellfs.Job{ID: 999}

@@ -235,6 +235,12 @@ func testMembersChanged(t metaTest) {
 	})
 	t.update(look)
 	t.view(look)
+	t.update(func(tx cellfs.Tx) error {
+		return errors.Join(tx.DatesAnew(box.ID, at), tx.DatesAnew(box.ID, at.Add(-time.Hour)))
+	})
+	want.DatesFrom = at.Truncate(time.Second).Add(2 * time.Second)
+	t.update(look)
+	t.view(look)
 	// A change that is refused leaves it as it was.
 	refused := errors.New("refused")
 	err := t.m.Update(context.Background(), func(tx cellfs.Tx) error {

@@ -307,6 +307,14 @@ func (t *tx) MembersChanged(n *cellfs.Node, now time.Time) error {
 	return nil
 }
 
+func (t *tx) DatesAnew(parent int64, now time.Time) error {
+	if err := t.collectionChanges(); err != nil {
+		return err
+	}
+	_, err := t.write("UPDATE node SET dates = max(coalesce(dates, 0), ?) + 1 WHERE parent = ?", now.Unix(), parent)
+	return err
+}
+
 func (t *tx) SetCellOf(root, cell int64) error {
 	n, err := t.Node(root)
 	if err != nil {

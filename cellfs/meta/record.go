@@ -366,15 +366,27 @@ func (t *tx) DeleteJob(id int64, now time.Time) error {
 	return err
 }
 
+func scanJob(scan func(...any) error) (j cellfs.Job, err error) {
+	var input sql.NullInt64
+	var started, ended int64
+	err = scan(&j.ID, &j.Kind, &j.Cell, &j.Target, &j.State, &j.Name, &j.RequestKey, &input,
+		&started, &ended, &j.Done, &j.Total, &j.Step, &j.Code, &j.Message, &j.Subject, &j.Starts, &j.Passing)
+	j.Input = input.Int64
+	j.Started, j.Ended = fromMicros(started), fromMicros(ended)
+	return j, err
+}
+
+func (t *tx) Job(id int64) (cellfs.Job, error) {
+	j, err := scanJob(func(dest ...any) error { return t.row(jobColumns+"WHERE id = ?", []any{id}, dest...) })
+	if err != nil {
+		return j, fmt.Errorf("job %d: %w", id, err)
+	}
+	return j, nil
+}
+
 func (t *tx) Jobs() (all []cellfs.Job, err error) {
 	err = t.c.query(t.ctx, jobColumns+"ORDER BY id", nil, func(scan func(...any) error) error {
-		var j cellfs.Job
-		var input sql.NullInt64
-		var started, ended int64
-		err := scan(&j.ID, &j.Kind, &j.Cell, &j.Target, &j.State, &j.Name, &j.RequestKey, &input,
-			&started, &ended, &j.Done, &j.Total, &j.Step, &j.Code, &j.Message, &j.Subject, &j.Starts, &j.Passing)
-		j.Input = input.Int64
-		j.Started, j.Ended = fromMicros(started), fromMicros(ended)
+		j, err := scanJob(scan)
 		all = append(all, j)
 		return err
 	})

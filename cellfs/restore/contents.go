@@ -55,9 +55,11 @@ func (r *restorer) refer(p *pending, f *zip.File, want cellfs.Hash) error {
 	if p.Blob == 0 {
 		return damaged(f.Name, "is no content of this store")
 	}
-	err = r.f.View(r.ctx, func(tx cellfs.Tx) error {
-		return r.f.CheckStored(r.ctx, tx, p.Blob, cellfs.Ref{Hash: want, Size: p.Size})
-	})
+	ref := cellfs.Ref{Hash: want, Size: p.Size}
+	if r.f.Stored(r.ctx, ref) {
+		return nil
+	}
+	err = r.f.View(r.ctx, func(tx cellfs.Tx) error { return r.f.CheckStored(r.ctx, tx, p.Blob, ref) })
 	var lost *cellfs.DamagedError
 	if errors.As(err, &lost) || errors.Is(err, fs.ErrNotExist) {
 		return damaged(p.where, "its content is missing or damaged")

@@ -97,11 +97,15 @@ func (s *own) nodes(yield func(nodeLine, string) error) error {
 
 func (s *own) odata(r *restorer, col *pending) error {
 	ids := map[digest]bool{}
+	told := make(map[string]*memberLine, len(col.told))
+	for i := range col.told {
+		told[cellfs.Key(col.told[i].Name)] = &col.told[i]
+	}
 	var links *zip.File
 	for _, f := range s.members[cellfs.Key(col.path)] {
 		s.seen++
 		name := path.Base(f.Name)
-		n := s.member(r, col, f)
+		n := s.member(r, col, told, f)
 		var err error
 		switch base, isSet := strings.CutSuffix(name, ".ndjson"); {
 		case name == "$links.ndjson":
@@ -129,14 +133,12 @@ func (s *own) odata(r *restorer, col *pending) error {
 
 // member begins a member of an OData collection: with what the line of the collection tells
 // of it, or in an older snapshot with the time of its entry.
-func (s *own) member(r *restorer, col *pending, f *zip.File) cellfs.Node {
+func (s *own) member(r *restorer, col *pending, told map[string]*memberLine, f *zip.File) cellfs.Node {
 	at := f.Modified.UTC()
 	n := cellfs.Node{Cell: r.o.Cell.ID, Version: col.Version, Created: at, Modified: at}
 	name := strings.TrimSuffix(strings.TrimSuffix(path.Base(f.Name), ".ndjson"), ".xml")
-	for _, m := range col.told {
-		if cellfs.Key(m.Name) == cellfs.Key(name) {
-			n.Version, n.Created, n.Modified = m.Version, fromMicros(m.Created), fromMicros(m.Modified)
-		}
+	if m := told[cellfs.Key(name)]; m != nil {
+		n.Version, n.Created, n.Modified = m.Version, fromMicros(m.Created), fromMicros(m.Modified)
 	}
 	return n
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -111,11 +112,9 @@ func (s *personium) folders() ([]string, error) {
 		}
 	}
 	all := make([]string, 0, len(there))
-	for _, folder := range there {
-		all = append(all, folder)
+	for _, key := range slices.Sorted(maps.Keys(there)) { // what holds another comes before it in any Unicode form
+		all = append(all, there[key])
 	}
-	// By keys: what holds another comes before it in any Unicode form.
-	slices.SortFunc(all, func(a, b string) int { return strings.Compare(cellfs.Key(a), cellfs.Key(b)) })
 	return all, nil
 }
 

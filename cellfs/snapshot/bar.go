@@ -222,7 +222,7 @@ func (b *barBuilder) walk(parent int64, prefix, dir string) error {
 			}
 			return b.contents.content(entry{name: name, size: n.Node.Size, crc: n.CRC32, modified: n.LastModified()}, n.Blob)
 		}
-		if err := b.contents.header(&entry{name: name + "/", modified: n.Modified}); err != nil {
+		if err := b.contents.header(&entry{name: name + "/", modified: n.LastModified()}); err != nil {
 			return err
 		}
 		if n.Kind == cellfs.KindOData {

@@ -38,14 +38,6 @@ func eachRef(ctx context.Context, tx cellfs.Tx, parent int64, yield func(*cellfs
 	}
 }
 
-// modified is when a resource was, a collection also by its members.
-func modified(n *cellfs.Node) time.Time {
-	if n.Changed.After(n.Modified) {
-		return n.Changed
-	}
-	return n.Modified
-}
-
 // walk visits what lies below a node, parents before their members, each level
 // in the order of its keys.
 func (b *builder) walk(parent int64, prefix string) error {
@@ -77,7 +69,7 @@ func (b *builder) visit(n *cellfs.NodeRef, prefix string) error {
 	case cellfs.KindOData:
 		return b.writeOData(n, path)
 	}
-	if err := b.contents.header(&entry{name: "30_contents/" + path + "/", modified: modified(&n.Node)}); err != nil {
+	if err := b.contents.header(&entry{name: "30_contents/" + path + "/", modified: n.Altered()}); err != nil {
 		return err
 	}
 	return b.walk(n.ID, path+"/")
@@ -130,7 +122,7 @@ func (b *builder) writeNode(path string, n *cellfs.NodeRef, members []member) er
 	l = append(l, `,"created":`...)
 	l = strconv.AppendInt(l, n.Created.UnixMicro(), 10)
 	l = append(l, `,"modified":`...)
-	l = strconv.AppendInt(l, modified(&n.Node).UnixMicro(), 10)
+	l = strconv.AppendInt(l, n.Altered().UnixMicro(), 10)
 	if !n.MTime.IsZero() {
 		l = append(l, `,"mtime":`...)
 		l = strconv.AppendInt(l, n.MTime.UnixMicro(), 10)

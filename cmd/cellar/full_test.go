@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -16,14 +15,7 @@ import (
 // refused with 507, what was acknowledged stays, and with more room all goes on
 // (RFC 4918, 11.5).
 func TestDiskFull(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("SKIPPED: mounting a small disk takes root")
-	}
-	disk := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk).CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: nothing can be mounted here: %s", out)
-	}
-	t.Cleanup(func() { run(t, exec.Command("umount", "-l", disk)) })
+	disk := smallDisk(t, "24m")
 	data := filepath.Join(disk, "data")
 	p := serve(t, data, "--cell", "cell1")
 	p.must(201, "MKCOL", "/cell1/box", nil)

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -22,9 +21,9 @@ func TestDownloadEvictsNothing(t *testing.T) {
 	p = serve(t, data)
 	export := func(args ...string) {
 		t.Helper()
-		cmd := exec.Command(file, append([]string{"cell", "export", "--server", p.url, "-o", out}, append(args, "cell1")...)...)
-		cmd.Env = append(os.Environ(), "CELLAR_ADMIN_PASSWORD="+adminPassword)
-		run(t, cmd)
+		if code, text := p.cellar(append([]string{"cell", "export", "-o", out, "cell1"}, args...)...); code != 0 {
+			t.Fatal(text)
+		}
 	}
 	export("--name", "nightly", "--keep")
 	for range 3 {

@@ -94,11 +94,7 @@ func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	up, err := os.Open(filepath.Dir(filepath.Clean(dir)))
-	if err != nil {
-		return err
-	}
-	return errors.Join(up.Sync(), up.Close())
+	return syncDir(filepath.Dir(filepath.Clean(dir)))
 }
 
 // temp is where exports grow; what is in it may be lost.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 
 	"cellar/barfs"
 	"cellar/barfs/install"
@@ -196,8 +195,11 @@ func installCause(err error) string {
 // hasSteps reports whether a step of the job is done, by the row and not by what the
 // job knew when it began.
 func hasSteps(tx cellfs.Tx, job int64) (bool, error) {
-	all, err := tx.Jobs()
-	return slices.ContainsFunc(all, func(j cellfs.Job) bool { return j.ID == job && j.Step > 0 }), err
+	j, err := tx.Job(job)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return j.Step > 0, err
 }
 
 // installEnds records the last lines of an install together with its end.

@@ -8,9 +8,10 @@ package ops
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"slices"
 	"time"
 
 	"cellar/barfs"
@@ -114,13 +115,16 @@ func (l ledger) Save(ctx context.Context, j *jobs.Job, with func(cellfs.Tx) erro
 	})
 }
 
-func (l ledger) Find(ctx context.Context, id int64) (jobs.Job, bool, error) {
-	all, err := l.Load(ctx)
-	i := slices.IndexFunc(all, func(j jobs.Job) bool { return j.ID == id })
-	if err != nil || i < 0 {
-		return jobs.Job{}, false, err
+func (l ledger) Find(ctx context.Context, id int64) (j jobs.Job, found bool, err error) {
+	err = l.fs.View(ctx, func(tx cellfs.Tx) error {
+		row, err := tx.Job(id)
+		j, found = fromRow(row), err == nil
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
-	return all[i], true, nil
+	return j, found, err
 }
 
 func (l ledger) Load(ctx context.Context) (all []jobs.Job, err error) {
