@@ -3,13 +3,10 @@ package meta
 import (
 	"context"
 	"database/sql"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/pressly/goose/v3"
 )
 
 // HotQueries are statements and what their plan must say.
@@ -59,27 +56,6 @@ func WithSync(t *testing.T, f func(*os.File) error) {
 
 // SyncLag is how long what was updated soon may stay unsynced.
 const SyncLag = syncLag
-
-// MigrateTo brings a closed database to a version, and back if that is lower.
-func MigrateTo(t *testing.T, dir string, version int64) {
-	t.Helper()
-	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, "cellar.db")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	sub, err := fs.Sub(migrations, "sqlite")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, sub)
-	if err == nil {
-		_, err = p.DownTo(context.Background(), version)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // SetVersion makes the database look as if a later program had migrated it.
 func SetVersion(t *testing.T, dir string, version int) {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,92 +68,6 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 	_, err := meta.OpenSQLite(context.Background(), dir, meta.Full, slog.Default())
 	if err == nil || !strings.Contains(err.Error(), "use a newer cellar") {
 		t.Errorf("OpenSQLite = %v", err)
-	}
-}
-
-// TestMigrateLog: the length of logs that were written before it was counted is
-// counted when the database is migrated.
-func TestMigrateLog(t *testing.T) {
-	dir := t.TempDir()
-	ctx := context.Background()
-	s := open(t, dir, meta.Full)
-	c := cellfs.Cell{Name: "c1", Created: cellfs.Now()}
-	err := s.Update(ctx, func(tx cellfs.Tx) error {
-		err := tx.AddCell(&c)
-		for _, text := range []string{"", `"`, "é\n", cellfs.LocalCell + "x", cellfs.LocalCell + `"` + cellfs.LocalCell} {
-			for _, external := range []bool{true, false} {
-				subject := strings.ReplaceAll(text, cellfs.LocalCell, "https://unit.example/c1/") // as they were then
-				e := cellfs.Event{Cell: c.ID, Time: c.Created, RequestKey: "k", External: external, Schema: text, Subject: subject, Type: "t", Object: text, Info: text}
-				err = errors.Join(err, tx.AddEvents(e))
-			}
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := cellfs.LogSize{}
-	read := func(into *cellfs.LogSize) {
-		err := s.View(ctx, func(tx cellfs.Tx) error {
-			c, err := tx.Cell("c1")
-			*into = c.Log
-			return err
-		})
-		if err := errors.Join(err, s.Close()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	read(&want)
-	meta.MigrateTo(t, dir, 5)
-	s = open(t, dir, meta.Full)
-	got := cellfs.LogSize{}
-	if read(&got); got != want || got.URLs == 0 {
-		t.Errorf("the log is %+v after the migration, %+v before", got, want)
-	}
-}
-
-// TestMigrateWeights: what cells and trees aside count is made for rows of before, too.
-func TestMigrateWeights(t *testing.T) {
-	dir := t.TempDir()
-	ctx := context.Background()
-	s := open(t, dir, meta.Full)
-	err := s.Update(ctx, func(tx cellfs.Tx) error {
-		props := []cellfs.Property{{Space: "urn:ü", Local: "p", Lang: "de", XML: "<p>é &amp;</p>"}, {Local: "q", XML: "<q/>"}}
-		node := func(c cellfs.Cell, parent int64, name string, size int64, props []cellfs.Property) *cellfs.Node {
-			return &cellfs.Node{Cell: c.ID, Parent: parent, Name: name, Kind: cellfs.KindFile, Size: size, Props: props, Created: c.Created, Modified: c.Created}
-		}
-		var err error
-		for _, name := range []string{"c1", "c2", "c3"} {
-			c := cellfs.Cell{Name: name, Created: cellfs.Now()}
-			err = errors.Join(err, tx.AddCell(&c), tx.AddNode(node(c, c.Root, "a", 5, props)), tx.AddNode(node(c, c.Root, "b", 7, nil)))
-			root := node(c, 0, "", 0, props[:1])
-			root.Kind = cellfs.KindCell
-			err = errors.Join(err, tx.AddAside(9, root))
-			err = errors.Join(err, tx.AddAsideNodes(root.ID, []*cellfs.Node{node(c, root.ID, "x", 11, props), node(c, root.ID, "y", 13, nil)}))
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	look := func() (cells []cellfs.Cell, asides []cellfs.Aside) {
-		err := s.View(ctx, func(tx cellfs.Tx) (err error) {
-			if cells, err = tx.Cells(); err == nil {
-				asides, err = tx.Asides()
-			}
-			return err
-		})
-		if err := errors.Join(err, s.Close()); err != nil {
-			t.Fatal(err)
-		}
-		return cells, asides
-	}
-	cells, asides := look()
-	meta.MigrateTo(t, dir, 16)
-	s = open(t, dir, meta.Full)
-	gotCells, gotAsides := look()
-	if !reflect.DeepEqual(gotCells, cells) || !reflect.DeepEqual(gotAsides, asides) || cells[0].Nodes != 4 || asides[0].Nodes != 3 || cells[0].Used <= 12 {
-		t.Errorf("after the migration %+v, %+v, before it %+v, %+v", gotCells, gotAsides, cells, asides)
 	}
 }
 
