@@ -24,6 +24,7 @@ const accessMark = "<!-- the rest is made by go test ./dav -run TestAccessDoc -u
 
 // TestAccessDoc: the document shows the table that the program goes by.
 func TestAccessDoc(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(accessDoc)
 	if err != nil {
 		t.Fatal(err)
@@ -208,6 +209,7 @@ func bit(p cellfs.Privilege) access.Set {
 // needs, lack it, have it by what lies above, as root of the cell, within and beyond the
 // scope of a token, with a cookie, and who are nobody.
 func TestAccessTable(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.Account("cell1", "root", "root")

@@ -42,6 +42,7 @@ func wideBox(t testing.TB, s *davtest.Server, name string, files, property int) 
 // TestAnswersShareTheDisk makes answers in files that fit into what all of them may take,
 // and ones that do not: those are refused, and leave the space to others.
 func TestAnswersShareTheDisk(t *testing.T) {
+	t.Parallel()
 	const space = 16 << 20 // half of it for one address
 	s := davtest.New(t, davtest.Config{AnswerSpace: space})
 	wideBox(t, s, "fits", 70, 100<<10)
@@ -76,6 +77,7 @@ func TestAnswersShareTheDisk(t *testing.T) {
 // TestLocksAreToldWhereTheyStand: a lock of a collection for all below it is told of the
 // collection, and of a member that is asked for, but not of each member of a listing.
 func TestLocksAreToldWhereTheyStand(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/a", "a")

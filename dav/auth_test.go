@@ -12,6 +12,7 @@ import (
 // TestBootstrap: from an empty cell to an account that may install and read the log, and
 // nothing else (spec/cell-and-box-management.md §7).
 func TestBootstrap(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "admin")
 	s.SetACL("/cell1", davtest.ACE{Role: "admin", Privileges: "p:box-install p:log-read"})
@@ -34,6 +35,7 @@ func TestBootstrap(t *testing.T) {
 
 // TestScope: spec/auth-and-acl.md §3 and §11, 1.
 func TestScope(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "admin")
 	s.SetACL("/cell1", davtest.ACE{Role: "admin", Privileges: "p:root"})
@@ -55,6 +57,7 @@ func TestScope(t *testing.T) {
 
 // TestACLMethod: spec/auth-and-acl.md §8 and §11.
 func TestACLMethod(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	s.Account("cell1", "me", "r")
 	s.Mkcol("/cell1/b")
@@ -134,6 +137,7 @@ func TestACLMethod(t *testing.T) {
 // TestListingHides: what a caller may not read is not shown, and nothing is shown to who
 // may not list.
 func TestListingHides(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "ann", "ann")
 	s.Account("cell1", "bob", "bob")
@@ -203,6 +207,7 @@ func TestListingHides(t *testing.T) {
 // TestSchemaAuthz: what asks for an application lets nobody in who comes without one,
 // whatever the ACL grants, and is not taken away with what holds it.
 func TestSchemaAuthz(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.Mkcol("/cell1/b")

@@ -52,6 +52,7 @@ func sameBars(t *testing.T, a, b []byte) {
 
 // TestBarExport takes boxes out as bars and installs them elsewhere: they are equal.
 func TestBarExport(t *testing.T) {
+	t.Parallel()
 	s, other := davtest.New(t), davtest.New(t)
 	furnish(t, s, "cell1")
 	s.Mkcol("/cell1/made")
@@ -115,6 +116,7 @@ func setContentType(t *testing.T, s *davtest.Server, path, contentType string) {
 // TestBarStalled has a client ask for a bar and take nothing of it: what it holds
 // can be swept after a while.
 func TestBarStalled(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{StallTime: 50 * time.Millisecond})
 	s.Mkcol("/cell1/box")
 	// More than a connection buffers, and not by a request: its body could stall too.
@@ -150,6 +152,7 @@ func TestBarStalled(t *testing.T) {
 
 // TestBarExportReal takes the archives of real applications in and out and in again.
 func TestBarExportReal(t *testing.T) {
+	t.Parallel()
 	dir := davtest.Corpus(t)
 	s, other := davtest.New(t), davtest.New(t)
 	for i, x := range readCases(t, filepath.Join(dir, "realworld.json")) {

@@ -16,6 +16,7 @@ import (
 // TestEncodedBodies: what comes with a Content-Encoding is refused, not kept as if it
 // were the content (RFC 9110, 8.4).
 func TestEncodedBodies(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "x")
@@ -51,6 +52,7 @@ func TestEncodedBodies(t *testing.T) {
 // TestMalformedChunks: a body that is not what RFC 9112, 7.1 says is the client's fault,
 // whatever reads it.
 func TestMalformedChunks(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "x")
@@ -82,6 +84,7 @@ func TestMalformedChunks(t *testing.T) {
 
 // TestXMLInUTF16: RFC 4918, 8.2.
 func TestXMLInUTF16(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	wide := func(text string) []byte {

@@ -28,6 +28,7 @@ func pad(body string, size int) string {
 // TestBodiesAreBounded sends XML bodies of the largest size, with the most elements and the
 // most of what they are for, and a little more, to each method that reads one.
 func TestBodiesAreBounded(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	propfind := func(inside string) string { return `<propfind xmlns="DAV:"><prop>` + inside + `</prop></propfind>` }
@@ -87,6 +88,7 @@ func TestBodiesAreBounded(t *testing.T) {
 
 // TestPropertiesOfAResourceAreBounded fills a resource request by request.
 func TestPropertiesOfAResourceAreBounded(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	patch := func(set, remove string) string {
@@ -130,6 +132,7 @@ func TestPropertiesOfAResourceAreBounded(t *testing.T) {
 // TestNobodysBodyIsNotParsed sends what is not XML to each method that reads XML, as who
 // may not use it: the answer is about the caller.
 func TestNobodysBodyIsNotParsed(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "x")

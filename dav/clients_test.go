@@ -23,6 +23,7 @@ import (
 // and wants the answers they need (testdata/clients; the form is told in its
 // README).
 func TestClients(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join("testdata", "clients", "*.http"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no recorded sequences: %v", err)
@@ -237,6 +238,7 @@ func (p *player) check(x exchange, res *http.Response, body string) {
 // TestJunkProbes: clients look for files of their own in every folder, all the
 // time. The second look asks no store, and writing them is never refused.
 func TestJunkProbes(t *testing.T) {
+	t.Parallel()
 	var store *countingViews
 	s := davtest.New(t, davtest.Config{Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {
 		store = &countingViews{Meta: m}

@@ -31,6 +31,7 @@ const fileURL = "/cell1/box/f"
 // TestDatesProveNothingElse: a content that came to a URL with an older date, or with one
 // that it shares with the content before, is never taken for that (RFC 9110, 8.8.2.2).
 func TestDatesProveNothingElse(t *testing.T) {
+	t.Parallel()
 	c, boxes := newStoreClock(), 0
 	s := davtest.New(t, davtest.Config{StoreNow: c.now})
 	c.pass(5 * time.Second)
@@ -138,6 +139,7 @@ func TestDatesProveNothingElse(t *testing.T) {
 // TestDatesThatProve: the server's own date is a validator once it can only mean one
 // content, whoever asks (RFC 9110, 13.1.3 to 13.1.5).
 func TestDatesThatProve(t *testing.T) {
+	t.Parallel()
 	c := newStoreClock()
 	s := davtest.New(t, davtest.Config{StoreNow: c.now})
 	c.pass(5 * time.Second)
@@ -179,6 +181,7 @@ func TestDatesThatProve(t *testing.T) {
 // TestLastModifiedIsNotLaterThanDate (RFC 9110, 8.8.2.1): the property keeps what the
 // client set.
 func TestLastModifiedIsNotLaterThanDate(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	r := s.Request("PUT", fileURL).WithHeader("X-OC-Mtime", "2000000000").WithText("x").Expect().Status(http.StatusCreated)
@@ -197,6 +200,7 @@ func TestLastModifiedIsNotLaterThanDate(t *testing.T) {
 
 // TestTagLists: a comma or a star in an entity tag is part of it (RFC 9110, 8.8.3).
 func TestTagLists(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	tag := s.Put(fileURL, "x").Header("ETag").Raw()
@@ -226,6 +230,7 @@ func TestTagLists(t *testing.T) {
 // and has the content in spite of "If-None-Match: *", as Personium's clients expect. Others
 // get what RFC 9110, 13.1.1 and 13.1.2 say.
 func TestTokensGetPersoniumsConditions(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.Mkcol("/cell1/box")
@@ -260,6 +265,7 @@ func TestTokensGetPersoniumsConditions(t *testing.T) {
 
 // TestConditionsOfSnapshots: what is copied from the snapshots has its conditions too.
 func TestConditionsOfSnapshots(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Export("cell1", "s")
@@ -285,6 +291,7 @@ func TestConditionsOfSnapshots(t *testing.T) {
 // TestDatesAfterAnImport: what an import brings back has its old dates, and they prove
 // nothing of what was told meanwhile.
 func TestDatesAfterAnImport(t *testing.T) {
+	t.Parallel()
 	c := newStoreClock()
 	s := davtest.New(t, davtest.Config{StoreNow: c.now})
 	c.pass(5 * time.Second)

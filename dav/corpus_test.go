@@ -196,6 +196,7 @@ func wantText(t *testing.T, what, got string, want *string) {
 
 // TestCorpus installs every archive of the shared collection.
 func TestCorpus(t *testing.T) {
+	t.Parallel()
 	c := &corpus{davtest.New(t), davtest.Corpus(t)}
 	for _, list := range []string{"expected.json", "boundary.json", "realworld.json"} {
 		for i, x := range readCases(t, filepath.Join(c.dir, list)) {
@@ -232,6 +233,7 @@ type barEvent struct{ Type, Object, Info string }
 
 // TestCorpusEvents compares the log of every accepted archive.
 func TestCorpusEvents(t *testing.T) {
+	t.Parallel()
 	c := &corpus{davtest.New(t), davtest.Corpus(t)}
 	text, err := os.ReadFile(filepath.Join(c.dir, "events.json"))
 	if err != nil {
@@ -315,6 +317,7 @@ func (c *corpus) events(t *testing.T, cell string) (all []barEvent) {
 // TestAcceptance sends installs whose request, not whose archive, is what is
 // special (bars/NOTES.md §1.1). Each refusal of somebody leaves one line in the log.
 func TestAcceptance(t *testing.T) {
+	t.Parallel()
 	var clock atomic.Int64
 	now := func() time.Time { return time.Now().Add(time.Duration(clock.Load())) }
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}, Now: now})

@@ -14,6 +14,7 @@ import (
 
 // TestCellEntities: spec/cell-and-box-management.md §3 and §8.
 func TestCellEntities(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{}})
 	post := func(body string) *httpexpect.Response {
 		return s.Request("POST", "/__ctl/Cell").WithText(body).Expect()
@@ -71,6 +72,7 @@ func TestCellEntities(t *testing.T) {
 
 // TestControlObjects makes, changes and removes objects of every set.
 func TestControlObjects(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	ctl := "/cell1/__ctl/"
 	s.Request("POST", ctl+"Box").WithText(`{"Name":"b","Schema":"https://app.example/"}`).Expect().Status(http.StatusCreated)
@@ -155,6 +157,7 @@ func TestControlObjects(t *testing.T) {
 
 // TestLinks: control objects are linked from either side, once.
 func TestLinks(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "one", "two")
 	ctl := "/cell1/__ctl/"
@@ -206,6 +209,7 @@ func TestLinks(t *testing.T) {
 
 // TestControlQueries: lists are filtered, ordered and cut.
 func TestControlQueries(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	for i := range 30 {
 		s.Request("POST", "/cell1/__ctl/Role").WithText(fmt.Sprintf(`{"Name":"r%02d"}`, i)).Expect().Status(http.StatusCreated)
@@ -263,6 +267,7 @@ func TestControlQueries(t *testing.T) {
 
 // TestControlEvents: each change is told once, with who did it.
 func TestControlEvents(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	key := func(r *httpexpect.Request) *httpexpect.Response {
 		return r.WithHeader("X-Personium-RequestKey", "mine").Expect()

@@ -10,6 +10,7 @@ import (
 // TestControlObjectsRespectLocks: boxes and cells are control objects, too, and what locks
 // them and what is in them holds on that way as well.
 func TestControlObjectsRespectLocks(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	s.Mkcol("/cell1/b")
 	s.Account("cell1", "me", "r")

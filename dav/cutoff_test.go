@@ -64,6 +64,7 @@ func left(t *testing.T, s *davtest.Server, kind, path string) cellfs.Job {
 // TestCutOffThreeTimesSaysSo: what was started three times and never got further fails, and
 // tells why where a failure of its kind is told.
 func TestCutOffThreeTimesSaysSo(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2", "cell3"}})
 	s.Mkcol("/cell1/app")
 	s.Put("/cell3/__/f", "as it was")
@@ -100,6 +101,7 @@ var lines = regexp.MustCompile(`"PL-BI-[0-9]+"`)
 // TestInstallWithoutItsBarIsInTheLog: an install that cannot go on because its bar is gone
 // ends in the log as any other, with exact progress.
 func TestInstallWithoutItsBarIsInTheLog(t *testing.T) {
+	t.Parallel()
 	for begun, want := range map[bool]string{
 		false: `["PL-BI-1000" "PL-BI-1005" "PL-BI-0001"]`,
 		true:  `["PL-BI-1005" "PL-BI-0001"]`, // the first lines are of the run before
@@ -126,6 +128,7 @@ func TestInstallWithoutItsBarIsInTheLog(t *testing.T) {
 // TestErrorsOfJSONAPIsAreJSON: where clients speak JSON they hear JSON, also of what WebDAV
 // has an element for (RFC 4918, 16); where they speak WebDAV they hear the element.
 func TestErrorsOfJSONAPIsAreJSON(t *testing.T) {
+	t.Parallel()
 	faults := &cellfstest.Faults{}
 	s := davtest.New(t, davtest.Config{Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {
 		return cellfstest.FaultyMeta{Meta: m, Faults: faults}, b

@@ -18,6 +18,7 @@ import (
 // TestDamageHasCellAndPath: of contents that are missing, short, or other than they were, a scrub
 // and a check say where they are, also in snapshots; opening one does where it must notice.
 func TestDamageHasCellAndPath(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{NoCheck: true})
 	s.Mkcol("/cell1/box")
 	s.Mkcol("/cell1/box/dir")

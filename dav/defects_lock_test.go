@@ -68,6 +68,7 @@ func (l locker) refused(requests map[string]func() *httpexpect.Response) {
 // TestForeignTagOpensNothing (A9; RFC 4918, 10.4): a token for one resource does
 // not stand for the lock of another.
 func TestForeignTagOpensNothing(t *testing.T) {
+	t.Parallel()
 	l := newLocker(t)
 	l.lock("/cell1/box/f", "0")
 	mine := l.lock("/cell1/box/d", "infinity")
@@ -89,6 +90,7 @@ func TestForeignTagOpensNothing(t *testing.T) {
 // TestLocksBelowACollection (A10; RFC 4918, 9.6.1, 9.9.2): what is locked inside a
 // collection does not go with it.
 func TestLocksBelowACollection(t *testing.T) {
+	t.Parallel()
 	l := newLocker(t)
 	token := l.lock("/cell1/box/d/e/y", "0")
 	l.refused(map[string]func() *httpexpect.Response{
@@ -112,6 +114,7 @@ func TestLocksBelowACollection(t *testing.T) {
 // TestLockOfMembers (A11; RFC 4918, 7.4): a lock of depth 0 keeps the members of a
 // collection together, but not their contents.
 func TestLockOfMembers(t *testing.T) {
+	t.Parallel()
 	l := newLocker(t)
 	token := l.lock("/cell1/box/d", "0")
 	l.refused(map[string]func() *httpexpect.Response{
@@ -130,6 +133,7 @@ func TestLockOfMembers(t *testing.T) {
 
 // TestParallelPutsUnderOneLock (A13).
 func TestParallelPutsUnderOneLock(t *testing.T) {
+	t.Parallel()
 	l := newLocker(t)
 	token := l.lock("/cell1/box/d", "infinity")
 	var wg sync.WaitGroup
@@ -144,6 +148,7 @@ func TestParallelPutsUnderOneLock(t *testing.T) {
 // TestLocksEndWithTheResource (A15; RFC 4918, 9.6, 7.5): a lock neither stays behind
 // nor moves along.
 func TestLocksEndWithTheResource(t *testing.T) {
+	t.Parallel()
 	l := newLocker(t)
 	token := l.lock("/cell1/box/f", "0")
 	l.Request("DELETE", "/cell1/box/f").WithHeader("If", "(<"+token+">)").Expect().Status(http.StatusNoContent)
@@ -163,6 +168,7 @@ func TestLocksEndWithTheResource(t *testing.T) {
 // TestIfHeader (A16, A17; RFC 4918, 10.4): AND within a list, OR between them, Not,
 // entity tags, and tags that are only a path or another spelling of the host.
 func TestIfHeader(t *testing.T) {
+	t.Parallel()
 	l := newLocker(t)
 	token := l.lock("/cell1/box/f", "0")
 	local := strings.Replace(l.URL, "127.0.0.1", "LOCALHOST", 1) // the unit's own host
@@ -195,6 +201,7 @@ func TestIfHeader(t *testing.T) {
 // TestTokens (A18; RFC 4918, 6.5, 9.11): a token is unique, names one lock, and
 // works on its resource only.
 func TestTokens(t *testing.T) {
+	t.Parallel()
 	l := newLocker(t)
 	form := regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	seen := map[string]bool{}
@@ -217,6 +224,7 @@ func TestTokens(t *testing.T) {
 // TestTimeouts (A20, A24; RFC 4918, 10.7): every lock ends, and the answer tells
 // when.
 func TestTimeouts(t *testing.T) {
+	t.Parallel()
 	l := newLocker(t)
 	for asked, want := range map[string]int{
 		"Second-60": 60, "Infinite": 86400, "Second-4294967296": 86400, "Second-99999999999999999999": 600, "": 600, "nonsense": 600,
@@ -237,6 +245,7 @@ func TestTimeouts(t *testing.T) {
 // TestLockAnswers (A19, A21, A22, A24; RFC 4918, 9.10, 15.8): what is locked is told,
 // with its own root and an owner that stands anywhere.
 func TestLockAnswers(t *testing.T) {
+	t.Parallel()
 	l := newLocker(t)
 	l.Put("/cell1/box/50%25 é", "x")
 	owner := `<D:owner><z:name xmlns:x="urn:unused">Ä &amp; B</z:name></D:owner>`
@@ -260,6 +269,7 @@ func TestLockAnswers(t *testing.T) {
 
 // TestLocksSurviveARestart (A25).
 func TestLocksSurviveARestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := davtest.New(t, davtest.Config{Dir: dir})
 	transferTree(s)

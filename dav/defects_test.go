@@ -26,6 +26,7 @@ import (
 // Overwrite. What is refused changes nothing (A2, A3, A4, A27, A30; RFC 4918, 9.8.4,
 // 9.8.5, 9.9.4, 10.6).
 func TestTransfers(t *testing.T) {
+	t.Parallel()
 	const b = "/cell1/box"
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	for _, c := range []struct {
@@ -113,6 +114,7 @@ func transferred(s *davtest.Server, method, src, dst string) {
 
 // TestPutWithContentRange (A7; RFC 9110, 14.5): a part is not taken for the whole.
 func TestPutWithContentRange(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "0123456789")
@@ -125,6 +127,7 @@ func TestPutWithContentRange(t *testing.T) {
 
 // TestConditionsOnEveryMethod (A8; RFC 9110, 13): what does not hold changes nothing.
 func TestConditionsOnEveryMethod(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	transferTree(s)
 	const props = `<propertyupdate xmlns="DAV:"><set><prop><x xmlns="urn:x">1</x></prop></set></propertyupdate>`
@@ -150,6 +153,7 @@ func TestConditionsOnEveryMethod(t *testing.T) {
 // TestSlowPutBlocksNobody (A14): a path is taken when the body is complete, not
 // while it streams.
 func TestSlowPutBlocksNobody(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "first")
@@ -174,6 +178,7 @@ func TestSlowPutBlocksNobody(t *testing.T) {
 // TestDestinations (A28, A29; RFC 4918, 10.3): the same server under another
 // spelling is the same server, another is not.
 func TestDestinations(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{UnitURL: "https://files.example/"})
 	s.Mkcol("/cell1/box")
 	host := strings.TrimPrefix(s.URL, "http://")
@@ -208,6 +213,7 @@ func TestDestinations(t *testing.T) {
 
 // TestStatuses (A31, A32, A33, A35, A36; RFC 4918, 9.3, 9.7; RFC 9110, 9.3).
 func TestStatuses(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	transferTree(s)
 	s.Put("/cell1/box/new", "x").Status(http.StatusCreated)
@@ -233,6 +239,7 @@ func TestStatuses(t *testing.T) {
 
 // TestDepthForms (A37, A38; RFC 4918, 9.1, 10.2).
 func TestDepthForms(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{PropfindLimit: 3})
 	transferTree(s)
 	for depth, want := range map[string]int{"0": 207, "1": 207, "1,noroot": 207, "Infinity": 403, "INFINITY": 403, "": 403, "2": 400, "x": 400} {
@@ -250,6 +257,7 @@ func TestDepthForms(t *testing.T) {
 // TestListingCost (A48): one transaction, a few statements and no content, however
 // many members there are.
 func TestListingCost(t *testing.T) {
+	t.Parallel()
 	var store *countingViews
 	var blobs *countingBlobs
 	s := davtest.New(t, davtest.Config{Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {
@@ -277,6 +285,7 @@ func TestListingCost(t *testing.T) {
 // TestETagIsTheContents (A49): the tag of PUT is that of every later answer, and
 // changes with the content alone.
 func TestETagIsTheContents(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	tag := s.Put("/cell1/box/f", "x").Header("ETag").Raw()

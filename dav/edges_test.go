@@ -16,6 +16,7 @@ import (
 // TestOverridesKeepTheFraming sends requests behind one another on one connection: each has
 // its own answer, whatever the overrides of the one before say.
 func TestOverridesKeepTheFraming(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "content of the file")
@@ -69,6 +70,7 @@ func TestOverridesKeepTheFraming(t *testing.T) {
 // TestPagesOfOtherOrigins: what a page needs of an answer it may read, and every method it
 // may try (https://fetch.spec.whatwg.org/#http-cors-protocol).
 func TestPagesOfOtherOrigins(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "x")
@@ -97,6 +99,7 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 
 // TestAllowOfARefusal names what the resource has as it is (RFC 9110, 10.2.1).
 func TestAllowOfARefusal(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Mkcol("/cell1/box/d")
@@ -121,6 +124,7 @@ func TestAllowOfARefusal(t *testing.T) {
 
 // TestGzipWeights (RFC 9110, 12.4.2): names of parameters have no case.
 func TestGzipWeights(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	for i := range 10 {

@@ -34,6 +34,7 @@ func logged(t *testing.T, s *davtest.Server, key string) (all []string) {
 // TestChangesAreEvents: each change is one line, with who did it and the key of the
 // request; what fails or changes nothing is none (spec/event-log.md §3).
 func TestChangesAreEvents(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	if got := s.Get("/cell1/__log/current/default.log"); got != "" {
 		t.Errorf("a new cell has the log %q", got)
@@ -121,6 +122,7 @@ func TestChangesAreEvents(t *testing.T) {
 // TestEventIsOneLine: whatever a client sends, its event is one line of nine columns
 // without anything that a terminal would obey, and tells what was sent.
 func TestEventIsOneLine(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: "p:event"})
@@ -151,6 +153,7 @@ func TestEventIsOneLine(t *testing.T) {
 
 // TestLogIsAsNewAsItsLastEvent: who polls the log by its date sees that it grew.
 func TestLogIsAsNewAsItsLastEvent(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	const log = "/cell1/__log/current/default.log"
 	created, err := s.FS.Node(t.Context(), cellfstest.Path(t, "/cell1"))
@@ -180,6 +183,7 @@ func TestLogIsAsNewAsItsLastEvent(t *testing.T) {
 
 // TestReadsAreEvents: with LogReads, reads are lines too, all of them and each once.
 func TestReadsAreEvents(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := davtest.New(t, davtest.Config{Dir: dir, LogReads: true})
 	s.Mkcol("/cell1/b")

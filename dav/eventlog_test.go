@@ -16,6 +16,7 @@ import (
 // TestEventLogRotation: a log that is too long is closed, twelve closed ones are
 // kept, and no line is lost or told twice until then (spec/event-log.md §5).
 func TestEventLogRotation(t *testing.T) {
+	t.Parallel()
 	const limit = 4000
 	s := davtest.New(t, davtest.Config{LogLimit: limit})
 	const logs = "/cell1/__log"
@@ -131,6 +132,7 @@ func TestEventLogRotation(t *testing.T) {
 
 // TestLogOfLongInstall: an install whose lines fill several logs has all of them.
 func TestLogOfLongInstall(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{LogLimit: 20_000})
 	s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", "application/zip").WithBytes(bartest.Many("", 300, 10)).Expect().Status(http.StatusAccepted)
 	s.WaitBox("/cell1/app").Value("status").IsEqual("ready")

@@ -26,6 +26,7 @@ import (
 // of one moment: at any moment a writer has deleted at most one file that it has
 // not written again.
 func TestExportWhileWritersWork(t *testing.T) {
+	t.Parallel()
 	const files, writers = 10_000, 8
 	s := davtest.New(t)
 	fill(t, s.FS, "cell1", "box", files, func(i int) string { return version(0, i) })
@@ -154,6 +155,7 @@ func readEntry(t *testing.T, f *zip.File) []byte {
 }
 
 func TestSnapshotIsServedAsAFile(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	large := strings.Repeat("0123456789", 30_000)
@@ -230,6 +232,7 @@ func escape(name string) string {
 }
 
 func TestExportRequests(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	accept := func(body, contentType string) {
 		t.Helper()
@@ -270,6 +273,7 @@ func TestExportRequests(t *testing.T) {
 // TestFailedExport makes the store fail while the index is written: the status
 // is "ready" again, a .error file tells why, and the next try works.
 func TestFailedExport(t *testing.T) {
+	t.Parallel()
 	var faults cellfstest.Faults
 	s := davtest.New(t, davtest.Config{Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {
 		return m, cellfstest.FaultyBlobs{Blobs: b, Faults: &faults}
@@ -298,6 +302,7 @@ func TestFailedExport(t *testing.T) {
 // TestKeepSnapshots: with a number to keep, the oldest snapshot goes when one is
 // taken, and what only it held is free.
 func TestKeepSnapshots(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	names := func() (all []string) {
 		for _, h := range s.Hrefs("/cell1/__snapshot", "1")[1:] {
@@ -347,6 +352,7 @@ func TestKeepSnapshots(t *testing.T) {
 // Exports under that load never show it in both, or in none (20 of them; 200 with
 // CELLAR_SOAK).
 func TestExportKeepsInvariant(t *testing.T) {
+	t.Parallel()
 	const pairs = 8
 	exports := 20
 	if os.Getenv("CELLAR_SOAK") != "" {

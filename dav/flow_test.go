@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 // TestEveryAnswer looks at what every response carries (spec/http-conventions.md
 // §3, test points 1 to 6).
 func TestEveryAnswer(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	anyone := s.Anonymous()
@@ -69,6 +70,7 @@ func TestEveryAnswer(t *testing.T) {
 }
 
 func TestOverrides(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "x")
@@ -82,6 +84,7 @@ func TestOverrides(t *testing.T) {
 }
 
 func TestCredentials(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	bearer := func(token string) *httpexpect.Request {
@@ -129,6 +132,7 @@ func TestCredentials(t *testing.T) {
 }
 
 func TestTokensSurviveARestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := davtest.New(t, davtest.Config{Dir: dir})
 	o := s.Anonymous().POST("/__token").WithForm(map[string]string{"grant_type": "password", "username": davtest.User, "password": davtest.Password}).
@@ -141,6 +145,7 @@ func TestTokensSurviveARestart(t *testing.T) {
 
 // TestHostForm reaches the same cell as {cell}.{unit host} (DECISIONS 1).
 func TestHostForm(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	port := s.URL[strings.LastIndex(s.URL, ":"):]
 	host := "cell1.localhost" + port
@@ -163,6 +168,7 @@ func TestHostForm(t *testing.T) {
 }
 
 func TestCellsAndBoxes(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{}})
 	s.Mkcol("/cell1/")
 	davtest.Error(s.Request("MKCOL", "/cell1").Expect(), "PR405-DV-0001")
@@ -204,6 +210,7 @@ func TestCellsAndBoxes(t *testing.T) {
 
 // TestInstallIsVisible follows an install from its acceptance to the log.
 func TestInstallIsVisible(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	reader := `<ace><principal><href>reader</href></principal><grant><privilege><read/></privilege></grant></ace>`
 	bar := bartest.New("https://app.example").
@@ -293,6 +300,7 @@ func checkLog(t *testing.T, log, box string) {
 // TestInstallingBoxIsLocked holds an install at its start and tries everything
 // on the box (DECISIONS 15).
 func TestInstallingBoxIsLocked(t *testing.T) {
+	t.Parallel()
 	gate := &gated{open: make(chan struct{})}
 	s := davtest.New(t, davtest.Config{Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {
 		gate.Blobs = b
@@ -357,6 +365,7 @@ func (g *gated) PutSoon(ctx context.Context, r io.Reader) (cellfs.Ref, error) {
 }
 
 func TestFailedInstallStays(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	bar := bartest.New("https://app.example/").
 		Meta("20_roles.json", `{"Roles":[{"Name":"reader"}]}`).
@@ -388,6 +397,7 @@ func TestFailedInstallStays(t *testing.T) {
 
 // TestODataIsKept installs user OData and finds it over WebDAV (DECISIONS 18).
 func TestODataIsKept(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	schema := `<Edmx xmlns="http://schemas.microsoft.com/ado/2007/06/edmx"><DataServices><Schema xmlns="http://schemas.microsoft.com/ado/2006/04/edm" Namespace="UserData">` +
 		`<EntityType Name="Book"><Property Name="Title" Type="Edm.String"/></EntityType><EntityType Name="Author"/>` +
@@ -418,6 +428,7 @@ func TestODataIsKept(t *testing.T) {
 // TestBadLump: of documents that are made together none is made if one is bad, and
 // those of a lump before are (bars/NOTES.md §2).
 func TestBadLump(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	const schema = `<Edmx><DataServices><Schema Namespace="UserData"><EntityType Name="Book"/></Schema></DataServices></Edmx>`
 	for _, first := range []int{2, 1000} {
@@ -439,6 +450,7 @@ func TestBadLump(t *testing.T) {
 
 // TestLongLump: documents wait in memory only up to some megabytes.
 func TestLongLump(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	const schema = `<Edmx><DataServices><Schema Namespace="UserData"><EntityType Name="Book"/></Schema></DataServices></Edmx>`
 	var long strings.Builder
@@ -458,6 +470,7 @@ func TestLongLump(t *testing.T) {
 
 // TestLostUpdate lets fifty writers use If-Match: each version has one winner.
 func TestLostUpdate(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	tag := s.Put("/cell1/box/f", "0").Header("ETag").Raw()
@@ -484,6 +497,7 @@ func TestLostUpdate(t *testing.T) {
 }
 
 func TestMoveMissingSourceKeepsDestination(t *testing.T) { // RFC 4918, 9.9.3
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/b", "keep")
@@ -492,6 +506,7 @@ func TestMoveMissingSourceKeepsDestination(t *testing.T) { // RFC 4918, 9.9.3
 }
 
 func TestStatusesOfMethods(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Mkcol("/cell1/box/d")
@@ -518,6 +533,7 @@ func TestStatusesOfMethods(t *testing.T) {
 }
 
 func TestPropfindDepth(t *testing.T) { // DECISIONS 4
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{PropfindLimit: 6})
 	s.Mkcol("/cell1/box")
 	for i := range 4 {
@@ -546,6 +562,7 @@ func TestPropfindDepth(t *testing.T) { // DECISIONS 4
 }
 
 func TestProperties(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	for _, p := range []string{"/cell1/box", "/cell1/box/d", "/cell1/box/f"} {
@@ -594,6 +611,7 @@ func TestProperties(t *testing.T) {
 
 // TestManyProperties fills a resource with dead properties up to the limit.
 func TestManyProperties(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	patch := func(name string, size int) *httpexpect.Response {
@@ -609,6 +627,7 @@ func TestManyProperties(t *testing.T) {
 }
 
 func TestExtendedMkcol(t *testing.T) { // RFC 5689
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	mkcol := func(path, types, props string) *httpexpect.Response {
@@ -636,6 +655,7 @@ func TestExtendedMkcol(t *testing.T) { // RFC 5689
 
 // TestQuotaProperties: said when asked, and not in the allprop of a listing (RFC 4331, 2).
 func TestQuotaProperties(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "12345")
@@ -653,6 +673,7 @@ func TestQuotaProperties(t *testing.T) {
 // TestListingForms: compressed when asked, and without what is missing when
 // preferred (RFC 8144).
 func TestListingForms(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	for i := range 20 {
@@ -682,6 +703,7 @@ func TestListingForms(t *testing.T) {
 
 // TestActiveTypes: what a browser would run is only downloaded.
 func TestActiveTypes(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	types := map[string]bool{}
@@ -711,6 +733,7 @@ func TestActiveTypes(t *testing.T) {
 }
 
 func TestLocks(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Mkcol("/cell1/box/d")

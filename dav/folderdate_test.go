@@ -12,6 +12,7 @@ import (
 // TestFolderDateFollowsMembers: sync clients look at the date of a folder for what is new
 // in it. It follows each change of a member, and of no one else.
 func TestFolderDateFollowsMembers(t *testing.T) {
+	t.Parallel()
 	var clock atomic.Int64
 	clock.Store(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro())
 	s := davtest.New(t, davtest.Config{StoreNow: func() time.Time { return time.UnixMicro(clock.Load()).UTC() }})

@@ -6,6 +6,7 @@ import (
 )
 
 func TestParseIf(t *testing.T) {
+	t.Parallel()
 	for header, want := range map[string]int{ // lists; 0: refused
 		"(<a>)": 1, `(<a> ["x"])`: 1, "(Not <DAV:no-lock>)": 1, "(<a>) (<b>)": 2, "<http://h/x> (<a>) (<b>)": 2, "<http://h/x> (<a>) <http://h/y> (<b>)": 2,
 		"": 0, "()": 0, "(<a>": 0, "<x>": 0, "(a)": 0, "(<>)": 0, "([])": 0, "(Not)": 0, "(<a>) <x> (<b>)": 0, "(<a>) junk": 0, "((<a>))": 0,

@@ -12,6 +12,7 @@ import (
 // TestClientTextInHeaders: what a client chose stands in the headers of answers only in the
 // form that they have, and in bounds.
 func TestClientTextInHeaders(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	longest := "text/x; a=" + strings.Repeat("b", cellfs.MaxContentType-len("text/x; a="))
 	for _, c := range []struct{ sent, name, kept string }{

@@ -12,6 +12,7 @@ import (
 // TestIfHeaderIsBounded sends as many conditions and tagged resources as an If header may
 // have, and one more.
 func TestIfHeaderIsBounded(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "x")
@@ -36,6 +37,7 @@ func TestIfHeaderIsBounded(t *testing.T) {
 // TestIfTellsNothingOfWhatCannotBeRead guesses entity tags and lock tokens of files that
 // the caller cannot read, of its own cell and of another, by conditions about them.
 func TestIfTellsNothingOfWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	s.Account("cell1", "me", "writer")
 	s.Mkcol("/cell1/mine")

@@ -48,6 +48,7 @@ func secretOf(t *testing.T, s *davtest.Server, name string) (hidden string) {
 // TestImportedHashesAreReplaced: the first right password of an imported account puts a hash
 // at this server's cost in the place of its own; a wrong one, and what costs too much, do not.
 func TestImportedHashesAreReplaced(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	const password = "password-of-alice"
 	from := personiumtest.New("other")

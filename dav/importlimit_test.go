@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"cellar/dav/davtest"
@@ -15,6 +16,7 @@ import (
 // TestImportBodyIsBounded: the body of an import ends at its limit, whether its length is
 // announced or not; nothing of it is kept.
 func TestImportBodyIsBounded(t *testing.T) {
+	t.Parallel()
 	source := davtest.New(t)
 	noise := make([]byte, 100_000) // does not compress, and is stored in a file
 	rand.NewChaCha8([32]byte{}).Read(noise)
@@ -67,8 +69,8 @@ func TestImportBodyIsBounded(t *testing.T) {
 	if got := send(s, endless, true); got.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("an endless body: %s", got.Status)
 	}
-	if endless.n > 8<<20 {
-		t.Errorf("%d bytes were taken of it", endless.n)
+	if endless.n.Load() > 8<<20 {
+		t.Errorf("%d bytes were taken of it", endless.n.Load())
 	}
 	err := filepath.WalkDir(filepath.Join(s.Dir, "blobs"), func(name string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
@@ -82,9 +84,9 @@ func TestImportBodyIsBounded(t *testing.T) {
 }
 
 // counter is an endless body that knows how much of it was taken.
-type counter struct{ n int64 }
+type counter struct{ n atomic.Int64 }
 
 func (c *counter) Read(b []byte) (int, error) {
-	c.n += int64(len(b))
+	c.n.Add(int64(len(b)))
 	return len(b), nil
 }

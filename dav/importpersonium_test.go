@@ -18,6 +18,7 @@ import (
 // TestImportPersonium imports a snapshot as Personium writes them, with something of
 // everything, and looks at all of it.
 func TestImportPersonium(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	s.Put("/cell1/__/old", "old")
 	from := personiumtest.Sample()
@@ -203,6 +204,7 @@ func personiumNodes(t *testing.T, nodes string) {
 
 // TestImportPersoniumETag: files keep the entity tags they had.
 func TestImportPersoniumETag(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	c := personiumtest.New("cell")
 	f := c.MainBox().Root().AddFile("f", "text/plain", []byte("1"))
@@ -218,6 +220,7 @@ func TestImportPersoniumETag(t *testing.T) {
 // TestImportPersoniumDefaults: a property that was declared when entities were there
 // already is null in those, whatever its default is.
 func TestImportPersoniumDefaults(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	c := personiumtest.New("cell")
 	set := c.MainBox().Root().AddOData("db").AddEntityType("T")
@@ -238,6 +241,7 @@ func TestImportPersoniumDefaults(t *testing.T) {
 // TestImportPersoniumDeep: complex values lie in each other as deep as Personium has
 // them, and no deeper; a null for a list of an ACL is an empty one.
 func TestImportPersoniumDeep(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	for depth, want := range map[int]string{3: "ready", 4: "import failed"} {
 		c := personiumtest.New("cell")
@@ -261,6 +265,7 @@ func TestImportPersoniumDeep(t *testing.T) {
 // TestImportPersoniumRefused sends damaged ones: what lacks a part is refused at once,
 // all else ends as failed and leaves the cell as it was.
 func TestImportPersoniumRefused(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Put("/cell1/__/kept", "kept")
 	before := export(s, "cell1", "before")
@@ -352,6 +357,7 @@ func dataOf(t *testing.T, all personiumtest.Entries, name string) []byte {
 
 // TestImportPersoniumLarge imports more than fits in one transaction.
 func TestImportPersoniumLarge(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	c := personiumtest.New("cell")
 	root := c.MainBox().Root()

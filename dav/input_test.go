@@ -30,6 +30,7 @@ func unchanged(t *testing.T, s *davtest.Server, f func()) {
 // TestRefusedBars sends what must not be installed: each gets its error, leaves
 // nothing but a line in the log, and the server goes on.
 func TestRefusedBars(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	install := func(path string, body []byte) {
 		t.Helper()
@@ -104,6 +105,7 @@ func manyProps(n int) string {
 
 // TestLargestBar is the other side of the limit of the archive's size.
 func TestLargestBar(t *testing.T) {
+	t.Parallel()
 	bar := bartest.New("").File("a.txt", "text/plain", "a").Bytes()
 	s := davtest.New(t, davtest.Config{Limits: barfs.Limits{Archive: int64(len(bar))}})
 	s.Request("MKCOL", "/cell1/fits").WithHeader("Content-Type", "application/zip").WithBytes(bar).Expect().Status(http.StatusAccepted)
@@ -114,6 +116,7 @@ func TestLargestBar(t *testing.T) {
 
 // TestHostileXML sends XML bodies that are too large, too deep or not XML.
 func TestHostileXML(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "x")
@@ -147,6 +150,7 @@ func TestHostileXML(t *testing.T) {
 
 // TestHostilePaths sends names that must not be taken, as they stand on the wire.
 func TestHostilePaths(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "x")
@@ -215,6 +219,7 @@ func basic() string {
 
 // TestTwiceTheHeader: of a header that decides what happens there is only one.
 func TestTwiceTheHeader(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "x")
@@ -232,6 +237,7 @@ func TestTwiceTheHeader(t *testing.T) {
 
 // TestBrokenPut cuts the connection in the middle of an upload (RFC 9112, 8).
 func TestBrokenPut(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/old", "old")

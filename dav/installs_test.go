@@ -17,6 +17,7 @@ import (
 
 // TestSharedContents installs one application into many cells: it is stored once.
 func TestSharedContents(t *testing.T) {
+	t.Parallel()
 	const cells = 200
 	names := make([]string, cells)
 	for i := range names {
@@ -58,6 +59,7 @@ func TestSharedContents(t *testing.T) {
 // TestManyInstallsAtOnce installs into 5 boxes (20 with CELLAR_SOAK) of 20 cells at
 // once, with readers and writers in other boxes: nothing fails.
 func TestManyInstallsAtOnce(t *testing.T) {
+	t.Parallel()
 	const cells = 20
 	boxes := 5
 	if os.Getenv("CELLAR_SOAK") != "" {

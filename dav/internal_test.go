@@ -50,6 +50,7 @@ func SetPageLimits(t *testing.T, members, bytes int) {
 
 // TestEveryRouteHasRules: what the router knows has a row in the access table.
 func TestEveryRouteHasRules(t *testing.T) {
+	t.Parallel()
 	for k := range targetUnknown {
 		if k.String() == "" || len(methods[k]) == 0 {
 			t.Errorf("kind %d has no name or no methods", k)
@@ -131,6 +132,7 @@ func SetLongRequest(d time.Duration) func() {
 // TestAnswersHaveShares takes of the space of answers on both sides of what one answer, one
 // address and all may have.
 func TestAnswersHaveShares(t *testing.T) {
+	t.Parallel()
 	space := newAnswerSpace(100)
 	at := func(addr string) *share { return &share{space: space, addr: netip.MustParseAddr(addr)} }
 	a, b, c := at("127.0.0.1"), at("127.0.0.1"), at("127.0.0.2")

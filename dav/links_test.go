@@ -12,6 +12,7 @@ import (
 // TestLinkInAnyFormOfTheURL: the object of a link is named by any URL of its cell, and by
 // none of another.
 func TestLinkInAnyFormOfTheURL(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	s.Account("cell1", "me", "r")
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
@@ -65,6 +66,7 @@ func TestLinkInAnyFormOfTheURL(t *testing.T) {
 // TestQueriesDropNothing: an option that cannot be honoured is refused; it is never as if
 // it had not been sent.
 func TestQueriesDropNothing(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	for _, name := range []string{"one", "two"} {
 		s.Role("cell1", name)

@@ -65,6 +65,7 @@ func stream(t *testing.T, s *davtest.Server, path, depth, encoding string) *http
 
 // TestManyMembers lists more than is kept in memory.
 func TestManyMembers(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{PropfindLimit: 100_000})
 	s.Mkcol("/cell1/box")
 	root, err := cellfs.NewPath("cell1", "box")
@@ -142,6 +143,7 @@ func (t failingTx) Children(parent int64, p cellfs.Page) ([]cellfs.Node, bool, e
 // TestListingThatFails: a client deletes what a listing does not show, so that one
 // that fails half way must not look complete (RFC 4918, 9.1; A6).
 func TestListingThatFails(t *testing.T) {
+	t.Parallel()
 	var store *failing
 	s := davtest.New(t, davtest.Config{NoCheck: true, Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {
 		store = &failing{Meta: m}
@@ -171,6 +173,7 @@ func TestListingThatFails(t *testing.T) {
 // TestLostBytes: a content that is missing on the disk is an error of the server,
 // not a resource that is not there.
 func TestLostBytes(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{NoCheck: true})
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/large", strings.Repeat("x", 2*cellfs.MaxInline))

@@ -12,6 +12,7 @@ import (
 // TestLockHasConditions: LOCK, which can make a file, obeys the conditional headers (RFC
 // 9110, 13.2.2).
 func TestLockHasConditions(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	tag := s.Put("/cell1/box/f", "x").Header("ETag").Raw()
@@ -39,6 +40,7 @@ func TestLockHasConditions(t *testing.T) {
 // TestRefreshHasConditions: an If header that does not hold refreshes nothing (RFC 4918,
 // 9.10.2 and 10.4).
 func TestRefreshHasConditions(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	tag := s.Put("/cell1/box/f", "x").Header("ETag").Raw()
@@ -80,6 +82,7 @@ func TestRefreshHasConditions(t *testing.T) {
 // TestLockOwnerIsForWriters: whom a lock is of is told to its owner and to who may write
 // there, with the language that it came in.
 func TestLockOwnerIsForWriters(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "reader", "r")
 	s.Account("cell1", "writer", "w")
@@ -106,6 +109,7 @@ func TestLockOwnerIsForWriters(t *testing.T) {
 // TestFreeSpaceIsForWriters: how full the disk of the server is, is told to who may write,
 // and a listing of a collection alone tells it unasked, as npm's webdav asks (RFC 4331).
 func TestFreeSpaceIsForWriters(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "small"}})
 	if err := s.FS.SetQuota(t.Context(), "small", 1_000_000); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ const odataBody = `<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:se
 // TestBodyOfMkcolIsKnownByItself: an extended MKCOL may say of its body what it likes, or
 // nothing; what is no XML is refused, whatever it says.
 func TestBodyOfMkcolIsKnownByItself(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/b")
 	utf16le := []byte{0xff, 0xfe}
@@ -49,6 +50,7 @@ func TestBodyOfMkcolIsKnownByItself(t *testing.T) {
 
 // TestOneRuleForZips: what an install takes for a zip, an import takes too.
 func TestOneRuleForZips(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	bar := bartest.New("").Bytes()
 	for i, c := range []struct {

@@ -15,6 +15,7 @@ import (
 // TestModificationTimes: clients keep the times of their files (A39, A40), and
 // entity tags do not change with them.
 func TestModificationTimes(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Mkcol("/cell1/box/d")
@@ -57,6 +58,7 @@ func TestModificationTimes(t *testing.T) {
 // TestAnnouncedBodies: what a client says of its body must hold (RFC 9110, 8.6;
 // Finder's and ownCloud's headers).
 func TestAnnouncedBodies(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	sum := fmt.Sprintf("SHA1:%x", sha1.Sum([]byte("hello")))
@@ -84,6 +86,7 @@ func TestAnnouncedBodies(t *testing.T) {
 // TestDatesThatAreNone: a date that cannot be read is a conflict of its property, and what
 // came with it is not done (RFC 4918, 9.2). Many forms can be read.
 func TestDatesThatAreNone(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Put("/cell1/box/f", "x")
@@ -150,6 +153,7 @@ func TestDatesThatAreNone(t *testing.T) {
 
 // TestTimesNoHeaderCanShow (RFC 9110, 5.6.7).
 func TestTimesNoHeaderCanShow(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	for _, v := range []string{"-90000000000", "-62135596801", "253402300800", "1e300", "-Inf", "NaN", "0x"} {
@@ -163,6 +167,7 @@ func TestTimesNoHeaderCanShow(t *testing.T) {
 
 // TestNamesAppearOnce: a displayname that was set stands in the place of the name.
 func TestNamesAppearOnce(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Request("PROPPATCH", "/cell1/box").WithText(`<propertyupdate xmlns="DAV:"><set><prop><displayname>mine</displayname></prop></set></propertyupdate>`).Expect().Status(http.StatusMultiStatus)

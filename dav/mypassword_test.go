@@ -13,6 +13,7 @@ import (
 // TestOwnPasswordNeedsScope: a token sets the password of its account only if its scope has the
 // privilege for accounts, and the log of the cell tells of it.
 func TestOwnPasswordNeedsScope(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me")
 	password := davtest.AccountPassword
@@ -61,6 +62,7 @@ func TestOwnPasswordNeedsScope(t *testing.T) {
 // TestOneOfManyPasswordChanges: a change of the password ends the token by which it was made, so
 // that of many changes by one token exactly one is made.
 func TestOneOfManyPasswordChanges(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: "p:auth"})

@@ -67,6 +67,7 @@ func entityURL(set, id string) string {
 
 // TestOData reads what a bar brought by OData.
 func TestOData(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", "application/zip").WithBytes(library(t)).Expect().Status(http.StatusAccepted)
 	s.WaitBox("/cell1/app").Value("status").IsEqual("ready")

@@ -53,6 +53,7 @@ func (o operation) told(s *davtest.Server, cell string) (told string, runs bool)
 // a disk that is full, and once, with and without effect. What is told at its end is what a
 // restart shows, and writes that were acknowledged after it stay.
 func TestToldOutcomesSurvive(t *testing.T) {
+	t.Parallel()
 	arms := map[string]func(f *cellfstest.Faults, n int){
 		"full":       (*cellfstest.Faults).Fill,
 		"not stored": func(f *cellfstest.Faults, n int) { f.Arm(n, cellfstest.NotStored) },

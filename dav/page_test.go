@@ -29,6 +29,7 @@ func links(page string) (all []string) {
 // TestPageOfACollection: GET answers with links that lead to the members, whatever their
 // names are.
 func TestPageOfACollection(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	s.Mkcol("/cell1/box/d")
@@ -63,6 +64,7 @@ func TestPageOfACollection(t *testing.T) {
 // TestPageIsWhatTheCallerSees: members that a caller may not see are not linked, and who may
 // not read the collection has no page.
 func TestPageIsWhatTheCallerSees(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.Mkcol("/cell1/box")
@@ -89,6 +91,7 @@ func TestPageIsWhatTheCallerSees(t *testing.T) {
 // TestPersoniumsClientsHaveNoPage: who comes with a token, or asks for JSON, has what
 // Personium answers, and a box its metadata unless a page is asked for.
 func TestPersoniumsClientsHaveNoPage(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.Mkcol("/cell1/box")
@@ -131,6 +134,7 @@ func TestPageIsBounded(t *testing.T) {
 
 // TestWgetFindsAll: a crawler has the tree.
 func TestWgetFindsAll(t *testing.T) {
+	t.Parallel()
 	wget, err := exec.LookPath("wget")
 	if err != nil {
 		t.Skip("SKIPPED: wget is not installed")

@@ -14,6 +14,7 @@ import (
 
 // TestPairs: what a query says is read as it was meant, or refused; nothing is dropped.
 func TestPairs(t *testing.T) {
+	t.Parallel()
 	for query, want := range map[string]string{
 		"":                                "",
 		"$filter=Name eq 'a;b'":           "$filter=Name eq 'a;b'",
@@ -51,6 +52,7 @@ func TestPairs(t *testing.T) {
 // TestOneReaderOfQueries: package url and package http drop what they cannot read of a
 // query or a form; only parsePairs reads them.
 func TestOneReaderOfQueries(t *testing.T) {
+	t.Parallel()
 	lenient := map[string]bool{"ParseForm": true, "ParseMultipartForm": true, "FormValue": true, "PostFormValue": true}
 	seen := 0
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {

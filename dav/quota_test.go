@@ -18,6 +18,7 @@ import (
 // TestQuota goes to the quota of a cell and one byte over it by everything that
 // makes a cell grow (RFC 4331). Each resource counts for itself, too.
 func TestQuota(t *testing.T) {
+	t.Parallel()
 	const quota = 200_000
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	if err := s.FS.SetQuota(t.Context(), "cell1", quota); err != nil {
@@ -112,6 +113,7 @@ func wantTaken(t *testing.T, s *davtest.Server, want int64) {
 // TestResourcesOfACellAreBounded makes as many resources as a cell may have, and one more, by
 // everything that makes some.
 func TestResourcesOfACellAreBounded(t *testing.T) {
+	t.Parallel()
 	const most = 2 + 8 // the root and the main box
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}, MaxNodes: most})
 	s.Mkcol("/cell1/box")
@@ -145,6 +147,7 @@ func TestResourcesOfACellAreBounded(t *testing.T) {
 
 // TestQuotaOfInstall: what does not fit ends the install.
 func TestQuotaOfInstall(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	if err := s.FS.SetQuota(t.Context(), "cell1", 1000+2*cellfs.NodeCost); err != nil {
 		t.Fatal(err)

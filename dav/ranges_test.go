@@ -11,6 +11,7 @@ import (
 
 // TestRanges: what RFC 9110, 14.1.2 and 14.4 say of odd ranges.
 func TestRanges(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")
 	large := strings.Repeat("0123456789", 10_000) // is no row of the database

@@ -37,6 +37,7 @@ func installs(t *testing.T, s *davtest.Server, n int, authorization string, stat
 // TestNobodyWritesNoEvents: what nobody asked for pushes no event out of a cell's log. The
 // program's log tells of it, but not of each.
 func TestNobodyWritesNoEvents(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var log bytes.Buffer
 	s := davtest.New(t, davtest.Config{Now: func() time.Time { return now }, Log: &log})
@@ -59,6 +60,7 @@ func TestNobodyWritesNoEvents(t *testing.T) {
 // TestRefusalsOfAccountsAreBounded: an account that may not install writes so many lines in a
 // minute, and the admin as many as there are.
 func TestRefusalsOfAccountsAreBounded(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := davtest.New(t, davtest.Config{Now: func() time.Time { return now }})
 	s.Account("cell1", "me")

@@ -12,6 +12,7 @@ import (
 // snapshots that it had; one that has its own keeps them, and so does one that goes back to what
 // it was.
 func TestRestoreKeepsLimits(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "new", "tight", "half"}})
 	limit := func(cell string, quota, keep int64) {
 		t.Helper()

@@ -33,6 +33,7 @@ func noScope(t *testing.T, what string, r *httpexpect.Response) {
 // TestTokensNeverGainScope: what a refresh token was given for is all that it and what
 // comes of it are ever good for, for accounts and for the admin.
 func TestTokensNeverGainScope(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "admin")
 	s.SetACL("/cell1", davtest.ACE{Role: "admin", Privileges: "p:root"})
@@ -82,6 +83,7 @@ func TestTokensNeverGainScope(t *testing.T) {
 // TestNarrowTokenOfTheAdmin: a token of the admin with a scope is good for that in every cell,
 // and for nothing else but what is open to all.
 func TestNarrowTokenOfTheAdmin(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	s.Mkcol("/cell1/b")
 	s.Put("/cell1/b/f", "content")

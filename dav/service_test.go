@@ -16,6 +16,7 @@ const serviceBody = `<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:
 // TestServiceHoldsItsSources: a service collection has __src from the beginning and nothing
 // beside it, whatever method tries, and __src stays where it is.
 func TestServiceHoldsItsSources(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	for _, p := range []string{"/cell1/b", "/cell1/b/col", "/cell1/b/col/in"} {
 		s.Mkcol(p)
@@ -95,6 +96,7 @@ func TestServiceHoldsItsSources(t *testing.T) {
 // TestWhereNothingMayCome: COPY and MOVE into what takes nothing have the codes that
 // Personium's clients know.
 func TestWhereNothingMayCome(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/b")
 	s.Request("MKCOL", "/cell1/b/o").WithText(odataBody).Expect().Status(http.StatusCreated)

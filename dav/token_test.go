@@ -17,6 +17,7 @@ import (
 // TestTokensOfAccounts: a token is good for what it was made for, in the cell it was made in, until
 // its time is over or the account has another password.
 func TestTokensOfAccounts(t *testing.T) {
+	t.Parallel()
 	var clock atomic.Int64 // what it is fast
 	now := func() time.Time { return time.Now().Add(time.Duration(clock.Load())) }
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}, Now: now})
@@ -159,6 +160,7 @@ func TestTokensOfAccounts(t *testing.T) {
 
 // TestCookies: spec/http-conventions.md §8, 4.
 func TestCookies(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: "p:root"})
@@ -197,6 +199,7 @@ func TestCookies(t *testing.T) {
 
 // TestMustChange: who has to set a new password can do nothing else.
 func TestMustChange(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: "p:root"})
@@ -237,6 +240,7 @@ func TestMustChange(t *testing.T) {
 
 // TestRolesAreThoseOfNow: a role counts from when it is given until it is taken.
 func TestRolesAreThoseOfNow(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me")
 	s.Role("cell1", "r")
@@ -271,6 +275,7 @@ func TestRolesAreThoseOfNow(t *testing.T) {
 // TestGuessing: after a wrong password others fail too for a while, even the right one,
 // but only for that account and from that address, and not for who was right before.
 func TestGuessing(t *testing.T) {
+	t.Parallel()
 	var clock atomic.Int64
 	now := func() time.Time { return time.Unix(1_700_000_000, clock.Load()) }
 	s := davtest.New(t, davtest.Config{Now: now})
@@ -321,6 +326,7 @@ func TestGuessing(t *testing.T) {
 // TestAdminBackOffKnowsNoCells: a wrong password of the admin counts whatever the cell in the URL,
 // also if there is none of that name.
 func TestAdminBackOffKnowsNoCells(t *testing.T) {
+	t.Parallel()
 	var clock atomic.Int64
 	now := func() time.Time { return time.Unix(1_700_000_000, clock.Load()) }
 	s := davtest.New(t, davtest.Config{Now: now})

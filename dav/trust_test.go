@@ -18,6 +18,7 @@ import (
 // TestKnownPasswordsAreNoOracle: that a password was right just now helps nobody who comes
 // from elsewhere, or who guesses from there.
 func TestKnownPasswordsAreNoOracle(t *testing.T) {
+	t.Parallel()
 	var clock atomic.Int64
 	now := func() time.Time { return time.Unix(1_700_000_000, clock.Load()) }
 	s := davtest.New(t, davtest.Config{Now: now, TrustedProxies: []string{"127.0.0.0/8"}})
@@ -69,6 +70,7 @@ func TestKnownPasswordsAreNoOracle(t *testing.T) {
 // TestFormsOfOtherSites: a page of another site cannot use the password that a browser
 // keeps for this one.
 func TestFormsOfOtherSites(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	n := 0
 	post := func(path string, headers ...string) int {
@@ -109,6 +111,7 @@ func TestFormsOfOtherSites(t *testing.T) {
 // TestOddHosts: reserved names, and text that is longer in lower case, as the name of a
 // host or in a Destination are refused, and nothing breaks.
 func TestOddHosts(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/b")
 	s.Mkcol("/cell1/b/docs")
@@ -163,6 +166,7 @@ func rawAnswer(t *testing.T, s *davtest.Server, request string) string {
 // TestHostsInAnswers: what a client says of the server's name stands in its answer only if it
 // is one, and in nothing that others read.
 func TestHostsInAnswers(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: "p:root"})
@@ -221,6 +225,7 @@ func TestHostsInAnswers(t *testing.T) {
 
 // TestBasicIsOfferedFirst: some clients look at the first challenge only.
 func TestBasicIsOfferedFirst(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	for path, realm := range map[string]string{"/": s.URL + "/", "/cell1/__/f": s.URL + "/cell1/"} {
 		got := s.Anonymous().Request("PROPFIND", path).Expect().Status(http.StatusUnauthorized).Raw().Header["Www-Authenticate"]
@@ -233,6 +238,7 @@ func TestBasicIsOfferedFirst(t *testing.T) {
 
 // TestScopeOfListings: a listing shows no more than the token is good for.
 func TestScopeOfListings(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: "p:root"})
@@ -319,6 +325,7 @@ func TestRevokedMeanwhile(t *testing.T) {
 
 // TestChangeTokenStaysOne: a token for setting a password is never good for more.
 func TestChangeTokenStaysOne(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")
 	s.SetACL("/cell1", davtest.ACE{Role: "r", Privileges: "p:root"})
@@ -337,6 +344,7 @@ func TestChangeTokenStaysOne(t *testing.T) {
 // TestLocksAreSomebodys: not of an account that came under the name of another, and not
 // of nobody.
 func TestLocksAreSomebodys(t *testing.T) {
+	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/b")
 	s.Put("/cell1/b/f", "x")
