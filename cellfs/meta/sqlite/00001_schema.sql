@@ -2,6 +2,8 @@
 -- sizes are bytes, flags are 0 or 1.
 
 -- +goose Up
+-- All is one statement for goose, which would look for an end in each line otherwise.
+-- +goose StatementBegin
 CREATE TABLE setting (
   name  TEXT PRIMARY KEY,
   value TEXT NOT NULL
@@ -190,3 +192,4 @@ CREATE TABLE job (
   code    TEXT    NOT NULL,
   message TEXT    NOT NULL
 ) STRICT;
+-- +goose StatementEnd
