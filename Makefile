@@ -64,7 +64,7 @@ fuzz: ## every fuzz test for a short while
 soak: ## kill the server many times, take locks many times, large bodies, full disks
 	CELLAR_SOAK=1 go test ./cellfs -run TestFS/sqlite -timeout 60m
 	CELLAR_SOAK=1 go test ./cmd/cellar -run "TestMemory|TestImportMemory|TestInstallMemory|TestZipReaders" -timeout 60m -v
-	CELLAR_SOAK=1 go test ./dav -run "TestManyInstallsAtOnce|TestExportKeepsInvariant" -timeout 60m
+	CELLAR_SOAK=1 go test ./dav -run "TestManyInstallsAtOnce|TestSharedContents|TestExportKeepsInvariant|TestExportWhileWritersWork" -timeout 60m
 	CELLAR_SOAK=1 go test ./cmd/cellar -run '^$$' -bench . -benchtime 3x -timeout 60m
 	CELLAR_SOAK=1 go test ./dav -run '^$$' -bench BenchmarkImportForeign -benchtime 3x -timeout 60m
 	CELLAR_SOAK=1 go test ./cmd/cellar -run TestToldOnAFullDiskSurvives -timeout 60m -v

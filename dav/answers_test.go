@@ -43,16 +43,16 @@ func wideBox(t testing.TB, s *davtest.Server, name string, files, property int) 
 // and ones that do not: those are refused, and leave the space to others.
 func TestAnswersShareTheDisk(t *testing.T) {
 	t.Parallel()
-	const space = 16 << 20 // half of it for one address
+	const space = 12 << 20 // half of it for one address
 	s := davtest.New(t, davtest.Config{AnswerSpace: space})
-	wideBox(t, s, "fits", 70, 100<<10)
-	wideBox(t, s, "large", 90, 100<<10)
+	wideBox(t, s, "fits", 70, 75<<10)
+	wideBox(t, s, "large", 90, 75<<10)
 	bar := func(box string) *http.Response {
 		return s.Request("GET", "/cell1/"+box).WithHeader("Accept", "application/zip+x-personium-bar").Expect().Raw()
 	}
 	for range 3 {
 		r := stream(t, s, "/cell1/fits", "1", "identity")
-		if r.StatusCode != http.StatusMultiStatus || r.ContentLength < 70*100<<10 {
+		if r.StatusCode != http.StatusMultiStatus || r.ContentLength < 70*75<<10 {
 			t.Errorf("a listing that fits: %s, %d bytes", r.Status, r.ContentLength)
 		}
 		if got := hrefs(t, r.Body); got != 71 {
@@ -63,7 +63,7 @@ func TestAnswersShareTheDisk(t *testing.T) {
 			t.Errorf("a bar that does not fit: %s", r.Status)
 		}
 	}
-	wideBox(t, s, "small", 20, 100<<10)
+	wideBox(t, s, "small", 20, 75<<10)
 	if r := bar("small"); r.StatusCode != http.StatusOK {
 		t.Errorf("a bar that fits: %s", r.Status)
 	}

@@ -17,7 +17,7 @@ import (
 // kept, and no line is lost or told twice until then (spec/event-log.md §5).
 func TestEventLogRotation(t *testing.T) {
 	t.Parallel()
-	const limit = 4000
+	const limit = 1600
 	s := davtest.New(t, davtest.Config{LogLimit: limit})
 	const logs = "/cell1/__log"
 	archives := func() (names []string) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cellar/cellfs"
+	"cellar/cellfs/account"
 	"cellar/dav/auth"
 	"cellar/dav/ops"
 )
@@ -38,11 +39,12 @@ type Config struct {
 	InsecureBasic bool
 	// TrustedProxies are the networks of proxies that say who the client is.
 	TrustedProxies []netip.Prefix
-	HashAtOnce     int    // passwords that are checked at the same time; 0: half the processors
-	PropfindLimit  int    // 0: [DefaultPropfindLimit]
-	LogReads       bool   // also reads are events, not only changes
-	TempDir        string // for long answers; "": that of the system
-	AnswerSpace    int64  // bytes that they may take there; 0: [DefaultAnswerSpace]
+	PasswordCost   account.Cost // of hashes that are made; 0: [account.DefaultCost]
+	HashAtOnce     int          // passwords that are checked at the same time; 0: half the processors
+	PropfindLimit  int          // 0: [DefaultPropfindLimit]
+	LogReads       bool         // also reads are events, not only changes
+	TempDir        string       // for long answers; "": that of the system
+	AnswerSpace    int64        // bytes that they may take there; 0: [DefaultAnswerSpace]
 	// StallTime is how long a client may send nothing of a body, or take nothing of a
 	// bar or of a list of entities; 0: [DefaultStallTime].
 	StallTime time.Duration
@@ -73,6 +75,9 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	if c.PropfindLimit == 0 {
 		c.PropfindLimit = DefaultPropfindLimit
 	}
+	if c.PasswordCost == 0 {
+		c.PasswordCost = account.DefaultCost
+	}
 	if c.StallTime == 0 {
 		c.StallTime = DefaultStallTime
 	}
@@ -87,7 +92,7 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 		h.unitHost = strings.ToLower(c.UnitURL.Hostname())
 	}
 	var err error
-	h.auth, err = auth.New(ctx, auth.Config{FS: c.FS, User: c.AdminUser, Password: c.AdminPassword, Now: c.Now, Log: c.Log, HashAtOnce: c.HashAtOnce})
+	h.auth, err = auth.New(ctx, auth.Config{FS: c.FS, User: c.AdminUser, Password: c.AdminPassword, Now: c.Now, Log: c.Log, Cost: c.PasswordCost, HashAtOnce: c.HashAtOnce})
 	if err != nil {
 		return nil, err
 	}

@@ -181,6 +181,7 @@ func altered(t *testing.T, b []byte, edit func(h *zip.FileHeader, text string) (
 	t.Helper()
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
+	w.RegisterCompressor(zip.Deflate, fast)
 	put := func(h *zip.FileHeader, text string) {
 		h.CRC32, h.CompressedSize64, h.UncompressedSize64, h.Extra = 0, 0, 0, nil
 		f, err := w.CreateHeader(h)
@@ -220,7 +221,7 @@ func lengthened(t *testing.T, b []byte, name, begin string, fill byte, n int, en
 	t.Helper()
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
-	w.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
+	w.RegisterCompressor(zip.Deflate, fast)
 	put := func(rest string) {
 		f, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate})
 		if err != nil {
@@ -251,6 +252,8 @@ func lengthened(t *testing.T, b []byte, name, begin string, fill byte, n int, en
 	}
 	return out.Bytes()
 }
+
+func fast(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) }
 
 func zipFiles(t *testing.T, b []byte) []*zip.File {
 	t.Helper()

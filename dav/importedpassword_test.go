@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/scrypt"
 
 	"cellar/cellfs"
+	"cellar/cellfs/account"
 	"cellar/cellfs/restore/personiumtest"
 	"cellar/dav/davtest"
 )
@@ -49,7 +50,7 @@ func secretOf(t *testing.T, s *davtest.Server, name string) (hidden string) {
 // at this server's cost in the place of its own; a wrong one, and what costs too much, do not.
 func TestImportedHashesAreReplaced(t *testing.T) {
 	t.Parallel()
-	s := davtest.New(t)
+	s := davtest.New(t, davtest.Config{PasswordCost: account.DefaultCost})
 	const password = "password-of-alice"
 	from := personiumtest.New("other")
 	from.AddAccount("dear", hashOf(t, password, 15, 8, 1))

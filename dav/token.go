@@ -209,5 +209,5 @@ func (q *request) hash(password string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return account.Hash(password)
+	return q.h.cfg.PasswordCost.Hash(password)
 }

@@ -5,7 +5,9 @@ package bartest
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"fmt"
+	"io"
 	"path"
 	"strings"
 	"time"
@@ -191,6 +193,7 @@ func (b *Bar) Bytes() []byte {
 func write(entries []entry) []byte {
 	var buf bytes.Buffer
 	z := zip.NewWriter(&buf)
+	z.RegisterCompressor(zip.Deflate, compressor())
 	for _, e := range entries {
 		h := &zip.FileHeader{Name: e.name, Method: zip.Deflate, Modified: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC)}
 		if strings.HasSuffix(e.name, "/") {
@@ -211,6 +214,21 @@ func write(entries []entry) []byte {
 		panic(err)
 	}
 	return buf.Bytes()
+}
+
+// compressor has all entries of one archive made by one [flate.Writer]: making one, or
+// emptying the tables of a better level, takes longer than a small entry.
+func compressor() zip.Compressor {
+	var one *flate.Writer
+	return func(w io.Writer) (io.WriteCloser, error) {
+		if one == nil {
+			var err error
+			one, err = flate.NewWriter(w, flate.BestSpeed)
+			return one, err
+		}
+		one.Reset(w)
+		return one, nil
+	}
 }
 
 // Many is a bar with n small files of the given size in collections of 100.

@@ -66,7 +66,7 @@ func Create(ctx context.Context, f *cellfs.FS, cell, name, password string) erro
 	if !accountName.MatchString(name) {
 		return ErrName
 	}
-	secret, err := Hash(password)
+	secret, err := DefaultCost.Hash(password)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func Create(ctx context.Context, f *cellfs.FS, cell, name, password string) erro
 // SetPassword gives an account another password. It returns [ErrNone] and
 // [ErrPassword].
 func SetPassword(ctx context.Context, f *cellfs.FS, cell, name, password string) error {
-	secret, err := Hash(password)
+	secret, err := DefaultCost.Hash(password)
 	if err != nil {
 		return err
 	}

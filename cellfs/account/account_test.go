@@ -159,7 +159,7 @@ func TestRenew(t *testing.T) {
 	}
 	hash := func() []byte {
 		t.Helper()
-		secret, err := account.Hash("correct-horse")
+		secret, err := account.DefaultCost.Hash("correct-horse")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func TestFrozen(t *testing.T) {
 func check(ctx context.Context, f *cellfs.FS, name, password string) (bool, error) {
 	id, err := account.Find(ctx, f, "c", name)
 	if errors.Is(err, account.ErrNone) {
-		id, err = account.Nobody(), nil
+		id, err = account.DefaultCost.Nobody(), nil
 	}
 	if err != nil {
 		return false, err

@@ -117,25 +117,26 @@ func (id *Identity) From(addr netip.Addr) bool {
 	return false
 }
 
-// Verify says whether the password is the account's. It takes some 70 ms of a processor and
-// 16 MiB, and up to [MaxCost] times that for a hash from elsewhere; err tells of an account
+// Verify says whether the password is the account's. It takes what the
+// hash cost, and up to [MaxCost] times [DefaultCost] for one from elsewhere; err tells of an account
 // whose password cannot be checked at all.
 func (id *Identity) Verify(password string) (bool, error) { return verify(id.Secret, password) }
 
-// OtherCost says that the hash of the password is one that [Hash] would not make: it came from
-// elsewhere, and checking it takes longer or proves less.
-func (id *Identity) OtherCost() bool {
+// Has says whether the hash of the account's password, if it has one that can be checked, is
+// one that [Cost.Hash] makes. Another one came
+// from elsewhere, and checking it takes longer or proves less.
+func (c Cost) Has(id *Identity) bool {
 	s, err := parseSecret(id.Secret)
-	return err == nil && (s.logN != scryptLogN || s.r != scryptR || s.p != scryptP || len(s.key) != keyBytes)
+	return err != nil || s.logN == int(c) && s.r == scryptR && s.p == scryptP && len(s.key) == keyBytes
 }
 
 // Nobody is an account with a password that nobody has: who logs in under a name that
 // is not there waits as long as for one that is.
-func Nobody() *Identity { return &Identity{Status: Active, Secret: nobody} }
+func (c Cost) Nobody() *Identity { return &Identity{Status: Active, Secret: c.nobody()} }
 
 // nobody is the hash of a password that nobody has.
-var nobody = func() json.RawMessage {
+func (c Cost) nobody() json.RawMessage {
 	zeros := strings.Repeat("A", saltBytes*4/3) // of base64
-	text, _ := json.Marshal(hidden{Algorithm: "scrypt", Credential: "$" + strconv.FormatInt(scryptLogN<<16|scryptR<<8|scryptP, 16) + "$" + zeros[:84] + "$" + zeros[:43] + "="})
+	text, _ := json.Marshal(hidden{Algorithm: "scrypt", Credential: "$" + strconv.FormatInt(int64(c)<<16|scryptR<<8|scryptP, 16) + "$" + zeros[:84] + "$" + zeros[:43] + "="})
 	return text
-}()
+}

@@ -35,16 +35,20 @@ func IsPassword(s string) bool {
 	return len(s) >= minPassword && len(s) <= maxPassword && passwordForm.MatchString(s)
 }
 
-// The cost of a hash that is made: 16 MiB of memory, and some 70 ms of a
-// processor (BenchmarkVerify).
+// Cost is what the hash of a password takes: the binary logarithm of scrypt's N. Each more
+// doubles the time and the memory of making it and of checking it.
+type Cost int
+
+// DefaultCost takes 16 MiB of memory, and some 70 ms of a processor (BenchmarkVerify).
+const DefaultCost Cost = 14
+
 const (
-	scryptLogN = 14
-	scryptR    = 8
-	scryptP    = 1
+	scryptR = 8
+	scryptP = 1
 )
 
-// MaxCost is how many times the time and the memory of a hash that is made here one from
-// elsewhere may take. What takes more is not checked, so that nobody waits for it who comes
+// MaxCost is how many times the time and the memory of [DefaultCost] a hash from elsewhere
+// may take. What takes more is not checked, so that nobody waits for it who comes
 // after: the account needs a new password.
 const MaxCost = 4
 
@@ -67,22 +71,21 @@ type hidden struct {
 	Attributes *string `json:"HashAttributes,omitempty"` // JSON in a string
 }
 
-// Hash makes what is hidden of an account with that password, at the cost of
-// [Identity.Verify]. It returns [ErrPassword].
-func Hash(password string) (json.RawMessage, error) {
+// Hash makes what is hidden of an account with that password. It returns [ErrPassword].
+func (c Cost) Hash(password string) (json.RawMessage, error) {
 	if !IsPassword(password) {
 		return nil, ErrPassword
 	}
 	salt := make([]byte, saltBytes)
 	_, _ = rand.Read(salt) // never fails
-	key, err := scrypt.Key([]byte(password), salt, 1<<scryptLogN, scryptR, scryptP, keyBytes)
+	key, err := scrypt.Key([]byte(password), salt, 1<<c, scryptR, scryptP, keyBytes)
 	if err != nil {
 		return nil, err
 	}
 	b64 := base64.StdEncoding.EncodeToString
 	attributes := fmt.Sprintf(`{"keyLength":%d}`, keyBytes)
 	return json.Marshal(hidden{
-		Credential: fmt.Sprintf("$%x$%s$%s", scryptLogN<<16|scryptR<<8|scryptP, b64(salt), b64(key)),
+		Credential: fmt.Sprintf("$%x$%s$%s", int(c)<<16|scryptR<<8|scryptP, b64(salt), b64(key)),
 		Algorithm:  "scrypt", Attributes: &attributes,
 	})
 }
@@ -96,7 +99,7 @@ func verify(kept json.RawMessage, password string) (bool, error) {
 	}
 	s, err := parseSecret(kept)
 	if err != nil {
-		_, _ = verify(nobody, password) // as long as any other
+		_, _ = verify(DefaultCost.nobody(), password) // as long as any other
 		if errors.Is(err, errNoPassword) {
 			err = nil
 		}
@@ -146,7 +149,7 @@ func parseScrypt(text string) (h scryptHash, err error) {
 		return h, errors.New("the cost of the hash has another form")
 	}
 	h.logN, h.r, h.p = int(n>>16), int(n>>8&0xff), int(n&0xff)
-	if h.logN < 1 || h.logN > 30 || h.r < 1 || h.p < 1 || h.r*h.p<<h.logN > MaxCost*scryptR*scryptP<<scryptLogN {
+	if h.logN < 1 || h.logN > 30 || h.r < 1 || h.p < 1 || h.r*h.p<<h.logN > MaxCost*scryptR*scryptP<<DefaultCost {
 		return h, fmt.Errorf("the cost of the hash, %s, is out of bounds", parts[1])
 	}
 	if h.salt, err = base64.StdEncoding.DecodeString(parts[2]); err == nil {

@@ -35,7 +35,7 @@ func TestScryptBounds(t *testing.T) {
 
 // TestSecretBounds: what is hidden of an account is read up to a bound, whatever it is made of.
 func TestSecretBounds(t *testing.T) {
-	secret, err := Hash("password")
+	secret, err := DefaultCost.Hash("password")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestSecretBounds(t *testing.T) {
 
 // BenchmarkVerify is what a login costs.
 func BenchmarkVerify(b *testing.B) {
-	kept, err := Hash("password")
+	kept, err := DefaultCost.Hash("password")
 	if err != nil {
 		b.Fatal(err)
 	}

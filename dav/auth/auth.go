@@ -89,7 +89,8 @@ type Config struct {
 	Password   string
 	Now        func() time.Time
 	Log        *slog.Logger
-	HashAtOnce int // passwords that are checked at the same time; 0: half the processors
+	Cost       account.Cost // of hashes that are made
+	HashAtOnce int          // passwords that are checked at the same time; 0: half the processors
 }
 
 // Auth recognises callers. It is safe for concurrent use.
@@ -98,6 +99,7 @@ type Auth struct {
 	admin atomic.Pointer[account.Identity]
 	now   func() time.Time
 	log   *slog.Logger
+	cost  account.Cost
 
 	keys     keys
 	parsed   parsed
@@ -109,7 +111,7 @@ type Auth struct {
 // New returns an Auth whose keys are those of the unit.
 func New(ctx context.Context, c Config) (*Auth, error) {
 	a := &Auth{
-		fs: c.FS, now: c.Now, log: c.Log,
+		fs: c.FS, now: c.Now, log: c.Log, cost: c.Cost,
 		verified: newVerified(), throttle: newThrottle(), gate: newGate(c.HashAtOnce),
 	}
 	a.admin.Store(adminIdentity(c.User, c.Password))
@@ -220,11 +222,11 @@ func isAdmin(admin *account.Identity, name, password string) bool {
 // find is the account, or one that nobody can log in to.
 func (a *Auth) find(ctx context.Context, cell, name string) (*account.Identity, error) {
 	if cell == "" {
-		return account.Nobody(), nil
+		return a.cost.Nobody(), nil
 	}
 	id, err := account.Find(ctx, a.fs, cell, name)
 	if errors.Is(err, account.ErrNone) || errors.Is(err, cellfs.ErrNoCell) {
-		return account.Nobody(), nil
+		return a.cost.Nobody(), nil
 	}
 	return id, err
 }
@@ -308,8 +310,8 @@ func (a *Auth) verify(ctx context.Context, t attempt, name string) (*account.Ide
 		a.log.Warn("login failed", "cell", t.cell, "account", t.name, "address", t.addr)
 		return nil, ErrPassword, nil
 	}
-	if id.OtherCost() {
-		secret, err := account.Hash(t.password)
+	if !a.cost.Has(id) {
+		secret, err := a.cost.Hash(t.password)
 		leave() // the next one need not wait for the disk
 		if err == nil {
 			id, err = a.renew(ctx, t, id, secret)

@@ -4,6 +4,7 @@
 package davtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"io"
@@ -23,6 +24,7 @@ import (
 
 	"cellar/barfs"
 	"cellar/cellfs"
+	"cellar/cellfs/account"
 	"cellar/cellfs/blob"
 	"cellar/cellfs/meta"
 	"cellar/cellfs/snapshot"
@@ -35,6 +37,9 @@ const (
 	User     = "admin"
 	Password = "correct horse"
 )
+
+// cheap is the cost of passwords unless a test asks for another.
+const cheap account.Cost = 4
 
 // Config qualifies [New]. The zero value is a full server with the cell "cell1".
 type Config struct {
@@ -59,6 +64,9 @@ type Config struct {
 	TrustedProxies []string
 	// Now is the clock of tokens and logins, StoreNow that of the tree; nil: that of the system.
 	Now, StoreNow func() time.Time
+	// PasswordCost is that of hashes; default: a cheap one, since most tests have none that
+	// depend on it.
+	PasswordCost account.Cost
 }
 
 // Server is a running cellar.
@@ -146,7 +154,7 @@ func (s *Server) open(cfg Config) {
 		proxies = append(proxies, netip.MustParsePrefix(p))
 	}
 	h, err := dav.New(ctx, dav.Config{
-		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, AnswerSpace: cfg.AnswerSpace, Log: log, Now: cfg.Now, TrustedProxies: proxies, LogReads: cfg.LogReads,
+		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, AnswerSpace: cfg.AnswerSpace, Log: log, Now: cfg.Now, TrustedProxies: proxies, PasswordCost: cmp.Or(cfg.PasswordCost, cheap), LogReads: cfg.LogReads,
 	})
 	must(t, err)
 	s.dav = h

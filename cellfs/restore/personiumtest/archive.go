@@ -3,6 +3,7 @@ package personiumtest
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"fmt"
 	"io"
 	"slices"
@@ -126,6 +127,7 @@ func (es Entries) Replace(name, old, text string) Entries {
 // stored and without that flag, though their names are in UTF-8 all the same.
 func WriteZip(w io.Writer, entries Entries) error {
 	z := zip.NewWriter(w)
+	z.RegisterCompressor(zip.Deflate, compressor())
 	for _, e := range entries {
 		h := &zip.FileHeader{
 			Name: e.Name, Method: zip.Deflate, Flags: 0x800,
@@ -146,4 +148,19 @@ func WriteZip(w io.Writer, entries Entries) error {
 		}
 	}
 	return z.Close()
+}
+
+// compressor has all entries of one archive made by one [flate.Writer]: making one, or
+// emptying the tables of a better level, takes longer than a small entry.
+func compressor() zip.Compressor {
+	var one *flate.Writer
+	return func(w io.Writer) (io.WriteCloser, error) {
+		if one == nil {
+			var err error
+			one, err = flate.NewWriter(w, flate.BestSpeed)
+			return one, err
+		}
+		one.Reset(w)
+		return one, nil
+	}
 }
