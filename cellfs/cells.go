@@ -7,7 +7,7 @@ import (
 	"regexp"
 )
 
-// Names of cells and boxes (spec/cell-and-box-management.md §1).
+// Names of cells and boxes (contract 1.7).
 var (
 	cellName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,127}$`)
 	boxName  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,127}$`)

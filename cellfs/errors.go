@@ -50,7 +50,7 @@ var (
 	// ErrInOData is an [ErrReadOnly] of what lies in an OData collection.
 	ErrInOData = fmt.Errorf("resource lies in an OData collection: %w", ErrReadOnly)
 
-	// ErrInstalling: the box is being installed (DECISIONS 15). It comes as an
+	// ErrInstalling: the box is being installed (contract 2.6). It comes as an
 	// [*InstallingError].
 	ErrInstalling = errors.New("box is being installed")
 

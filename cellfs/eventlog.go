@@ -13,7 +13,7 @@ import (
 // timeFormat of the event log: UTC with three digits of the second.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
-// AppendLine adds the event as a line of the log to buf (spec/event-log.md §2).
+// AppendLine adds the event as a line of the log to buf (contract 6.3).
 func (e *Event) AppendLine(buf []byte, urls LogURLs) []byte {
 	buf = e.Time.UTC().AppendFormat(buf, timeFormat)
 	buf = append(buf, ",[INFO ],"...)
@@ -114,7 +114,7 @@ func fieldSize(s string) int { return len(s) + len(`""`) + strings.Count(s, `"`)
 
 const (
 	// DefaultLogLimit is how long an event log gets, in bytes, before it is closed
-	// (spec/event-log.md §5). What one transaction adds goes into one log.
+	// (contract 6.6). What one transaction adds goes into one log.
 	DefaultLogLimit = 50 << 20
 	// MaxLogArchives is how many closed logs of a cell are kept.
 	MaxLogArchives = 12

@@ -23,7 +23,7 @@ type Config struct {
 }
 
 // SnapshotReader understands the index of a finished snapshot, which is a view
-// of contents kept anyway (DESIGN.md §1.2). Package cellfs/snapshot has it.
+// of contents kept anyway (docs/design.md). Package cellfs/snapshot has it.
 type SnapshotReader interface {
 	// Open assembles the zip. Reading is safe while the cell changes.
 	Open(ctx context.Context, f *FS, s Snapshot) (Content, error)

@@ -94,7 +94,7 @@ type Node struct {
 }
 
 // ETag is the strong entity tag of the node's content: `"{version}-{ms}"`
-// (DESIGN.md §3). MOVE, PROPPATCH and a restart do not change it.
+// (docs/design.md). MOVE, PROPPATCH and a restart do not change it.
 func (n *Node) ETag() string { return fmt.Sprintf(`"%d-%d"`, n.Version, n.Modified.UnixMilli()) }
 
 // LastModified is the modification time to show: the one set, or the content's.

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// MaxNameBytes is the longest name of a resource (DECISIONS 6).
+	// MaxNameBytes is the longest name of a resource (contract 1.7).
 	MaxNameBytes = 255
-	// MaxDepth is how deep a resource may lie below its box (DECISIONS 7).
+	// MaxDepth is how deep a resource may lie below its box (contract 1.8).
 	MaxDepth = 128
 
 	// maxSegments: the cell, the box, and the collections and file below it.
@@ -54,7 +54,7 @@ func NewPath(segs ...string) (Path, error) {
 }
 
 // CheckName returns [ErrName] unless name is 1 to 255 bytes of valid UTF-8
-// without control characters and slashes, and not "." or ".." (DECISIONS 6). The
+// without control characters and slashes, and not "." or ".." (contract 1.7). The
 // two code points that XML cannot hold are refused too: no listing could show
 // them.
 func CheckName(name string) error {
@@ -72,7 +72,7 @@ func (e *NameError) Error() string        { return fmt.Sprintf("invalid resource
 func (e *NameError) Is(target error) bool { return target == ErrName }
 
 // Key is the form of a name under which it is looked up: NFC. Two names with the
-// same key are the same resource (DECISIONS 6).
+// same key are the same resource (contract 1.7).
 func Key(name string) string { return norm.NFC.String(name) }
 
 // Len is the number of segments: 0 the unit, 1 a cell, 2 a box.

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Names of the special collections of a cell (DECISIONS 3).
+// Names of the special collections of a cell (contract 4.6, 6.5).
 const (
 	SnapshotArea = "__snapshot"
 	LogArea      = "__log"

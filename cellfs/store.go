@@ -304,7 +304,7 @@ type ControlTx interface {
 	SetSetting(name, value string) error
 }
 
-// Event is a line of a cell's event log (spec/event-log.md §1).
+// Event is a line of a cell's event log (contract 6.2).
 type Event struct {
 	ID         int64
 	Cell       int64

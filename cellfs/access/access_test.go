@@ -7,7 +7,7 @@ import (
 	"cellar/cellfs"
 )
 
-// TestHierarchy: each privilege includes what spec/auth-and-acl.md §5 and §6 put below it,
+// TestHierarchy: each privilege includes what contract 5.10 and 5.11 say,
 // and nothing else.
 func TestHierarchy(t *testing.T) {
 	below := map[Set]Set{

@@ -1,6 +1,6 @@
 // Package access says who may do what: the privileges of cells and of what is in their
 // boxes, and what the ACLs on the way to a resource grant to a caller
-// (spec/auth-and-acl.md §5 to §7). It knows nothing of how a caller is recognised.
+// (contract 5.10 to 5.12). It knows nothing of how a caller is recognised.
 package access
 
 import (
@@ -13,8 +13,8 @@ import (
 // Set is a set of privileges.
 type Set uint64
 
-// The privileges. Those of cells (spec/auth-and-acl.md §5) come first, then those of
-// boxes and what is in them (§6). The first of a group includes the others.
+// The privileges. Those of cells (contract 5.10) come first, then those of
+// boxes and what is in them (contract 5.11). The first of a group includes the others.
 const (
 	Root Set = 1 << iota
 	Auth

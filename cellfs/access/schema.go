@@ -3,7 +3,7 @@ package access
 import "cellar/cellfs"
 
 // Authz is how strongly an application was authenticated, and how strongly a resource
-// asks for it (requireSchemaAuthz, spec/auth-and-acl.md §7).
+// asks for it (requireSchemaAuthz, contract 5.13).
 type Authz int
 
 // From the weakest to the strongest.

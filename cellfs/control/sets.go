@@ -1,6 +1,6 @@
 // Package control makes, reads and changes the control objects of a unit: its cells, and
 // of each cell the boxes, accounts, roles, relations, ext cells, ext roles and rules, as
-// OData clients see them (spec/cell-and-box-management.md). What an object must look
+// OData clients see them (contract 1.16). What an object must look
 // like is told once, in the table of its set.
 package control
 
@@ -84,7 +84,7 @@ func isURL(s string) bool {
 		!strings.Contains(u.Path, "/.") && u.String() == s
 }
 
-// isSchema is the form of a box's schema (spec/cell-and-box-management.md §1).
+// isSchema is the form of a box's schema (contract 1.16.1).
 func isSchema(s string) bool {
 	return isURL(s) || strings.HasPrefix(s, "urn:") && len(s) > len("urn:") && len(s) <= 1024 && !strings.ContainsAny(s, " \t\r\n")
 }

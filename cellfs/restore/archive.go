@@ -11,8 +11,7 @@ import (
 	"cellar/cellfs/snapshot"
 )
 
-// Error is an answer of spec/cell-import.md §2: the file is no snapshot that can be
-// imported.
+// Error says why a file cannot be imported, with a code of contract 4.10 or 4.11.
 type Error struct{ Code, Message string }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }

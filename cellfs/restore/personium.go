@@ -15,7 +15,7 @@ import (
 // personiumVersion is the export_version of Personium's own snapshots.
 const personiumVersion = 2
 
-// personium is a snapshot of version 2 (spec/cell-export.md §6). Its objects refer to
+// personium is a snapshot of version 2 (contract 4.13). Its objects refer to
 // each other by internal ids; here the ids become names.
 type personium struct {
 	files

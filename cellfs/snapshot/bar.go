@@ -29,7 +29,7 @@ func (o *BarOptions) temp() temp { return temp{o.TempDir, o.Take} }
 var ErrMainBox = errors.New("the main box is no bar")
 
 // Bar is a box as a bar of version 2, as it is at one point in time
-// (spec/box-metadata-and-export.md §3). Only its index is made; contents are read
+// (contract 3.12). Only its index is made; contents are read
 // when the bar is. The caller holds the contents ([cellfs.FS.Hold]) until it is
 // closed. Errors are those of [cellfs.FS.Lookup], [*ContentError] and [ErrMainBox].
 func Bar(ctx context.Context, f *cellfs.FS, o BarOptions) (cellfs.Content, error) {

@@ -4,7 +4,7 @@
 // zip (headers, generated JSON, central directory) and references to contents
 // that the store keeps anyway. Building one costs by the number of entries, not
 // by their bytes; reading one puts literals and contents together. The layout
-// of the zip is export_version 3 (DESIGN.md §4).
+// of the zip is export_version 3 (docs/snapshot-format.md).
 //
 // The index is itself a content of the store:
 //

@@ -90,7 +90,7 @@ func (f folder) Revoke(ctx context.Context, cell, name string, r account.Role) e
 }
 
 // remotePeople works by the control objects of a running server
-// (spec/cell-and-box-management.md §7).
+// (contract 1.16).
 type remotePeople struct{ *remote }
 
 // control sends a request about control objects and decodes the answer's results.

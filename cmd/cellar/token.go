@@ -58,7 +58,7 @@ func tokenCommand(stdout, stderr io.Writer) *cli.Command {
 	}
 }
 
-// token asks for an access token (spec/auth-and-acl.md §2).
+// token asks for an access token (contract 5.3).
 func (r *remote) token(ctx context.Context, cell, scope string, life time.Duration) (string, error) {
 	form := url.Values{
 		"grant_type": {"password"}, "username": {r.user}, "password": {r.password},

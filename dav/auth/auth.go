@@ -1,7 +1,6 @@
-// Package auth finds out who a caller is: by a password, by a token, or by a cookie
-// (spec/auth-and-acl.md §1 to §3, spec/http-conventions.md §5). It issues the tokens,
-// and it makes guessing passwords slow for those who guess without making anybody else
-// wait. It knows nothing of HTTP.
+// Package auth recognises callers by a password, a token or a cookie (contract 5.1 and
+// 5.2) and issues tokens (contract 5.3 to 5.6). It slows down clients that guess
+// passwords and does not make others wait. It knows nothing of HTTP.
 package auth
 
 import (
@@ -23,12 +22,12 @@ import (
 	"cellar/cellfs/account"
 )
 
-// Fault is why credentials are not good, with its code of spec/errors.md §1.
+// Fault says why credentials are not good. Its code is one of contract 7.3.
 type Fault struct{ Code, Message string }
 
 func (f *Fault) Error() string { return f.Code + ": " + f.Message }
 
-// The faults of credentials (spec/http-conventions.md §5).
+// The faults of credentials (contract 5.2).
 var (
 	ErrNone       = &Fault{"PR401-AU-0001", "Authorization required."}
 	ErrExpired    = &Fault{"PR401-AU-0002", "Access token expired."}
@@ -85,7 +84,7 @@ func (c *Caller) Has() access.Set {
 // Config is what an [Auth] is made of.
 type Config struct {
 	FS         *cellfs.FS
-	User       string // name of the unit admin (DECISIONS 22)
+	User       string // name of the unit admin (contract 5.1)
 	Password   string
 	Now        func() time.Time
 	Log        *slog.Logger

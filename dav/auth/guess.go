@@ -61,7 +61,7 @@ func (v *verified) add(key [sha256.Size]byte, now time.Time) {
 
 const (
 	// interval is how long tries fail after a wrong password, even if they are right
-	// (spec/auth-and-acl.md §10). From the third wrong one on it doubles each time.
+	// (contract 5.8). From the third wrong one on it doubles each time.
 	interval    = time.Second
 	maxInterval = time.Minute
 	// addressTries is how many wrong passwords an address may send at once, whatever

@@ -20,7 +20,7 @@ import (
 	"cellar/cellfs/account"
 )
 
-// kind of a token: its prefix, by which clients may tell them apart (DECISIONS 23).
+// kind is what a token is for. It is the prefix of the token (contract 5.4).
 type kind string
 
 const (
@@ -31,7 +31,7 @@ const (
 )
 
 // Longest lives of tokens, in seconds; they are also the default
-// (spec/auth-and-acl.md §2).
+// (contract 5.3).
 const (
 	MaxAccess  = 3600
 	MaxRefresh = 86400
