@@ -18,7 +18,7 @@ var rooms = map[string][]string{
 	"dav/auth":                     {"cellfs", "cellfs/access", "cellfs/account"},
 	"dav/odata":                    {"barfs", "barfs/install", "cellfs", "cellfs/control"},
 	"dav/ops":                      {"barfs", "barfs/install", "cellfs", "cellfs/account", "cellfs/restore", "cellfs/snapshot", "jobs"},
-	"dav/davtest":                  {"barfs", "cellfs", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
+	"dav/davtest":                  {"barfs", "cellfs", "cellfs/account", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
 	"cellfs":                       {},
 	"cellfs/meta":                  {"cellfs"},
 	"cellfs/blob":                  {"cellfs"},
