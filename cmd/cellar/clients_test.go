@@ -88,6 +88,7 @@ func contents(t *testing.T, file string) map[string][]byte {
 // its own, and reads all files back: by GET,
 // through cadaver, through rclone, and out of an exported snapshot.
 func TestRealBars(t *testing.T) {
+	t.Parallel()
 	dir, all := realBars(t)
 	data := t.TempDir()
 	p := serve(t, data)

@@ -12,6 +12,7 @@ import (
 // TestDamagedDatabase: a database that is damaged, or none, stops every command and the server with one
 // line that says what to do; check says so by its exit code.
 func TestDamagedDatabase(t *testing.T) {
+	t.Parallel()
 	good := filepath.Join(t.TempDir(), "data")
 	if code, _, text := command(t, "cell", "create", "--data", good, "c"); code != exitOK {
 		t.Fatal(text)
@@ -56,6 +57,7 @@ func TestDamagedDatabase(t *testing.T) {
 // TestLostDatabase: a folder with contents and without a database is not taken for a new one, in which
 // they would be swept.
 func TestLostDatabase(t *testing.T) {
+	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	if code, _, text := command(t, "cell", "create", "--data", data, "c"); code != exitOK {
 		t.Fatal(text)

@@ -19,6 +19,7 @@ import (
 // TestSnapshotDownload reads a snapshot in every way that a download is read, while
 // the cell changes, and after all that it shows is gone: always the same bytes.
 func TestSnapshotDownload(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	p := serve(t, dir, "--cell", "cell1")
 	p.must(http.StatusCreated, "MKCOL", "/cell1/__/d", nil)

@@ -52,6 +52,7 @@ func writeCertificate(t *testing.T, dir string, serial int64) {
 // TestTLS: HTTPS with HTTP/2, cookies only for HTTPS, and a certificate that changes
 // without a restart.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	writeCertificate(t, dir, 1)
 	p := serve(t, filepath.Join(dir, "data"), "--cell", "c", "--tls-cert", filepath.Join(dir, "cert"), "--tls-key", filepath.Join(dir, "key"))
@@ -110,6 +111,7 @@ func TestTLS(t *testing.T) {
 // TestHangup: SIGHUP reads the admin's password again, with which the old one and its tokens are
 // worth nothing, and never ends the program.
 func TestHangup(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "password")
 	write := func(password string) {
 		t.Helper()
@@ -232,6 +234,7 @@ func established(t *testing.T, p *program, client net.Conn) bool {
 // TestTrustedProxy: what a proxy says of the client is believed only of one that is
 // trusted.
 func TestTrustedProxy(t *testing.T) {
+	t.Parallel()
 	far := http.Header{"X-Forwarded-For": {"198.51.100.7"}}
 	location := func(p *program, h http.Header) (int, string) {
 		t.Helper()

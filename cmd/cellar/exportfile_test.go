@@ -48,6 +48,7 @@ func files(t *testing.T, dir string) (names []string) {
 // TestExportWritesWhatItIsTold: an export follows links, writes into pipes and devices rather
 // than replacing them, and takes no snapshot that it cannot keep.
 func TestExportWritesWhatItIsTold(t *testing.T) {
+	t.Parallel()
 	p := serve(t, t.TempDir(), "--cell", "c")
 	p.must(201, "PUT", "/c/__/file", strings.NewReader("text"))
 	dir := t.TempDir()
@@ -132,6 +133,7 @@ func TestExportWritesWhatItIsTold(t *testing.T) {
 // TestExportNoticesDamage: a content that is damaged on the server's disk is told by its path; no
 // file appears, and one that was there stays.
 func TestExportNoticesDamage(t *testing.T) {
+	t.Parallel()
 	data, dir := t.TempDir(), t.TempDir()
 	p := serve(t, data, "--cell", "c")
 	p.must(201, "MKCOL", "/c/box", nil)
@@ -190,6 +192,7 @@ func spoil(t *testing.T, data string, content []byte, do func(file string) error
 // TestServerFindsDamage: a running server reads its contents again, and logs with cell and path
 // what is damaged; so does a GET. "--scrub 0" does not look.
 func TestServerFindsDamage(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p := serve(t, data, "--cell", "c", "--scrub", "0")
 	p.must(201, "MKCOL", "/c/box", nil)

@@ -15,6 +15,7 @@ import (
 // refused with 507, what was acknowledged stays, and with more room all goes on
 // (RFC 4918, 11.5).
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	disk := smallDisk(t, "24m")
 	data := filepath.Join(disk, "data")
 	p := serve(t, data, "--cell", "cell1")

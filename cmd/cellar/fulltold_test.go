@@ -22,6 +22,7 @@ import (
 // what a client was told at their end is what a restart shows, and no write that was
 // acknowledged after it is lost. CELLAR_SOAK=1 tries 50 levels of each, CELLAR_SEED repeats.
 func TestToldOnAFullDiskSurvives(t *testing.T) {
+	t.Parallel()
 	levels, seed := 2, uint64(1)
 	if os.Getenv("CELLAR_SOAK") != "" {
 		levels, seed = 50, rand.Uint64()

@@ -37,6 +37,7 @@ func killRounds(t *testing.T) int {
 // acknowledged is there, locks included, nothing half is, both jobs end, the store
 // is sound.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))

@@ -18,6 +18,7 @@ import (
 // that was not is there as a whole or not at all. Once the snapshot is deleted a sweep
 // leaves nothing over.
 func TestKillExport(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))

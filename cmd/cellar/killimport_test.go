@@ -20,6 +20,7 @@ import (
 // or as it was if the request was not acknowledged. After a sweep no content is left
 // over.
 func TestKillImport(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))

@@ -66,6 +66,7 @@ func killedBars() map[string][]byte {
 // upload to the end. After a restart the box is as it is without that: ready with
 // exactly the same tree and log, or failed with the same cause.
 func TestKillInstall(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))

@@ -19,6 +19,7 @@ import (
 // sweep of what nothing shows any more. The store stays sound, a snapshot that is
 // still there is whole, and the next sweep takes away all that is left over.
 func TestKillSweep(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))

@@ -9,6 +9,7 @@ import (
 
 // TestLitmus runs the protocol tester over a box, the main box and a collection.
 func TestLitmus(t *testing.T) {
+	t.Parallel()
 	litmus := tool(t, "litmus")
 	dir := t.TempDir()
 	p := serve(t, dir, "--cell", "cell1")

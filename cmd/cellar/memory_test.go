@@ -96,6 +96,7 @@ func TestMemoryIsFlat(t *testing.T) {
 
 // TestInstallMemory installs a bar of many small files and one of few large ones.
 func TestInstallMemory(t *testing.T) {
+	t.Parallel()
 	const limit = 100 << 20
 	noise := make([]byte, 10<<20)
 	rand.NewChaCha8([32]byte{}).Read(noise) // does not shrink
@@ -129,6 +130,7 @@ func TestInstallMemory(t *testing.T) {
 // bodies are as large as they may be, and while long listings and ones of large
 // properties are made side by side.
 func TestMemoryOfListings(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	wide := populate(t, data, 10_000, 1<<10)
 	heavy := populate(t, data, 50, 1<<20-100)

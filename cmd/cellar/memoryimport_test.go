@@ -81,6 +81,7 @@ func nothing(io.Writer) {}
 // ids and properties, and entries without number. Whether they are imported or refused, they
 // take little. CELLAR_SOAK makes them as large as few megabytes allow, and tries them all.
 func TestImportMemory(t *testing.T) {
+	t.Parallel()
 	soak := os.Getenv("CELLAR_SOAK") != ""
 	limit, scale := int64(150<<20), 1
 	if !soak {

@@ -10,6 +10,7 @@ import (
 // TestDownloadEvictsNothing: what "cellar cell export" takes and removes leaves the
 // snapshots that are kept alone.
 func TestDownloadEvictsNothing(t *testing.T) {
+	t.Parallel()
 	file, err := binary()
 	if err != nil {
 		t.Fatal(err)

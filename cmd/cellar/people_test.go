@@ -176,6 +176,7 @@ func TestTwoPeopleMount(t *testing.T) {
 // TestKillControl kills the server at random moments of changes of accounts, roles and
 // ACLs: what was acknowledged is there after the restart, and works.
 func TestKillControl(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))

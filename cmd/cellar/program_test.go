@@ -30,7 +30,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	binaryDir = dir
 	file := filepath.Join(dir, "cellar")
-	out, err := exec.Command("go", "build", "-o", file, ".").CombinedOutput()
+	cmd := exec.Command("go", "build", "-trimpath", "-o", file, ".") // as make build does, so that it compiles nothing again
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}

@@ -31,6 +31,7 @@ var zipReaders = []struct {
 // TestZipReaders has other programs read a snapshot of more than 65,535 entries, and
 // with CELLAR_SOAK also one of more than 4 GiB.
 func TestZipReaders(t *testing.T) {
+	t.Parallel()
 	const files = 66_000
 	p := serve(t, t.TempDir(), "--cell", "cell1", "--bar-entry-limit", "67108864")
 	p.must(http.StatusAccepted, "MKCOL", "/cell1/box", bytes.NewReader(bartest.Many("https://app.example/", files, 10)), "Content-Type", "application/zip")

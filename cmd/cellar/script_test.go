@@ -15,6 +15,7 @@ import (
 
 // TestScripts runs the program as a user does.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	file, err := binary()
 	if err != nil {
 		t.Fatal(err)

@@ -98,6 +98,7 @@ func TestHelpListsCommands(t *testing.T) {
 // TestFlagsMayStandBehind: flags work before and behind arguments; what follows "--" is
 // none.
 func TestFlagsMayStandBehind(t *testing.T) {
+	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	for _, c := range []struct {
 		words string
