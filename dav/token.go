@@ -9,6 +9,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/account"
+	"cellar/cellfs/control"
 	"cellar/dav/auth"
 )
 
@@ -176,11 +177,18 @@ func (q *request) changePassword() error {
 	if err != nil {
 		return err
 	}
-	err = account.SetOwn(q.Context(), q.h.fs, q.target.path.Cell(), name, secret, func(tx cellfs.Tx, c *cellfs.Cell) error {
-		if err := q.h.auth.Again(tx, &q.caller); err != nil {
+	err = q.h.fs.Update(q.Context(), func(tx cellfs.Tx) error {
+		s, err := control.In(q.h.fs, tx, q.target.path.Cell())
+		if err == nil {
+			err = q.h.auth.Again(tx, &q.caller)
+		}
+		if err == nil {
+			err = s.SetOwnPassword(name, secret)
+		}
+		if err != nil {
 			return err
 		}
-		return q.recordOwn(tx, c.ID, name)
+		return q.recordOwn(tx, s.Cell.ID, name)
 	})
 	if err != nil {
 		return err

@@ -53,11 +53,12 @@ const MaxStarts = 3
 // ErrCutOff: the job was started [MaxStarts] times at the same step and never got beyond it.
 var ErrCutOff = fmt.Errorf("it was cut off %d times at the same step", MaxStarts)
 
-// Config is what a [Tracker] is made of. All fields are required.
+// Config is what a [Tracker] is made of. All fields but Paused are required.
 type Config[Tx any] struct {
 	Ledger  Ledger[Tx]
 	Work    map[string]Work[Tx] // by kind
 	Workers int                 // jobs of one scope that run at once; see [Tracker]
+	Paused  bool                // there are no workers: jobs wait for the next tracker of the ledger
 	Now     func() time.Time
 	Log     *slog.Logger
 }
@@ -127,6 +128,9 @@ func NewTracker[Tx any](ctx context.Context, c Config[Tx]) (*Tracker[Tx], error)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	t.stop = stop
+	if c.Paused {
+		return t, nil
+	}
 	for range workers + reserve {
 		t.workers.Go(func() { t.run(running) })
 	}

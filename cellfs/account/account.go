@@ -1,9 +1,7 @@
 package account
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"regexp"
@@ -14,18 +12,10 @@ import (
 	"cellar/cellfs"
 )
 
-// Errors of names. All functions return [cellfs.ErrNoCell] for a cell that is not
-// there, and what refuses a change while the cell is being replaced.
+// Errors of a look at an account. A cell that is not there is [cellfs.ErrNoCell].
 var (
-	ErrName     = errors.New("a name has 1 to 128 characters, the first a letter or digit")
-	ErrNone     = errors.New("there is no such account")
-	ErrExists   = errors.New("there is such an account already")
-	ErrNoRole   = errors.New("there is no such role")
-	ErrRole     = errors.New("there is such a role already")
-	ErrNoBox    = errors.New("there is no such box")
-	ErrLinked   = errors.New("the account has the role already")
-	ErrUnlinked = errors.New("the account does not have the role")
-	ErrChanged  = errors.New("the account has another password by now")
+	ErrNone    = errors.New("there is no such account")
+	ErrChanged = errors.New("the account has another password by now")
 )
 
 var (
@@ -60,161 +50,40 @@ type Account struct {
 	Roles    []Role
 }
 
-// Create makes an account that is active. It returns [ErrName], [ErrPassword] and
-// [ErrExists].
-func Create(ctx context.Context, f *cellfs.FS, cell, name, password string) error {
-	if !accountName.MatchString(name) {
-		return ErrName
-	}
-	secret, err := DefaultCost.Hash(password)
-	if err != nil {
-		return err
-	}
-	doc, err := json.Marshal(map[string]any{"Name": name, "Type": "basic", "Status": "active", "Cell": nil, "IPAddressRange": nil})
-	if err != nil {
-		return err
-	}
-	return change(ctx, f, cell, func(tx cellfs.Tx, c *cellfs.Cell) error {
-		now := f.Now()
-		err := tx.AddEntity(&cellfs.Entity{Cell: c.ID, Set: cellfs.SetAccount, Key: name, Doc: doc, Hidden: secret, Created: now, Updated: now})
-		return instead(err, fs.ErrExist, ErrExists)
-	})
-}
-
-// SetPassword gives an account another password. It returns [ErrNone] and
-// [ErrPassword].
-func SetPassword(ctx context.Context, f *cellfs.FS, cell, name, password string) error {
-	secret, err := DefaultCost.Hash(password)
-	if err != nil {
-		return err
-	}
-	return change(ctx, f, cell, func(tx cellfs.Tx, c *cellfs.Cell) error {
-		return setSecret(tx, c, name, func(e *cellfs.Entity) error {
-			e.Hidden, e.Updated = secret, f.Now()
-			return nil
-		})
-	})
-}
-
-// SetOwn gives an account another password, which [Hash] made the secret of, by who has
-// it: if the password had to be changed, that is done. What the transaction must look at
-// or record besides, check does; its error ends the change. It returns [ErrNone].
-func SetOwn(ctx context.Context, f *cellfs.FS, cell, name string, secret json.RawMessage, check func(cellfs.Tx, *cellfs.Cell) error) error {
-	return change(ctx, f, cell, func(tx cellfs.Tx, c *cellfs.Cell) error {
-		if err := check(tx, c); err != nil {
-			return err
-		}
-		return setSecret(tx, c, name, func(e *cellfs.Entity) (err error) {
-			e.Doc, err = activated(e.Doc)
-			e.Hidden, e.Updated = secret, f.Now()
-			return err
-		})
-	})
-}
-
-// Renew puts another hash of the password that the account has in the place of the one that
-// id had: nothing else of the account changes. It returns [ErrChanged] if that is not the
-// account's any more.
-func Renew(ctx context.Context, f *cellfs.FS, cell string, id *Identity, secret json.RawMessage) error {
-	err := change(ctx, f, cell, func(tx cellfs.Tx, c *cellfs.Cell) error {
-		return setSecret(tx, c, id.Name, func(e *cellfs.Entity) error {
-			if e.ID != id.ID || !bytes.Equal(e.Hidden, id.Secret) {
-				return ErrChanged
-			}
-			e.Hidden = secret
-			return nil
-		})
-	})
-	return instead(err, ErrNone, ErrChanged)
-}
-
-func setSecret(tx cellfs.Tx, c *cellfs.Cell, name string, set func(*cellfs.Entity) error) error {
-	e, err := tx.Entity(c.ID, 0, cellfs.SetAccount, name)
-	if err != nil {
-		return instead(err, fs.ErrNotExist, ErrNone)
-	}
-	if err := set(&e); err != nil {
-		return err
-	}
-	return tx.SetEntity(&e)
-}
-
-// activated is the document of an account that had to change its password, and has.
-func activated(doc json.RawMessage) (json.RawMessage, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(doc, &fields); err != nil {
-		return nil, err
-	}
-	if string(fields["Status"]) != `"`+string(MustChange)+`"` {
-		return doc, nil
-	}
-	fields["Status"] = json.RawMessage(`"` + Active + `"`)
-	return json.Marshal(fields)
-}
-
-// Remove removes an account. It returns [ErrNone].
-func Remove(ctx context.Context, f *cellfs.FS, cell, name string) error {
-	return change(ctx, f, cell, func(tx cellfs.Tx, c *cellfs.Cell) error {
-		e, err := tx.Entity(c.ID, 0, cellfs.SetAccount, name)
-		if err != nil {
-			return instead(err, fs.ErrNotExist, ErrNone)
-		}
-		return tx.DeleteEntity(e.ID)
-	})
-}
-
 // List lists the accounts of a cell by name.
 func List(ctx context.Context, f *cellfs.FS, cell string) (all []Account, err error) {
-	err = eachOf(ctx, f, cell, cellfs.SetAccount, func(tx cellfs.Tx, e *cellfs.Entity) (err error) {
-		a := Account{Name: e.Key, Password: true}
-		switch _, err := parseSecret(e.Hidden); {
-		case errors.Is(err, errNoPassword):
-			a.Password = false
-		case err != nil:
-			a.Problem = err
+	err = f.View(ctx, func(tx cellfs.Tx) error {
+		c, err := tx.Cell(cell)
+		if err != nil {
+			return instead(err, fs.ErrNotExist, cellfs.ErrNoCell)
 		}
-		if a.Roles, err = rolesOf(tx, e); err != nil {
+		list, err := tx.Entities(c.ID, cellfs.SetAccount)
+		if err != nil {
 			return err
 		}
-		all = append(all, a)
+		for i := range list {
+			a, err := described(tx, &list[i])
+			if err != nil {
+				return err
+			}
+			all = append(all, a)
+		}
 		return nil
 	})
 	return all, err
 }
 
-// change runs fn in a transaction that changes the cell.
-func change(ctx context.Context, f *cellfs.FS, cell string, fn func(cellfs.Tx, *cellfs.Cell) error) error {
-	return f.Update(ctx, func(tx cellfs.Tx) error {
-		c, err := tx.Cell(cell)
-		if err != nil {
-			return instead(err, fs.ErrNotExist, cellfs.ErrNoCell)
-		}
-		// An import that runs would undo it.
-		if _, err := tx.Touch(c.ID, 0); err != nil {
-			return err
-		}
-		return fn(tx, &c)
-	})
-}
-
-// eachOf calls yield for the control objects of one set, in the order of their keys.
-func eachOf(ctx context.Context, f *cellfs.FS, cell, set string, yield func(cellfs.Tx, *cellfs.Entity) error) error {
-	return f.View(ctx, func(tx cellfs.Tx) error {
-		c, err := tx.Cell(cell)
-		if err != nil {
-			return instead(err, fs.ErrNotExist, cellfs.ErrNoCell)
-		}
-		list, err := tx.Entities(c.ID, set)
-		if err != nil {
-			return err
-		}
-		for i := range list {
-			if err := yield(tx, &list[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+// described is an account with what a list tells of it.
+func described(tx cellfs.Tx, e *cellfs.Entity) (a Account, err error) {
+	a = Account{Name: e.Key, Password: true}
+	switch _, err := parseSecret(e.Hidden); {
+	case errors.Is(err, errNoPassword):
+		a.Password = false
+	case err != nil:
+		a.Problem = err
+	}
+	a.Roles, err = rolesOf(tx, e)
+	return a, err
 }
 
 // instead is the error that says more than a sentinel of the store.
@@ -247,4 +116,15 @@ func rolesOf(tx cellfs.Tx, e *cellfs.Entity) (all []Role, err error) {
 	}
 	slices.SortFunc(all, func(a, b Role) int { return strings.Compare(a.String(), b.String()) })
 	return all, nil
+}
+
+// named is the name of a role that is a control object.
+func named(tx cellfs.Tx, e *cellfs.Entity) (Role, error) {
+	r := Role{Name: e.Key}
+	if e.Box == 0 {
+		return r, nil
+	}
+	box, err := tx.Node(e.Box)
+	r.Box = box.Name
+	return r, err
 }

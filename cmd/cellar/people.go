@@ -17,19 +17,6 @@ import (
 	"cellar/cellfs/account"
 )
 
-// people are the accounts and roles of cells, of a data folder or of a running server.
-type people interface {
-	Create(ctx context.Context, cell, name, password string) error
-	SetPassword(ctx context.Context, cell, name, password string) error
-	Remove(ctx context.Context, cell, name string) error
-	List(ctx context.Context, cell string) ([]account.Account, error)
-	AddRole(ctx context.Context, cell string, r account.Role) error
-	RemoveRole(ctx context.Context, cell string, r account.Role) error
-	Roles(ctx context.Context, cell string) ([]account.Role, error)
-	Grant(ctx context.Context, cell, name string, r account.Role) error
-	Revoke(ctx context.Context, cell, name string, r account.Role) error
-}
-
 func peopleFlags(more ...cli.Flag) []cli.Flag {
 	flags := append([]cli.Flag{
 		dataFlag(),
@@ -38,63 +25,28 @@ func peopleFlags(more ...cli.Flag) []cli.Flag {
 	return append(flags, more...)
 }
 
-// withPeople runs fn on the data folder, or on the server if one is named.
+// people are the accounts and roles of the cells of a server. They change by its control
+// objects (contract 1.16), whether the server runs or its handler is called in this process,
+// so that each change is in the event log.
+type people struct {
+	*remote
+	fs *cellfs.FS // of the data folder; nil for a running server
+}
+
+// withPeople runs fn on the server that --server names, or else on the data folder.
 func withPeople(c *cli.Context, fn func(people) error) error {
 	if c.String("server") == "" {
-		return withUnit(c, func(u *unit) error { return fn(folder{u.fs}) })
+		return withHandler(c, func(r *remote, u *unit) error { return fn(people{r, u.fs}) })
 	}
 	r, err := asAdmin(c)
 	if err != nil {
 		return err
 	}
-	return fn(remotePeople{r})
+	return fn(people{remote: r})
 }
-
-// folder works on the data folder of a stopped server.
-type folder struct{ fs *cellfs.FS }
-
-func (f folder) Create(ctx context.Context, cell, name, password string) error {
-	return account.Create(ctx, f.fs, cell, name, password)
-}
-
-func (f folder) SetPassword(ctx context.Context, cell, name, password string) error {
-	return account.SetPassword(ctx, f.fs, cell, name, password)
-}
-
-func (f folder) Remove(ctx context.Context, cell, name string) error {
-	return account.Remove(ctx, f.fs, cell, name)
-}
-
-func (f folder) List(ctx context.Context, cell string) ([]account.Account, error) {
-	return account.List(ctx, f.fs, cell)
-}
-
-func (f folder) AddRole(ctx context.Context, cell string, r account.Role) error {
-	return account.AddRole(ctx, f.fs, cell, r)
-}
-
-func (f folder) RemoveRole(ctx context.Context, cell string, r account.Role) error {
-	return account.RemoveRole(ctx, f.fs, cell, r)
-}
-
-func (f folder) Roles(ctx context.Context, cell string) ([]account.Role, error) {
-	return account.Roles(ctx, f.fs, cell)
-}
-
-func (f folder) Grant(ctx context.Context, cell, name string, r account.Role) error {
-	return account.Grant(ctx, f.fs, cell, name, r)
-}
-
-func (f folder) Revoke(ctx context.Context, cell, name string, r account.Role) error {
-	return account.Revoke(ctx, f.fs, cell, name, r)
-}
-
-// remotePeople works by the control objects of a running server
-// (contract 1.16).
-type remotePeople struct{ *remote }
 
 // control sends a request about control objects and decodes the answer's results.
-func (s remotePeople) control(ctx context.Context, method, cell, path string, body, results any, header ...string) error {
+func (p people) control(ctx context.Context, method, cell, path string, body, results any, header ...string) error {
 	var in io.Reader
 	size := int64(0)
 	if body != nil {
@@ -104,7 +56,7 @@ func (s remotePeople) control(ctx context.Context, method, cell, path string, bo
 		}
 		in, size = bytes.NewReader(text), int64(len(text))
 	}
-	res, err := s.do(ctx, method, url.PathEscape(cell)+"/__ctl/"+path, in, size, header...)
+	res, err := p.do(ctx, method, url.PathEscape(cell)+"/__ctl/"+path, in, size, header...)
 	if err != nil {
 		return err
 	}
@@ -135,27 +87,44 @@ func roleKey(r account.Role) string {
 
 func keyText(s string) string { return url.PathEscape(strings.ReplaceAll(s, "'", "''")) }
 
-// say puts the words of the data folder in the place of the server's codes.
+// What the codes of the server mean to who gave the command.
+var (
+	errAccountName   = errors.New("a name has 1 to 128 characters, the first a letter or digit")
+	errAccountExists = errors.New("there is such an account already")
+	errNoRole        = errors.New("there is no such role")
+	errRoleExists    = errors.New("there is such a role already")
+	errNoBox         = errors.New("there is no such box")
+	errHasRole       = errors.New("the account has the role already")
+	errHasNotRole    = errors.New("the account does not have the role")
+)
+
+// say replaces an error answer by the error that its code stands for.
 func say(err error, words map[string]error) error {
 	var e *answerError
+	if errors.As(err, &e) && e.code == "PR404-DV-0003" {
+		return cellfs.ErrNoCell
+	}
 	if errors.As(err, &e) && words[e.code] != nil {
 		return words[e.code]
 	}
 	return err
 }
 
-func (s remotePeople) Create(ctx context.Context, cell, name, password string) error {
-	err := s.control(ctx, http.MethodPost, cell, "Account", map[string]string{"Name": name}, nil, credentialHeader, password)
-	return say(err, map[string]error{"PR409-OD-0003": account.ErrExists, "PR400-OD-0006": account.ErrName, "PR400-AU-0001": account.ErrPassword})
+func (p people) Create(ctx context.Context, cell, name, password string) error {
+	if !account.IsName(name) {
+		return errAccountName
+	}
+	err := p.control(ctx, http.MethodPost, cell, "Account", map[string]string{"Name": name}, nil, credentialHeader, password)
+	return say(err, map[string]error{"PR409-OD-0003": errAccountExists, "PR400-AU-0001": account.ErrPassword})
 }
 
-func (s remotePeople) SetPassword(ctx context.Context, cell, name, password string) error {
-	err := s.control(ctx, "MERGE", cell, accountKey(name), map[string]string{}, nil, credentialHeader, password)
+func (p people) SetPassword(ctx context.Context, cell, name, password string) error {
+	err := p.control(ctx, "MERGE", cell, accountKey(name), map[string]string{}, nil, credentialHeader, password)
 	return say(err, map[string]error{"PR404-OD-0002": account.ErrNone, "PR400-AU-0001": account.ErrPassword})
 }
 
-func (s remotePeople) Remove(ctx context.Context, cell, name string) error {
-	return say(s.control(ctx, http.MethodDelete, cell, accountKey(name), nil, nil), map[string]error{"PR404-OD-0002": account.ErrNone})
+func (p people) Remove(ctx context.Context, cell, name string) error {
+	return say(p.control(ctx, http.MethodDelete, cell, accountKey(name), nil, nil), map[string]error{"PR404-OD-0002": account.ErrNone})
 }
 
 // all is how a list is asked for whole; longer ones than the server gives at once are not
@@ -179,14 +148,19 @@ func rolesOf(list []namedRole) (roles []account.Role) {
 	return roles
 }
 
-func (s remotePeople) List(ctx context.Context, cell string) (accounts []account.Account, err error) {
+// List lists the accounts of a cell and their roles. Only the data folder tells which accounts
+// need a new password.
+func (p people) List(ctx context.Context, cell string) (accounts []account.Account, err error) {
+	if p.fs != nil {
+		return account.List(ctx, p.fs, cell)
+	}
 	var list []struct{ Name string }
-	if err := s.control(ctx, http.MethodGet, cell, "Account"+all, nil, &list); err != nil {
-		return nil, err
+	if err := p.control(ctx, http.MethodGet, cell, "Account"+all, nil, &list); err != nil {
+		return nil, say(err, nil)
 	}
 	for _, a := range list {
 		var roles []namedRole
-		if err := s.control(ctx, http.MethodGet, cell, accountKey(a.Name)+"/_Role"+all, nil, &roles); err != nil {
+		if err := p.control(ctx, http.MethodGet, cell, accountKey(a.Name)+"/_Role"+all, nil, &roles); err != nil {
 			return nil, err
 		}
 		accounts = append(accounts, account.Account{Name: a.Name, Password: true, Roles: rolesOf(roles)})
@@ -194,39 +168,42 @@ func (s remotePeople) List(ctx context.Context, cell string) (accounts []account
 	return accounts, nil
 }
 
-func (s remotePeople) AddRole(ctx context.Context, cell string, r account.Role) error {
+func (p people) AddRole(ctx context.Context, cell string, r account.Role) error {
+	if !account.IsRoleName(r.Name) {
+		return errAccountName
+	}
 	body := map[string]any{"Name": r.Name, "_Box.Name": nil}
 	if r.Box != "" {
 		body["_Box.Name"] = r.Box
 	}
-	err := s.control(ctx, http.MethodPost, cell, "Role", body, nil)
-	return say(err, map[string]error{"PR409-OD-0003": account.ErrRole, "PR400-OD-0006": account.ErrName, "PR400-OD-0024": account.ErrNoBox})
+	err := p.control(ctx, http.MethodPost, cell, "Role", body, nil)
+	return say(err, map[string]error{"PR409-OD-0003": errRoleExists, "PR400-OD-0024": errNoBox})
 }
 
-func (s remotePeople) RemoveRole(ctx context.Context, cell string, r account.Role) error {
-	return say(s.control(ctx, http.MethodDelete, cell, roleKey(r), nil, nil), map[string]error{"PR404-OD-0002": account.ErrNoRole})
+func (p people) RemoveRole(ctx context.Context, cell string, r account.Role) error {
+	return say(p.control(ctx, http.MethodDelete, cell, roleKey(r), nil, nil), map[string]error{"PR404-OD-0002": errNoRole})
 }
 
-func (s remotePeople) Roles(ctx context.Context, cell string) ([]account.Role, error) {
+func (p people) Roles(ctx context.Context, cell string) ([]account.Role, error) {
 	var list []namedRole
-	err := s.control(ctx, http.MethodGet, cell, "Role"+all, nil, &list)
-	return rolesOf(list), err
+	err := p.control(ctx, http.MethodGet, cell, "Role"+all, nil, &list)
+	return rolesOf(list), say(err, nil)
 }
 
-func (s remotePeople) Grant(ctx context.Context, cell, name string, r account.Role) error {
+func (p people) Grant(ctx context.Context, cell, name string, r account.Role) error {
 	// The server says what its URL of the role is: it may be reached here by another one.
 	var role struct {
 		Metadata struct{ URI string } `json:"__metadata"`
 	}
-	if err := s.control(ctx, http.MethodGet, cell, roleKey(r), nil, &role); err != nil {
-		return say(err, map[string]error{"PR404-OD-0002": account.ErrNoRole})
+	if err := p.control(ctx, http.MethodGet, cell, roleKey(r), nil, &role); err != nil {
+		return say(err, map[string]error{"PR404-OD-0002": errNoRole})
 	}
 	body := map[string]string{"uri": role.Metadata.URI}
-	err := s.control(ctx, http.MethodPost, cell, accountKey(name)+"/$links/_Role", body, nil)
-	return say(err, map[string]error{"PR404-OD-0002": account.ErrNone, "PR409-OD-0002": account.ErrLinked})
+	err := p.control(ctx, http.MethodPost, cell, accountKey(name)+"/$links/_Role", body, nil)
+	return say(err, map[string]error{"PR404-OD-0002": account.ErrNone, "PR409-OD-0002": errHasRole})
 }
 
-func (s remotePeople) Revoke(ctx context.Context, cell, name string, r account.Role) error {
-	err := s.control(ctx, http.MethodDelete, cell, accountKey(name)+"/$links/_"+roleKey(r), nil, nil)
-	return say(err, map[string]error{"PR404-OD-0002": account.ErrUnlinked})
+func (p people) Revoke(ctx context.Context, cell, name string, r account.Role) error {
+	err := p.control(ctx, http.MethodDelete, cell, accountKey(name)+"/$links/_"+roleKey(r), nil, nil)
+	return say(err, map[string]error{"PR404-OD-0002": errHasNotRole})
 }

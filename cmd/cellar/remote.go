@@ -14,10 +14,11 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// remote is a running server.
+// remote is a server that is asked over HTTP.
 type remote struct {
 	url            string // ends in a slash
 	user, password string
+	client         *http.Client
 }
 
 // remoteFlags are for commands that the unit admin or an account of the cell can run.
@@ -72,7 +73,7 @@ func dial(c *cli.Context) (*remote, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, usagef("--server %q: use http(s)://host[:port]/", c.String("server"))
 	}
-	return &remote{url: strings.TrimSuffix(u.String(), "/") + "/"}, nil
+	return &remote{url: strings.TrimSuffix(u.String(), "/") + "/", client: http.DefaultClient}, nil
 }
 
 // answerError is an error answer of the server.
@@ -114,7 +115,7 @@ func (r *remote) do(ctx context.Context, method, path string, body io.Reader, si
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := r.client.Do(req)
 	if err != nil {
 		return nil, err
 	}

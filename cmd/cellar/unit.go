@@ -34,6 +34,7 @@ func env(name string) []string { return []string{"CELLAR_" + name} }
 type unit struct {
 	dir   string
 	fs    *cellfs.FS
+	log   *slog.Logger
 	close []func() error // in reverse
 }
 
@@ -47,7 +48,7 @@ type unitOptions struct {
 
 // openUnit locks and opens the folder.
 func openUnit(ctx context.Context, dir string, o unitOptions) (u *unit, err error) {
-	u = &unit{dir: dir}
+	u = &unit{dir: dir, log: o.log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, u.Close())

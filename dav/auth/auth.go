@@ -20,6 +20,7 @@ import (
 	"cellar/cellfs"
 	"cellar/cellfs/access"
 	"cellar/cellfs/account"
+	"cellar/cellfs/control"
 )
 
 // Fault says why credentials are not good. Its code is one of contract 7.3.
@@ -327,7 +328,7 @@ func (a *Auth) verify(ctx context.Context, t attempt, name string) (*account.Ide
 // Tokens that were issued before are then worth nothing. What stands in the way of this does
 // not keep out who has the right password.
 func (a *Auth) renew(ctx context.Context, t attempt, id *account.Identity, secret json.RawMessage) (*account.Identity, error) {
-	err := account.Renew(ctx, a.fs, t.cell, id, secret)
+	err := control.Rehash(ctx, a.fs, t.cell, id, secret)
 	switch {
 	case err == nil:
 		fresh := *id

@@ -40,6 +40,7 @@ func refusef(code, format string, args ...any) error {
 type Config struct {
 	FS             *cellfs.FS
 	Workers        int    // jobs of one cell that run at once
+	Paused         bool   // no job runs: all wait for the next start
 	UnitURL        string // for the manifest of exports; "" if not known
 	Program        string // name and version, likewise
 	TempDir        string // where the index of an export grows
@@ -78,6 +79,7 @@ func New(ctx context.Context, c Config) (*Ops, error) {
 	tracker, err := jobs.NewTracker(ctx, jobs.Config[cellfs.Tx]{
 		Ledger:  ledger{c.FS},
 		Workers: c.Workers,
+		Paused:  c.Paused,
 		Now:     c.FS.Now,
 		Log:     c.Log,
 		Work: map[string]jobs.Work[cellfs.Tx]{

@@ -1,0 +1,88 @@
+package main_test
+
+import (
+	"bytes"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cellar/barfs/bartest"
+)
+
+// offline runs a command on the data folder of a stopped server.
+func offline(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	file, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(file, args...).CombinedOutput()
+	return string(out), err
+}
+
+// TestOfflineChangesAreEvents: what the commands change while the server is stopped is in the
+// event log, as it is when a client changes it.
+func TestOfflineChangesAreEvents(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	password := filepath.Join(t.TempDir(), "password")
+	if err := writeFile(password, "correct-horse\n"); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, data, "--cell", "cell1").stop()
+	for _, line := range []string{
+		"account add --password-file PASSWORD --data DATA cell1 alice", "role add --data DATA cell1 reader", "account grant --data DATA cell1 alice reader",
+		"account passwd --password-file PASSWORD --data DATA cell1 alice", "account revoke --data DATA cell1 alice reader",
+		"account remove --data DATA cell1 alice", "role remove --data DATA cell1 reader",
+	} {
+		args := strings.Fields(strings.NewReplacer("PASSWORD", password, "DATA", data).Replace(line))
+		if out, err := offline(t, args...); err != nil {
+			t.Fatalf("%s: %v\n%s", line, err, out)
+		}
+	}
+	p := serve(t, data)
+	log := string(p.must(http.StatusOK, "GET", "/cell1/__log/current/default.log", nil))
+	ctl := p.url + "/cell1/__ctl/"
+	want := []string{
+		`"cellctl.Account.create","` + ctl + `Account('alice')","201,` + ctl + `Account"`,
+		`"cellctl.Role.create","` + ctl + `Role(Name='reader',_Box.Name=null)","201,` + ctl + `Role"`,
+		`"cellctl.Account.links.Role.create","` + ctl + `Account('alice')/$links/_Role(Name='reader',_Box.Name=null)","204"`,
+		`"cellctl.Account.patch","` + ctl + `Account('alice')","204,Account('alice')"`,
+		`"cellctl.Account.links.Role.delete","` + ctl + `Account('alice')/$links/_Role(Name='reader',_Box.Name=null)","204"`,
+		`"cellctl.Account.delete","` + ctl + `Account('alice')","204"`,
+		`"cellctl.Role.delete","` + ctl + `Role(Name='reader',_Box.Name=null)","204"`,
+	}
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(want), log)
+	}
+	for i, end := range want {
+		if !strings.HasSuffix(lines[i], ",null,\""+p.url+"/#admin\","+end) {
+			t.Errorf("line %d is\n%s, it should end in\n%s", i, lines[i], end)
+		}
+	}
+	p.stop()
+}
+
+// TestOfflineCommandsRunNoJobs: an install that a crash cut off goes on with the next server, and
+// not while a command looks at the folder.
+func TestOfflineCommandsRunNoJobs(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	p := serve(t, data, "--cell", "cell1")
+	p.must(http.StatusAccepted, "MKCOL", "/cell1/box", bytes.NewReader(bartest.Many("", 5_000, 10)), "Content-Type", "application/zip")
+	p.kill()
+	for range 5 { // more often than a job is started
+		if out, err := offline(t, "role", "list", "--data", data, "cell1"); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	p = serve(t, data)
+	if state := p.must(http.StatusOK, "GET", "/cell1/box", nil, "Prefer", "wait=60"); !bytes.Contains(state, []byte(`"ready"`)) {
+		t.Errorf("%s", state)
+	}
+	p.stop()
+	check(t, data)
+}
