@@ -62,13 +62,13 @@ func (s *Store) owner(o *Object, set *Set) ([]Object, error) {
 }
 
 // Link links two objects. It returns [ErrNone], [ErrNoEnd] if the other one is missing,
-// [ErrNoAssoc] and [ErrLinked].
+// [ErrNoAssoc] and [ErrLinked], from whichever side they were linked.
 func (s *Store) Link(set *Set, key Values, other *Set, otherKey Values) error {
 	l, err := s.linkOf(set, key, other, otherKey)
 	if err != nil {
 		return err
 	}
-	ends, err := s.Tx.LinksOf(l.Cell, 0, l.From, l.To.Set) // from either side
+	ends, err := s.Tx.LinksOf(l.Cell, 0, l.From, l.To.Set)
 	if err != nil {
 		return err
 	}

@@ -128,12 +128,16 @@ func (s *Set) entityKey(v Values) string {
 	return key
 }
 
-// doc is the object as the store keeps it: without what names its box.
+// doc is the object as the store keeps it: with the defaults of what is not given, and without
+// what names its box.
 func (s *Set) doc(v Values) (json.RawMessage, error) {
 	all := map[string]any{}
 	for _, p := range s.Properties {
-		if p.Name != s.box() {
-			all[p.Name] = v[p.Name]
+		if p.Name == s.box() {
+			continue
+		}
+		if all[p.Name] = v[p.Name]; v[p.Name] == nil {
+			all[p.Name] = p.Default
 		}
 	}
 	return json.Marshal(all)

@@ -86,15 +86,27 @@ func (s *Store) Create(set *Set, given Values, hidden json.RawMessage) (o Object
 	if set.Name == SetBox {
 		return s.createBox(v)
 	}
+	e, err := s.add(set, v, hidden)
+	if err != nil {
+		return o, err
+	}
+	return set.fromEntity(s.Tx, &e, map[int64]string{})
+}
+
+// Add makes an object that an install brings, of values whose form was checked when its bar
+// was read. It returns [ErrExists], and a [*PropertyError] for a relation that is not there.
+func (s *Store) Add(set *Set, v Values) error {
+	_, err := s.add(set, v, nil)
+	return err
+}
+
+func (s *Store) add(set *Set, v Values, hidden json.RawMessage) (cellfs.Entity, error) {
 	e := cellfs.Entity{Cell: s.Cell.ID, Set: set.Name, Hidden: hidden, Created: s.FS.Now()}
 	e.Updated = e.Created
 	if err := s.fill(&e, set, v); err != nil {
-		return o, err
+		return e, err
 	}
-	if err := s.Tx.AddEntity(&e); err != nil {
-		return o, existing(err)
-	}
-	return set.fromEntity(s.Tx, &e, map[int64]string{})
+	return e, existing(s.Tx.AddEntity(&e))
 }
 
 // fill gives an entity the values of an object.

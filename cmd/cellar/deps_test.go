@@ -17,7 +17,7 @@ var rooms = map[string][]string{
 	"dav":                          {"barfs", "barfs/install", "barfs/xmltree", "cellfs", "cellfs/access", "cellfs/account", "cellfs/control", "cellfs/snapshot", "dav/auth", "dav/odata", "dav/ops", "jobs"},
 	"dav/auth":                     {"cellfs", "cellfs/access", "cellfs/account", "cellfs/control"},
 	"dav/odata":                    {"barfs", "barfs/install", "cellfs", "cellfs/control"},
-	"dav/ops":                      {"barfs", "barfs/install", "cellfs", "cellfs/account", "cellfs/restore", "cellfs/snapshot", "jobs"},
+	"dav/ops":                      {"barfs", "barfs/install", "cellfs", "cellfs/account", "cellfs/control", "cellfs/restore", "cellfs/snapshot", "jobs"},
 	"dav/davtest":                  {"barfs", "cellfs", "cellfs/account", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
 	"cellfs":                       {},
 	"cellfs/meta":                  {"cellfs"},

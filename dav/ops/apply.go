@@ -6,13 +6,13 @@ import (
 	"io/fs"
 	"net/url"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 
 	"cellar/barfs"
 	"cellar/barfs/install"
 	"cellar/cellfs"
+	"cellar/cellfs/control"
 )
 
 // applier performs the steps of one batch.
@@ -47,42 +47,62 @@ func (a *applier) apply(s *install.Step) error {
 	return errors.New("empty step")
 }
 
-// entityKey is how the store identifies a control object within its box.
-func entityKey(k install.Key) string {
-	if k.Set == cellfs.SetExtRole {
-		return k.Name + " " + k.Relation
+// control are the control objects of the cell in the transaction of the batch.
+func (a *applier) control() *control.Store {
+	return &control.Store{FS: a.o.fs, Tx: a.tx, Cell: a.cell}
+}
+
+// keyed finds the set of a control object that a bar names, and its key: it belongs to the box.
+// Only the sets that a bar can have objects of are looked in.
+func (a *applier) keyed(k install.Key) (set *control.Set, key control.Values, ok bool) {
+	switch k.Set {
+	case cellfs.SetExtRole:
+		key = control.Values{"ExtRole": k.Name, "_Relation.Name": k.Relation, "_Relation._Box.Name": a.job.Name}
+	case cellfs.SetRelation, cellfs.SetRole, cellfs.SetRule:
+		key = control.Values{"Name": k.Name, "_Box.Name": a.job.Name}
 	}
-	return k.Name
+	return control.SetOf(k.Set), key, key != nil
 }
 
 func (a *applier) object(o *install.Object) error {
-	doc := map[string]any{"Name": o.Name}
-	switch o.Set {
-	case cellfs.SetExtRole:
-		if _, err := a.tx.Entity(a.cell.ID, a.box, cellfs.SetRelation, o.Relation); err != nil {
-			return missing(err, "The related entity [Relation] does not exist.")
-		}
-		doc = map[string]any{"ExtRole": o.Name, "_Relation.Name": o.Relation}
-	case cellfs.SetRule:
+	set, v, _ := a.keyed(o.Key)
+	if o.Rule != nil {
 		text, err := json.Marshal(o.Rule)
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(text, &doc); err != nil {
+		if err := json.Unmarshal(text, &v); err != nil { // keeps the key
 			return err
 		}
-		doc["Name"] = o.Name
-		if doc["EventExternal"] == nil {
-			doc["EventExternal"] = false
-		}
 	}
-	text, err := json.Marshal(doc)
-	if err != nil {
-		return err
+	return installCauseOf(a.control().Add(set, v))
+}
+
+func (a *applier) link(l *install.Link) error {
+	from, fromKey, ok := a.keyed(l.From)
+	to, toKey, also := a.keyed(l.To)
+	if !ok || !also {
+		return &barfs.Invalid{Cause: causeNoEntity}
 	}
-	return asInvalid(a.tx.AddEntity(&cellfs.Entity{
-		Cell: a.cell.ID, Box: a.box, Set: o.Set, Key: entityKey(o.Key), Doc: text, Created: a.now, Updated: a.now,
-	}))
+	return installCauseOf(a.control().Link(from, fromKey, to, toKey))
+}
+
+const causeNoEntity = "No such entity."
+
+// installCauseOf is the cause of a fault of a bar's control objects.
+func installCauseOf(err error) error {
+	var property *control.PropertyError
+	switch {
+	case errors.As(err, &property):
+		return &barfs.Invalid{Cause: "The related entity [Relation] does not exist."}
+	case errors.Is(err, control.ErrNone), errors.Is(err, control.ErrNoEnd), errors.Is(err, control.ErrNoAssoc):
+		return &barfs.Invalid{Cause: causeNoEntity}
+	case errors.Is(err, control.ErrLinked):
+		return &barfs.Invalid{Cause: "Links exists already."}
+	case errors.Is(err, control.ErrExists):
+		return &barfs.Invalid{Cause: barfs.CauseExists}
+	}
+	return err
 }
 
 // missing is the cause for something the bar refers to but that is not there.
@@ -91,30 +111,6 @@ func missing(err error, cause string) error {
 		return &barfs.Invalid{Cause: cause}
 	}
 	return err
-}
-
-func (a *applier) link(l *install.Link) error {
-	from, err := a.end(l.From)
-	if err != nil {
-		return err
-	}
-	to, err := a.end(l.To)
-	if err != nil {
-		return err
-	}
-	err = a.tx.AddLink(cellfs.Link{Cell: a.cell.ID, From: from, To: to})
-	if errors.Is(err, fs.ErrExist) {
-		return &barfs.Invalid{Cause: "Links exists already."}
-	}
-	return err
-}
-
-func (a *applier) end(k install.Key) (cellfs.End, error) {
-	e, err := a.tx.Entity(a.cell.ID, a.box, k.Set, entityKey(k))
-	if err != nil {
-		return cellfs.End{}, missing(err, "No such entity.")
-	}
-	return cellfs.End{Set: k.Set, Key: strconv.FormatInt(e.ID, 10)}, nil
 }
 
 // at finds a collection of the box.
