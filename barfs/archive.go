@@ -116,10 +116,10 @@ func Open(r io.ReaderAt, size int64, l Limits) (*Archive, error) {
 	z, err := zipdir.Open(r, size, zipdir.Limits{Entries: l.Entries, Bytes: l.Directory})
 	var exceeded *zipdir.LimitError
 	if errors.As(err, &exceeded) {
-		return nil, refuse(CodeStructure, exceeded.Error())
+		return nil, refuse(Structure, exceeded.Error())
 	}
 	if err != nil {
-		return nil, refuse(CodeNotZip, causeNotZip)
+		return nil, refuse(NotZip, causeNotZip)
 	}
 	z.RegisterDecompressor(zip.Deflate, inflate)
 	a := &Archive{byName: map[string]*Entry{}, limits: l}
@@ -151,26 +151,26 @@ func (a *Archive) index(files []*zip.File) error {
 			return err
 		}
 		if f.Flags&1 != 0 {
-			return refuse(CodeNotZip, name+" is encrypted")
+			return refuse(NotZip, name+" is encrypted")
 		}
 		if f.Method != zip.Store && f.Method != zip.Deflate {
-			return refuse(CodeNotZip, fmt.Sprintf("%s is compressed by the unknown method %d", name, f.Method))
+			return refuse(NotZip, fmt.Sprintf("%s is compressed by the unknown method %d", name, f.Method))
 		}
 		if f.UncompressedSize64 > math.MaxInt64 || f.CompressedSize64 > math.MaxInt64 {
-			return refuse(CodeStructure, name)
+			return refuse(Structure, name)
 		}
 		if mode := f.Mode(); !mode.IsRegular() && !mode.IsDir() {
-			return refuse(CodeStructure, name)
+			return refuse(Structure, name)
 		}
 		if err := names.add(name); err != nil {
 			return err
 		}
 		offset, err := f.DataOffset()
 		if err != nil {
-			return refuse(CodeNotZip, causeNotZip)
+			return refuse(NotZip, causeNotZip)
 		}
 		if f.CompressedSize64 > uint64(math.MaxInt64-offset) { // its end, by which overlaps are found, is a number
-			return refuse(CodeStructure, name)
+			return refuse(Structure, name)
 		}
 		e := &Entry{Name: name, Size: int64(f.UncompressedSize64), f: f}
 		a.byName[strings.TrimSuffix(name, "/")] = e
@@ -180,7 +180,7 @@ func (a *Archive) index(files []*zip.File) error {
 	var end int64
 	for _, e := range all {
 		if e.offset < end {
-			return refuse(CodeStructure, e.Name) // overlaps the entry before it
+			return refuse(Structure, e.Name) // overlaps the entry before it
 		}
 		end = e.offset + int64(e.f.CompressedSize64)
 		a.entries = append(a.entries, e.Entry)
@@ -201,7 +201,7 @@ func (a *Archive) Verify() error {
 		}
 		n, err := a.drain(e, l.Entry, buf)
 		if total += n; total > l.Total {
-			return refuse(CodeEntrySize, e.Name, total)
+			return refuse(EntrySize, e.Name, total)
 		}
 		if err != nil {
 			return err
@@ -215,7 +215,7 @@ func (a *Archive) tooLarge(e *Entry, size int64) error {
 	if a.Version == 2 {
 		name = path.Base(name)
 	}
-	return refuse(CodeEntrySize, name, size)
+	return refuse(EntrySize, name, size)
 }
 
 func (a *Archive) drain(e *Entry, limit int64, buf []byte) (int64, error) {
@@ -224,7 +224,7 @@ func (a *Archive) drain(e *Entry, limit int64, buf []byte) (int64, error) {
 	}
 	r, err := e.f.Open()
 	if err != nil {
-		return 0, refuse(CodeNotZip, causeNotZip)
+		return 0, refuse(NotZip, causeNotZip)
 	}
 	defer r.Close()
 	// One byte more than announced is enough to know that the header lies.
@@ -233,7 +233,7 @@ func (a *Archive) drain(e *Entry, limit int64, buf []byte) (int64, error) {
 	case n > limit:
 		return n, a.tooLarge(e, n)
 	case err != nil || n != e.Size:
-		return n, refuse(CodeStructure, e.Name)
+		return n, refuse(Structure, e.Name)
 	}
 	return n, nil
 }

@@ -75,8 +75,8 @@ func TestHostileNames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := open(b.Bytes(), barfs.Limits{})
 			var e *barfs.Error
-			if !errors.As(err, &e) || e.Code != barfs.CodeStructure {
-				t.Errorf("Open = %v, want %s", err, barfs.CodeStructure)
+			if !errors.As(err, &e) || e.Fault != barfs.Structure {
+				t.Errorf("Open = %v, want a fault of the structure", err)
 			}
 		})
 	}
@@ -122,19 +122,19 @@ func TestLimits(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		fits, not barfs.Limits
-		code      string
+		fault     barfs.Fault
 	}{
-		"archive": {barfs.Limits{Archive: int64(len(bar))}, barfs.Limits{Archive: int64(len(bar)) - 1}, barfs.CodeBarSize},
-		"entry":   {barfs.Limits{Entry: 1000}, barfs.Limits{Entry: 999}, barfs.CodeEntrySize},
-		"entries": {barfs.Limits{Entries: entries}, barfs.Limits{Entries: entries - 1}, barfs.CodeStructure},
-		"total":   {barfs.Limits{Total: total}, barfs.Limits{Total: total - 1}, barfs.CodeEntrySize},
+		"archive": {barfs.Limits{Archive: int64(len(bar))}, barfs.Limits{Archive: int64(len(bar)) - 1}, barfs.BarSize},
+		"entry":   {barfs.Limits{Entry: 1000}, barfs.Limits{Entry: 999}, barfs.EntrySize},
+		"entries": {barfs.Limits{Entries: entries}, barfs.Limits{Entries: entries - 1}, barfs.Structure},
+		"total":   {barfs.Limits{Total: total}, barfs.Limits{Total: total - 1}, barfs.EntrySize},
 	} {
 		if _, err := open(bar, c.fits); err != nil {
 			t.Errorf("%s: at the limit: %v", name, err)
 		}
 		var e *barfs.Error
-		if _, err := open(bar, c.not); !errors.As(err, &e) || e.Code != c.code {
-			t.Errorf("%s: over the limit = %v, want %s", name, err, c.code)
+		if _, err := open(bar, c.not); !errors.As(err, &e) || e.Fault != c.fault {
+			t.Errorf("%s: over the limit = %v, want fault %d", name, err, c.fault)
 		}
 	}
 }
@@ -151,7 +151,7 @@ func TestLyingHeaders(t *testing.T) {
 		b := bytes.Clone(bar)
 		change(b[central:])
 		var e *barfs.Error
-		if _, err := open(b, barfs.Limits{}); !errors.As(err, &e) || e.Code != barfs.CodeStructure || !strings.Contains(e.Message, "90_contents/bomb") {
+		if _, err := open(b, barfs.Limits{}); !errors.As(err, &e) || e.Fault != barfs.Structure || !strings.Contains(e.Message, "90_contents/bomb") {
 			t.Errorf("%s: Open = %v", name, err)
 		}
 	}
@@ -228,7 +228,7 @@ func TestLyingLength(t *testing.T) {
 	}
 	_, err := open(b.Bytes(), barfs.Limits{})
 	var refused *barfs.Error
-	if !errors.As(err, &refused) || refused.Code != barfs.CodeStructure || !strings.Contains(refused.Message, "long") {
+	if !errors.As(err, &refused) || refused.Fault != barfs.Structure || !strings.Contains(refused.Message, "long") {
 		t.Errorf("%v, want the entry refused that lies", err)
 	}
 }
@@ -255,7 +255,7 @@ func TestACLsAreBounded(t *testing.T) {
 	} {
 		_, err := open(rootProps(resource(c.aces, c.privileges)), barfs.Limits{})
 		var e *barfs.Error
-		if c.fits != (err == nil) || err != nil && (!errors.As(err, &e) || e.Code != barfs.CodeStructure) {
+		if c.fits != (err == nil) || err != nil && (!errors.As(err, &e) || e.Fault != barfs.Structure) {
 			t.Errorf("%d aces of %d privileges: %v", c.aces, c.privileges, err)
 		}
 	}
@@ -307,7 +307,7 @@ func TestPropsAreBounded(t *testing.T) {
 		switch {
 		case x.fits && err != nil:
 			t.Errorf("%s: %v", name, err)
-		case !x.fits && (!errors.As(err, &e) || e.Code != barfs.CodeStructure || !strings.Contains(e.Message, "too many")):
+		case !x.fits && (!errors.As(err, &e) || e.Fault != barfs.Structure || !strings.Contains(e.Message, "too many")):
 			t.Errorf("%s: %v, want it refused", name, err)
 		}
 	}
@@ -344,7 +344,7 @@ func TestImpliedDirectoriesAreBounded(t *testing.T) {
 	}
 	limits.Entries--
 	var e *barfs.Error
-	if _, err := open(deep(10), limits); !errors.As(err, &e) || e.Code != barfs.CodeStructure || !strings.Contains(e.Message, "directories") {
+	if _, err := open(deep(10), limits); !errors.As(err, &e) || e.Fault != barfs.Structure || !strings.Contains(e.Message, "directories") {
 		t.Errorf("over the limit = %v", err)
 	}
 }
@@ -394,11 +394,11 @@ func TestCausesAreReadable(t *testing.T) {
 		return bartest.New("").Header("90_contents/x", "text", change)
 	}
 	for want, b := range map[string]*bartest.Bar{
-		`PR400-BI-0009: Invalid bar file structures [90_contents\a "b"].`:          bartest.New("").Entry(`90_contents\a "b"`, ""),
-		"PR400-BI-0009: Invalid bar file structures [90_contents/a\ufffd\ufffdb].": bartest.New("").Entry("90_contents/a\x00\x1bb", ""),
-		"PR400-BI-0009: Invalid bar file structures [90_contents/日本/../x].":        bartest.New("").Entry("90_contents/日本/../x", ""),
-		"PR400-BI-0007: Cannot open bar file [90_contents/x is encrypted].":        stored(func(h *zip.FileHeader) { h.Flags |= 1 }),
-		"PR400-BI-0009: Invalid bar file structures [bar/00_meta/].": (&bartest.Bar{}).Entry("bar/", "").Entry("bar/90_contents/", "").
+		`Invalid bar file structures [90_contents\a "b"].`:          bartest.New("").Entry(`90_contents\a "b"`, ""),
+		"Invalid bar file structures [90_contents/a\ufffd\ufffdb].": bartest.New("").Entry("90_contents/a\x00\x1bb", ""),
+		"Invalid bar file structures [90_contents/日本/../x].":        bartest.New("").Entry("90_contents/日本/../x", ""),
+		"Cannot open bar file [90_contents/x is encrypted].":        stored(func(h *zip.FileHeader) { h.Flags |= 1 }),
+		"Invalid bar file structures [bar/00_meta/].": (&bartest.Bar{}).Entry("bar/", "").Entry("bar/90_contents/", "").
 			Entry("bar/00_meta/00_manifest.json", `{"bar_version":"1","box_version":"1","DefaultPath":"d","schema":"urn:x"}`).Entry("bar/00_meta/90_rootprops.xml", "<a/>"),
 	} {
 		if _, err := open(b.Bytes(), barfs.Limits{}); err == nil || err.Error() != want {
@@ -407,7 +407,7 @@ func TestCausesAreReadable(t *testing.T) {
 	}
 	bar := bartest.New("").File("x", "a/b", "text").Bytes()
 	copy(bar[bytes.LastIndex(bar, []byte("90_contents/x"))-46+10:], "\x63\x00")
-	const want = "PR400-BI-0007: Cannot open bar file [90_contents/x is compressed by the unknown method 99]."
+	const want = "Cannot open bar file [90_contents/x is compressed by the unknown method 99]."
 	if _, err := open(bar, barfs.Limits{}); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

@@ -2,41 +2,42 @@ package barfs
 
 import "fmt"
 
-// Error says what is wrong with an archive. Codes beginning with PR are answers
-// to the request that brought it (spec/errors.md §3).
+// Fault is a kind of what is wrong with an archive that is not taken.
+type Fault int
+
+const (
+	BarSize    Fault = iota + 1 // the archive is too large
+	EntrySize                   // an entry of it, or all together
+	FileForm                    // a file in it does not have its form
+	NotZip                      // it is no zip
+	Unreadable                  // it cannot be read
+	Structure                   // an entry is missing, out of place or too much
+	Version                     // what it holds is of another version than it says
+	SchemaForm                  // its schema is no URL of one
+)
+
+// Error says why an archive is not taken (contract 2.3).
 type Error struct {
-	Code    string
+	Fault   Fault
 	Message string
 }
 
-func (e *Error) Error() string { return e.Code + ": " + e.Message }
+func (e *Error) Error() string { return e.Message }
 
-// The codes of acceptance.
-const (
-	CodeBarSize     = "PR400-BI-0002"
-	CodeEntrySize   = "PR400-BI-0003"
-	CodeFileFormat  = "PR400-BI-0006"
-	CodeNotZip      = "PR400-BI-0007"
-	CodeCannotRead  = "PR400-BI-0008"
-	CodeStructure   = "PR400-BI-0009"
-	CodeVersion     = "PR400-BI-0010"
-	CodeSchemaField = "PR400-OD-0050"
-)
-
-var formats = map[string]string{
-	CodeBarSize:     "Bar file size too large [%vB].",
-	CodeEntrySize:   "Bar file entry size too large [%v, %vB].",
-	CodeFileFormat:  "[%v] file format error.",
-	CodeNotZip:      "Cannot open bar file [%v].",
-	CodeCannotRead:  "Cannot read bar file [%v].",
-	CodeStructure:   "Invalid bar file structures [%v].",
-	CodeVersion:     "Bar file structure and bar_version do not match.",
-	CodeSchemaField: "[%v] field format error. Schema URI should be either normalized URL with http(s) scheme and trailing slash, or URN.",
+var formats = map[Fault]string{
+	BarSize:    "Bar file size too large [%vB].",
+	EntrySize:  "Bar file entry size too large [%v, %vB].",
+	FileForm:   "[%v] file format error.",
+	NotZip:     "Cannot open bar file [%v].",
+	Unreadable: "Cannot read bar file [%v].",
+	Structure:  "Invalid bar file structures [%v].",
+	Version:    "Bar file structure and bar_version do not match.",
+	SchemaForm: "[%v] field format error. Schema URI should be either normalized URL with http(s) scheme and trailing slash, or URN.",
 }
 
-func refuse(code string, args ...any) error {
-	return &Error{Code: code, Message: fmt.Sprintf(formats[code], args...)}
+func refuse(f Fault, args ...any) error {
+	return &Error{Fault: f, Message: fmt.Sprintf(formats[f], args...)}
 }
 
 // TooLarge is the error for an archive of more bytes than allowed.
-func TooLarge(size int64) error { return refuse(CodeBarSize, size) }
+func TooLarge(size int64) error { return refuse(BarSize, size) }

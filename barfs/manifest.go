@@ -31,7 +31,7 @@ func (a *Archive) readManifest() error {
 			return err
 		}
 		if _, ok := a.byName[RootPropsFile]; !ok {
-			return refuse(CodeStructure, "90_rootprops.xml")
+			return refuse(Structure, "90_rootprops.xml")
 		}
 		return nil
 	}
@@ -53,7 +53,7 @@ func (a *Archive) readManifest() error {
 		}
 	}
 	if missing != nil {
-		return refuse(CodeStructure, strings.Join(missing, " "))
+		return refuse(Structure, strings.Join(missing, " "))
 	}
 	return a.metaFirst()
 }
@@ -65,7 +65,7 @@ func (a *Archive) metaFirst() error {
 		if name := strings.TrimPrefix(e.Name, a.Prefix); strings.HasPrefix(name, "00_meta/") {
 			return nil
 		} else if strings.HasPrefix(name, ContentsDir+"/") && !IsLitter(name) {
-			return refuse(CodeStructure, a.Prefix+"00_meta/")
+			return refuse(Structure, a.Prefix+"00_meta/")
 		}
 	}
 	return nil
@@ -92,12 +92,12 @@ func (a *Archive) fields(e *Entry) (map[string]json.RawMessage, error) {
 	}
 	r, err := e.f.Open()
 	if err != nil {
-		return nil, refuse(CodeNotZip, causeNotZip)
+		return nil, refuse(NotZip, causeNotZip)
 	}
 	defer r.Close()
 	text, err := io.ReadAll(io.LimitReader(r, a.limits.Entry+1)) // headers lie
 	if err != nil {
-		return nil, refuse(CodeNotZip, causeNotZip)
+		return nil, refuse(NotZip, causeNotZip)
 	}
 	if int64(len(text)) > a.limits.Entry {
 		return nil, a.tooLarge(e, int64(len(text)))
@@ -135,21 +135,21 @@ func (a *Archive) manifest2(e *Entry) error {
 	case errors.As(err, &refused):
 		return err
 	case err != nil:
-		return refuse(CodeFileFormat, "00_manifest.json")
+		return refuse(FileForm, "00_manifest.json")
 	}
 	version, err := strconv.Atoi(text(fields["bar_version"]))
 	switch {
 	case err != nil:
-		return refuse(CodeCannotRead, "bar_version")
+		return refuse(Unreadable, "bar_version")
 	case version != 2:
-		return refuse(CodeVersion)
+		return refuse(Version)
 	}
 	if fields["schema"] == nil {
 		return nil
 	}
 	schema, ok := normalSchema(text(fields["schema"]), true)
 	if !ok {
-		return refuse(CodeStructure, "00_manifest.json")
+		return refuse(Structure, "00_manifest.json")
 	}
 	a.Manifest.Schema = schema
 	return nil
@@ -162,17 +162,17 @@ func (a *Archive) manifest1(e *Entry) error {
 	case errors.As(err, &refused):
 		return err
 	case err != nil && isSyntax(err):
-		return refuse(CodeCannotRead, e.Name)
+		return refuse(Unreadable, e.Name)
 	case err != nil:
-		return refuse(CodeFileFormat, "00_manifest.json")
+		return refuse(FileForm, "00_manifest.json")
 	}
 	schema := text(fields["schema"])
 	if _, ok := normalSchema(schema, true); !ok {
-		return refuse(CodeStructure, e.Name)
+		return refuse(Structure, e.Name)
 	}
 	normal, ok := normalSchema(schema, false)
 	if !ok {
-		return refuse(CodeSchemaField, "Schema")
+		return refuse(SchemaForm, "Schema")
 	}
 	a.Manifest.Schema = normal
 	return nil

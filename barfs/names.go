@@ -51,12 +51,12 @@ func decodeName(f *zip.File) (string, error) {
 		// Zip tools on Japanese Windows write names in its code page.
 		decoded, err := japanese.ShiftJIS.NewDecoder().String(name)
 		if err != nil || strings.ContainsRune(decoded, utf8.RuneError) {
-			return "", refuse(CodeStructure, printable(name))
+			return "", refuse(Structure, printable(name))
 		}
 		name = decoded
 	}
 	if !safeName(name) {
-		return "", refuse(CodeStructure, printable(name))
+		return "", refuse(Structure, printable(name))
 	}
 	return name, nil
 }
@@ -105,7 +105,7 @@ type entryNames map[string]bool
 func (n entryNames) add(name string) error {
 	key := Key(strings.TrimSuffix(name, "/"))
 	if n[key] {
-		return refuse(CodeStructure, printable(name))
+		return refuse(Structure, printable(name))
 	}
 	n[key] = true
 	return nil
@@ -123,10 +123,10 @@ func noFileAbove(entries []*Entry, limit int) error {
 	for _, e := range entries {
 		for dir := path.Dir(Key(strings.TrimSuffix(e.Name, "/"))); dir != "." && !dirs[dir]; dir = path.Dir(dir) {
 			if files[dir] {
-				return refuse(CodeStructure, printable(e.Name))
+				return refuse(Structure, printable(e.Name))
 			}
 			if dirs[dir] = true; len(dirs) > limit {
-				return refuse(CodeStructure, fmt.Sprintf("more than %d directories", limit))
+				return refuse(Structure, fmt.Sprintf("more than %d directories", limit))
 			}
 		}
 	}

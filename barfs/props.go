@@ -46,7 +46,7 @@ func (a *Archive) checkProps() error {
 	_, err = a.RootProps()
 	var exceeded *tooManyProps
 	if errors.As(err, &exceeded) {
-		return refuse(CodeStructure, exceeded.cause)
+		return refuse(Structure, exceeded.cause)
 	}
 	return nil
 }

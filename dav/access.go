@@ -7,6 +7,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/access"
+	"cellar/dav/answer"
 )
 
 // who a rule lets in.
@@ -89,7 +90,7 @@ var (
 )
 
 // errNeedsAdmin: spec/cell-and-box-management.md §3.
-var errNeedsAdmin = codef("PR403-AU-0001", "Unit user access required.")
+var errNeedsAdmin = answer.New(answer.AdminOnly)
 
 // admitted refuses a caller who may not do what the rules are for. It is asked before the
 // work, so that who has no business here learns of nothing else, and what the path
@@ -189,7 +190,7 @@ func lacks(set, all, any access.Set) bool { return all&^set != 0 || any != 0 && 
 
 // insufficientScope is the answer to a token that is narrower than who has it.
 func insufficientScope(needed access.Set) error {
-	return codef("PR403-AU-0007", "Insufficient scope is granted for the access token. [%s] Privilege is required.", needed)
+	return answer.New(answer.Scope, needed)
 }
 
 // schemaAllows refuses callers that come through no application, or through the wrong
@@ -201,11 +202,11 @@ func (q *request) schemaAllows(required access.Authz, schema string) error {
 	case !q.caller.Known():
 		return q.unauthorized()
 	case q.caller.Schema == "":
-		return codef("PR403-AU-0004", "Schema authentication is required to access this resource.")
+		return answer.New(answer.NoApplication)
 	case q.caller.Schema != schema:
-		return codef("PR403-AU-0005", "This resource can not be accessed with the schema that has been authenticated.")
+		return answer.New(answer.OtherApplication)
 	case q.caller.Authz < required:
-		return codef("PR403-AU-0006", "Insufficient schema authorization level.")
+		return answer.New(answer.ApplicationLevel)
 	}
 	return nil
 }
@@ -240,5 +241,5 @@ func (q *request) denied() error {
 	if !q.caller.Known() {
 		return q.unauthorized()
 	}
-	return codef("PR403-AU-0002", "Necessary privilege is lacking.")
+	return answer.New(answer.NoPrivilege)
 }

@@ -8,6 +8,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/snapshot"
+	"cellar/dav/answer"
 	"cellar/dav/ops"
 )
 
@@ -53,7 +54,7 @@ func (q *request) getBar() error {
 		return ops.Tell(err)
 	}
 	if errors.Is(err, snapshot.ErrMainBox) {
-		return codef("PR404-OD-0002", "No such entity.")
+		return answer.New(answer.EntityNotFound)
 	}
 	if err != nil {
 		return err

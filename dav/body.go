@@ -12,10 +12,11 @@ import (
 	"strings"
 
 	"cellar/cellfs"
+	"cellar/dav/answer"
 )
 
 // errEncoding: contents are kept as they come, and nobody would know what they are in.
-var errEncoding = codef("PR415-CM-0001", "Content-Encoding is not supported.")
+var errEncoding = answer.New(answer.ContentEncoding)
 
 // encoded refuses a body with a Content-Encoding, and tells which would be taken (RFC 9110,
 // 8.4 and 15.5.16).
@@ -42,7 +43,7 @@ func (q *request) upload() (io.Reader, error) {
 	if v := q.Header.Get("X-Expected-Entity-Length"); v != "" {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil || n < 0 {
-			return nil, codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "X-Expected-Entity-Length", printable(v))
+			return nil, answer.New(answer.HeaderValue, "X-Expected-Entity-Length", printable(v))
 		}
 		body = &exact{r: body, left: n}
 	}
@@ -54,7 +55,7 @@ func (q *request) upload() (io.Reader, error) {
 	}
 	want, err := hex.DecodeString(strings.TrimSpace(sum))
 	if err != nil {
-		return nil, codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "OC-Checksum", printable(q.Header.Get("Oc-Checksum")))
+		return nil, answer.New(answer.HeaderValue, "OC-Checksum", printable(q.Header.Get("Oc-Checksum")))
 	}
 	return &checked{r: body, sum: newHash(), want: want}, nil
 }
@@ -99,7 +100,7 @@ func (c *checked) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
 	c.sum.Write(b[:n])
 	if err == io.EOF && !slices.Equal(c.sum.Sum(nil), c.want) {
-		return n, codef("PR400-CM-0007", "The checksum of the body differs from OC-Checksum.")
+		return n, answer.New(answer.Checksum)
 	}
 	return n, err
 }

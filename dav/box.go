@@ -11,6 +11,7 @@ import (
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/cellfs/access"
+	"cellar/dav/answer"
 	"cellar/dav/ops"
 	"cellar/jobs"
 )
@@ -92,9 +93,9 @@ func (q *request) getBox() error {
 	}
 	if installed && j.State == jobs.Failed {
 		text := strings.ReplaceAll(j.Message, cellfs.LocalCell, q.target.cellURL)
-		box["message"] = map[string]any{"code": j.Code, "message": map[string]string{"lang": "en", "value": text}}
+		box["message"] = answer.With(answer.Code(j.Code), text)
 	}
-	return q.writeJSON(http.StatusOK, map[string]any{"box": box, "cell": q.cellJSON(cell.Name), "unit": q.unitJSON()})
+	return q.sendJSON(http.StatusOK, map[string]any{"box": box, "cell": q.cellJSON(cell.Name), "unit": q.unitJSON()})
 }
 
 // maxWait bounds what Prefer: wait may ask for (RFC 7240, 4.3).
@@ -170,11 +171,11 @@ const (
 // it would push out those that are.
 func (q *request) logRefusal(err error) error {
 	install := q.Method == "MKCOL" && q.target.kind == targetBox && q.installs()
-	e, known := q.answer(err)
+	e, known := q.errorOf(err)
 	if !install || !known || q.Context().Err() != nil {
 		return err
 	}
-	now, status := q.h.cfg.Now(), statusOf(e.code)
+	now, status := q.h.cfg.Now(), e.Code.Status()
 	if !q.caller.Known() {
 		if ok, leftOut := q.h.refusedNobody.allow(0, now); ok {
 			q.h.log.Warn("install by nobody refused", "path", q.URL.Path, "status", status, "key", q.key, "remote", q.peer.addr, "left_out", leftOut)
@@ -204,7 +205,7 @@ func (q *request) logRefusal(err error) error {
 // notZip is the answer to a body of another type. An RFC 5689 body is a type
 // that is known but not taken here.
 func (q *request) notZip() error {
-	wrong := codef("PR400-BI-0001", "Request header is not defined or invalid [%s].", "Content-Type")
+	wrong := answer.New(answer.BarMediaType, "Content-Type")
 	xml, err := q.sendsXML()
 	if err != nil || !xml {
 		return cmp.Or(err, error(wrong))
@@ -222,7 +223,7 @@ func (q *request) emptyBox() error {
 	case err == nil:
 		return q.created(true)
 	case isName(err):
-		return codef("PR400-OD-0006", "request body format error. field [%s]", "Name")
+		return answer.New(answer.BodyField, "Name")
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cellar/cellfs"
+	"cellar/dav/answer"
 	"cellar/dav/auth"
 )
 
@@ -34,7 +35,7 @@ func (q *request) identify() (err error) {
 }
 
 // errForged: a browser sent this for a page of somebody else.
-var errForged = codef("PR403-AU-0008", "Requests of other sites need a token.")
+var errForged = answer.New(answer.OtherSite)
 
 // forged says that a page of another site can have made a browser send this with the
 // password that it keeps for this one. All but simple requests ask before they are sent

@@ -5,11 +5,11 @@ import (
 	"io"
 	"net/http"
 	"regexp"
-	"strconv"
 
 	"cellar/cellfs"
 	"cellar/cellfs/access"
 	"cellar/cellfs/control"
+	"cellar/dav/answer"
 	"cellar/dav/odata"
 )
 
@@ -165,13 +165,13 @@ func (q *request) readControl(r *odata.ControlRequest) error {
 	}
 	if r.Keyed && r.Other == nil {
 		q.w.Header().Set("ETag", odata.ObjectETag(&one))
-		return q.writeJSON(http.StatusOK, odata.One(q.ctlBase(), &one, query.Select))
+		return q.sendJSON(http.StatusOK, odata.One(q.ctlBase(), &one, query.Select))
 	}
 	page, total := odata.Apply(&query, all, odata.ObjectValues)
 	if r.Links {
-		return q.writeJSON(http.StatusOK, odata.LinkList(q.ctlBase(), page, &query, total))
+		return q.sendJSON(http.StatusOK, odata.LinkList(q.ctlBase(), page, &query, total))
 	}
-	return q.writeJSON(http.StatusOK, odata.List(q.ctlBase(), page, &query, total))
+	return q.sendJSON(http.StatusOK, odata.List(q.ctlBase(), page, &query, total))
 }
 
 // object reads the body, and for an account the password that comes with it.
@@ -219,7 +219,7 @@ func (q *request) createdObject(o *control.Object) error {
 	h := q.w.Header()
 	h.Set("Location", odata.URI(q.ctlBase(), o))
 	h.Set("ETag", odata.ObjectETag(o))
-	return q.writeJSON(http.StatusCreated, odata.One(q.ctlBase(), o, nil))
+	return q.sendJSON(http.StatusCreated, odata.One(q.ctlBase(), o, nil))
 }
 
 // change reads how an object is to be: PUT replaces, MERGE changes what is given.
@@ -311,7 +311,7 @@ func (q *request) matchesObject(o *control.Object) error {
 	if v == "" || v == "*" || objectTag.MatchString(v) && v == odata.ObjectETag(o) {
 		return nil
 	}
-	return codef("PR412-OD-0002", "ETag does not match.")
+	return answer.New(answer.ObjectETagMismatch)
 }
 
 func (q *request) controlEvent(s *control.Store, kind, key, info string) error {
@@ -319,17 +319,17 @@ func (q *request) controlEvent(s *control.Store, kind, key, info string) error {
 }
 
 // propertyError is what a wrong property is to a client.
-func propertyError(e *control.PropertyError) *coded {
+func propertyError(e *control.PropertyError) *answer.Error {
 	name := printable(e.Property)
 	switch {
 	case e.Reason == control.Unknown:
-		return codef("PR400-OD-0007", "[%s]", "unknown property name "+strconv.Quote(name))
+		return answer.New(answer.UnknownProperty, name)
 	case e.Reason == control.Required:
-		return codef("PR400-OD-0009", "[%s] is required.", name)
+		return answer.New(answer.RequiredProperty, name)
 	case e.Reason == control.Unrelated:
-		return codef("PR400-OD-0024", "The related entity [%s] does not exist.", name)
+		return answer.New(answer.RelatedEntity, name)
 	case e.Property == "Schema":
-		return codef("PR400-OD-0050", "[%s] field format error. Schema URI should be either normalized URL with http(s) scheme and trailing slash, or URN.", name)
+		return answer.New(answer.SchemaFormat, name)
 	}
-	return codef("PR400-OD-0006", "request body format error. field [%s]", name)
+	return answer.New(answer.BodyField, name)
 }

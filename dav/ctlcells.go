@@ -5,6 +5,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/control"
+	"cellar/dav/answer"
 	"cellar/dav/odata"
 )
 
@@ -73,4 +74,4 @@ func (q *request) noJobs(r *odata.ControlRequest) error {
 	return nil
 }
 
-var errBusyCell = codef("PR409-MC-0001", "Cell to be processed is being accessed by other requests.")
+var errBusyCell = answer.New(answer.CellInUse)

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"cellar/dav/answer"
 )
 
 // requestKey is the form of X-Personium-RequestKey (spec/http-conventions.md §2.1).
@@ -45,7 +47,7 @@ func (q *request) edge() (done bool, err error) {
 	case !given:
 		q.key = newRequestKey()
 	case len(values) != 1 || !requestKey.MatchString(values[0]):
-		return false, codef("PR400-EV-0002", "Request header is invalid [X-Personium-RequestKey].")
+		return false, answer.New(answer.RequestKey)
 	default:
 		q.key = values[0]
 	}
@@ -55,11 +57,11 @@ func (q *request) edge() (done bool, err error) {
 	}
 	for _, name := range onlyOnce {
 		if v := q.Header[name]; len(v) > 1 {
-			return false, codef("PR400-DV-0009", "Request header %s value is invalid [%s].", name, printable(strings.Join(v, ", ")))
+			return false, answer.New(answer.HeaderValue, name, printable(strings.Join(v, ", ")))
 		}
 	}
 	if accept := q.Header.Get("Accept"); !isASCII(accept) {
-		return false, codef("PR400-OD-0041", "Request header %s value is invalid [%s].", "Accept", accept)
+		return false, answer.New(answer.AcceptHeader, "Accept", accept)
 	}
 	return false, nil
 }

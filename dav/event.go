@@ -9,6 +9,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/control"
+	"cellar/dav/answer"
 	"cellar/dav/odata"
 )
 
@@ -122,7 +123,7 @@ func (q *request) postEvent() error {
 	}
 	var fields map[string]any
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
-		return codef("PR400-CM-0004", "JSON parse error. [%s].", printable(string(body[:min(len(body), 1024)])))
+		return answer.New(answer.JSONSyntax, printable(string(body[:min(len(body), 1024)])))
 	}
 	var e cellfs.Event
 	for _, f := range []struct {
@@ -134,7 +135,7 @@ func (q *request) postEvent() error {
 		if fields[f.name] == nil {
 			e.Absent |= f.absent
 		} else if !ok || utf8.RuneCountInString(text) > cellfs.MaxEventField {
-			return codef("PR400-EV-0004", "[%s] field format error.", f.name)
+			return answer.New(answer.EventField, f.name)
 		}
 		*f.into = text
 	}
@@ -153,5 +154,5 @@ func (q *request) postEvent() error {
 
 // notImplemented is for methods that Personium knows and does not perform.
 func (q *request) notImplemented() error {
-	return codef("PR501-MC-0001", "Method not implemented.")
+	return answer.New(answer.NotImplemented)
 }

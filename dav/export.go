@@ -52,9 +52,9 @@ func (q *request) getExport() error {
 		j, running = q.h.ops.WaitExport(ctx, cell.ID)
 	}
 	if !running {
-		return q.writeJSON(http.StatusOK, map[string]any{"status": "ready"})
+		return q.sendJSON(http.StatusOK, map[string]any{"status": "ready"})
 	}
-	return q.writeJSON(http.StatusOK, map[string]any{
+	return q.sendJSON(http.StatusOK, map[string]any{
 		"status": "exportation in progress", "started_at": j.Started.UTC().Format(jsonTime),
 		"progress": strconv.FormatInt(j.Percent(), 10) + "%", "exportation_name": j.Name,
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cellar/cellfs"
+	"cellar/dav/answer"
 )
 
 // get answers GET and HEAD: the content of a file, or what there is of a collection.
@@ -135,7 +136,7 @@ func extValue(s string) string {
 
 // getUnit answers GET on the unit root.
 func (q *request) getUnit() error {
-	return q.writeJSON(http.StatusOK, map[string]any{"unit": q.unitJSON()})
+	return q.sendJSON(http.StatusOK, map[string]any{"unit": q.unitJSON()})
 }
 
 func (q *request) unitJSON() map[string]any {
@@ -148,7 +149,7 @@ func (q *request) getCell() error {
 	if err != nil {
 		return err
 	}
-	return q.writeJSON(http.StatusOK, map[string]any{"cell": q.cellJSON(n.Name), "unit": q.unitJSON()})
+	return q.sendJSON(http.StatusOK, map[string]any{"cell": q.cellJSON(n.Name), "unit": q.unitJSON()})
 }
 
 func (q *request) cellJSON(name string) map[string]any {
@@ -189,7 +190,7 @@ func (q *request) deleteLog() error {
 		err = q.h.fs.DropLog(q.Context(), n)
 	}
 	if errors.Is(err, cellfs.ErrReadOnly) {
-		return codef("PR400-EV-0005", "Cannot delete current eventLog file.")
+		return answer.New(answer.DeleteCurrentLog)
 	}
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cellar/cellfs"
+	"cellar/dav/answer"
 )
 
 const (
@@ -116,7 +117,7 @@ func readIf(v string) *ifHeader {
 	}
 	lists, ok := parseIf(v)
 	if !ok {
-		return &ifHeader{err: codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "If", printable(v))}
+		return &ifHeader{err: answer.New(answer.HeaderValue, "If", printable(v))}
 	}
 	h := &ifHeader{lists: lists}
 	tags, conditions := map[string]bool{}, 0
@@ -132,7 +133,7 @@ func readIf(v string) *ifHeader {
 		}
 	}
 	if conditions > maxConditions || len(tags) > maxTagged {
-		return &ifHeader{err: codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "If",
+		return &ifHeader{err: answer.New(answer.HeaderValue, "If",
 			fmt.Sprintf("more than %d conditions or %d resources", maxConditions, maxTagged))}
 	}
 	return h

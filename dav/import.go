@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"cellar/cellfs"
+	"cellar/dav/answer"
 	"cellar/dav/ops"
 	"cellar/jobs"
 )
@@ -58,7 +59,7 @@ func (q *request) getImport() error {
 		j, ok = q.h.ops.WaitImport(ctx, cell.ID)
 	}
 	if !ok || j.State == jobs.Succeeded {
-		return q.writeJSON(http.StatusOK, map[string]any{"status": "ready"})
+		return q.sendJSON(http.StatusOK, map[string]any{"status": "ready"})
 	}
 	state := map[string]any{
 		"status": "importation in progress", "started_at": j.Started.UTC().Format(jsonTime),
@@ -66,7 +67,7 @@ func (q *request) getImport() error {
 	}
 	if j.State == jobs.Failed {
 		state["status"] = "import failed"
-		state["message"] = map[string]any{"code": j.Code, "message": map[string]string{"lang": "en", "value": j.Message}}
+		state["message"] = answer.With(answer.Code(j.Code), j.Message)
 	}
-	return q.writeJSON(http.StatusOK, state)
+	return q.sendJSON(http.StatusOK, state)
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"cellar/cellfs"
+	"cellar/dav/answer"
 )
 
 // listing collects the responses of one PROPFIND.
@@ -102,7 +103,7 @@ func (l *listing) standing(at *cellfs.Place) (standing, error) {
 func (l *listing) begin(responses int) {
 	const each = 800 // bytes of a response to allprop
 	l.buf = make([]byte, 0, min(512+(responses+1)*each, sendAbove+4*each))
-	l.buf = append(l.buf, xmlHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`">`...)
+	l.buf = append(l.buf, answer.XMLHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`">`...)
 }
 
 // flat lists a resource and, if asked, its members.
@@ -219,12 +220,12 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s standing) error
 }
 
 // refused tells of a collection that cannot be listed now (RFC 4918, 14.24).
-func (l *listing) refused(p cellfs.Path, e *coded) {
+func (l *listing) refused(p cellfs.Path, e *answer.Error) {
 	l.buf = append(l.buf, `<D:response><D:href>`...)
 	l.buf = l.q.target.href(l.buf, p, true)
-	status := statusOf(e.code)
+	status := e.Code.Status()
 	l.buf = append(l.buf, `</D:href><D:status>HTTP/1.1 `+strconv.Itoa(status)+" "+http.StatusText(status)+`</D:status><D:responsedescription>`+
-		e.code+": "+e.message+`</D:responsedescription></D:response>`...)
+		e.Error()+`</D:responsedescription></D:response>`...)
 }
 
 // spill moves the answer so far out of memory if it became long. What was read before it

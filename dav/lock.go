@@ -11,6 +11,7 @@ import (
 
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
+	"cellar/dav/answer"
 )
 
 const (
@@ -121,7 +122,7 @@ func lockTimeout(v string) time.Duration {
 // refreshLock answers LOCK without a body (RFC 4918, 9.10.2).
 func (q *request) refreshLock(timeout time.Duration) error {
 	if q.Header.Get("If") == "" {
-		return codef("PR400-DV-0010", "Header %s is required.", "If")
+		return answer.New(answer.HeaderMissing, "If")
 	}
 	l, err := q.h.fs.Refresh(q.Context(), q.target.path, q.submitted().tokens, q.caller.Principal, timeout, func(tx cellfs.Tx, at cellfs.Place) error {
 		if err := q.mayChange(tx, &at, q.rules, false); err != nil {
@@ -133,7 +134,7 @@ func (q *request) refreshLock(timeout time.Duration) error {
 		return q.checkIf(tx, q.target.path, at.Node)
 	})
 	if isNotExist(err) {
-		return &coded{code: errETag.code, message: "Lock token does not match.", element: "lock-token-matches-request-uri"}
+		return answer.With(answer.ETagMismatch, "Lock token does not match.").As("lock-token-matches-request-uri", "")
 	}
 	if err != nil {
 		return err
@@ -145,7 +146,7 @@ func (q *request) refreshLock(timeout time.Duration) error {
 func (q *request) unlock() error {
 	token := strings.Trim(strings.TrimSpace(q.Header.Get("Lock-Token")), "<>") // some Windows versions leave the brackets out
 	if token == "" {
-		return codef("PR400-DV-0010", "Header %s is required.", "Lock-Token")
+		return answer.New(answer.HeaderMissing, "Lock-Token")
 	}
 	if q.target.kind == targetBox {
 		n, err := q.h.fs.Node(q.Context(), q.target.path)
@@ -159,9 +160,9 @@ func (q *request) unlock() error {
 	err := q.h.fs.Unlock(q.Context(), q.target.path, token, q.caller.Principal, q.caller.MayAll())
 	switch {
 	case isNotExist(err):
-		return &coded{code: "PR409-DV-0004", message: "Lock token does not match the request URL.", element: "lock-token-matches-request-uri"}
+		return answer.New(answer.LockTokenURL).As("lock-token-matches-request-uri", "")
 	case errors.Is(err, cellfs.ErrLocked): // RFC 4918, 9.11
-		return codef("PR403-DV-0009", "The lock was taken by somebody else.")
+		return answer.New(answer.NotLockOwner)
 	case err != nil:
 		return err
 	}
@@ -170,10 +171,10 @@ func (q *request) unlock() error {
 }
 
 func (q *request) writeLock(l cellfs.Lock, status int) error {
-	b := append([]byte(xmlHeader), `<D:prop xmlns:D="DAV:"><D:lockdiscovery>`...)
+	b := append([]byte(answer.XMLHeader), `<D:prop xmlns:D="DAV:"><D:lockdiscovery>`...)
 	b = q.appendLock(b, &l, true)
 	b = append(b, `</D:lockdiscovery></D:prop>`...)
-	return q.sendBody(status, xmlType, b)
+	return answer.Send(q.w, q.Request, status, answer.XMLType, b)
 }
 
 // appendLock writes an activelock. The token is shown only to the one who took

@@ -10,6 +10,7 @@ import (
 
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
+	"cellar/dav/answer"
 )
 
 // mkcol answers MKCOL below a box, also with a body of RFC 5689.
@@ -95,7 +96,7 @@ func parseMkcol(root *xmltree.Element) (n cellfs.Node, err error) {
 				case e.Name == dav("resourcetype"):
 					err = setResourceType(&n, e)
 				case isProtected(e.Name):
-					err = &coded{code: "PR403-DV-0011", message: "A protected property cannot be set.", element: "cannot-modify-protected-property"}
+					err = answer.New(answer.ProtectedProperty).As("cannot-modify-protected-property", "")
 				default:
 					patches, err = appendProperty(patches, e, false)
 				}
@@ -144,7 +145,7 @@ func (q *request) mkcolCell() error {
 	}
 	_, err := q.h.fs.CreateCell(q.Context(), q.target.path.Cell(), q.h.cfg.AdminUser)
 	if errors.Is(err, cellfs.ErrName) {
-		return codef("PR400-OD-0006", "request body format error. field [%s]", "Name")
+		return answer.New(answer.BodyField, "Name")
 	}
 	if err != nil {
 		return err

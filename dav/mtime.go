@@ -11,6 +11,7 @@ import (
 
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
+	"cellar/dav/answer"
 )
 
 // mtime reads X-OC-Mtime: seconds since 1970, by which rclone and ownCloud's
@@ -22,7 +23,7 @@ func (q *request) mtime() (time.Time, error) {
 	}
 	t, err := unixTime(v)
 	if err != nil {
-		return t, codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "X-OC-Mtime", printable(v))
+		return t, answer.New(answer.HeaderValue, "X-OC-Mtime", printable(v))
 	}
 	q.w.Header()["X-OC-Mtime"] = []string{"accepted"}
 	return t, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cellar/cellfs"
+	"cellar/dav/answer"
 )
 
 const (
@@ -38,7 +39,7 @@ func (q *request) getCollection() error {
 	if q.asksFor("text/html") || !q.byToken && !q.asksFor("json") {
 		return q.getPage()
 	}
-	return q.sendBody(http.StatusOK, "text/plain; charset=utf-8", []byte("URL : "+q.target.url()+"\n"))
+	return answer.Send(q.w, q.Request, http.StatusOK, "text/plain; charset=utf-8", []byte("URL : "+q.target.url()+"\n"))
 }
 
 // getPage answers with links to the members of a collection that the caller may see, and
@@ -57,7 +58,7 @@ func (q *request) getPage() error {
 	h["X-Content-Type-Options"] = []string{"nosniff"}
 	h["Referrer-Policy"] = []string{"no-referrer"} // the URL can hold half of a cookie's secret
 	h["Content-Security-Policy"] = []string{"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
-	return q.sendBody(http.StatusOK, "text/html; charset=utf-8", page)
+	return answer.Send(q.w, q.Request, http.StatusOK, "text/html; charset=utf-8", page)
 }
 
 func (q *request) page(tx cellfs.Tx) ([]byte, error) {

@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"cellar/cellfs"
+	"cellar/dav/answer"
 )
 
 // errNotModified: what the client has is what is there. It is no failure but an answer.
-var errNotModified = codef("PR304-DV-0001", "Not modified.")
+var errNotModified = answer.New(answer.NotModified)
 
 // preconditions evaluates the conditional headers for a method that changes what is at a
 // place (RFC 9110, 13.2.2). It runs inside the transaction that makes the change.
@@ -30,7 +31,7 @@ func (q *request) evaluate(n *cellfs.Node, from time.Time) error {
 			return errETag
 		}
 	} else if date, ok := dateOf(h, "If-Unmodified-Since"); ok && n != nil && !q.unchangedSince(date, n, from) {
-		return codef("PR412-DV-0001", "Resource was modified.")
+		return answer.With(answer.ETagMismatch, "Resource was modified.")
 	}
 	if list := h["If-None-Match"]; isGiven(list) {
 		switch {

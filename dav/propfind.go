@@ -10,14 +10,12 @@ import (
 	"strings"
 
 	"cellar/barfs/xmltree"
+	"cellar/dav/answer"
 )
 
 const (
 	davSpace       = "DAV:"
 	personiumSpace = "urn:x-personium:xmlns"
-
-	xmlHeader = `<?xml version="1.0" encoding="utf-8"?>`
-	xmlType   = "application/xml; charset=utf-8"
 )
 
 // propRequest is what a PROPFIND asks for (RFC 4918, 9.1).
@@ -166,7 +164,7 @@ const unknownSize = -1
 func (m *multistatus) begin(q *request, size int64) (w io.Writer, err error) {
 	m.begun = true
 	h := q.w.Header()
-	h["Content-Type"] = []string{xmlType}
+	h["Content-Type"] = []string{answer.XMLType}
 	h["Vary"] = []string{"Accept-Encoding"}
 	if m.minimal {
 		h.Add("Preference-Applied", "return=minimal")

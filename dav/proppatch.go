@@ -7,6 +7,7 @@ import (
 
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
+	"cellar/dav/answer"
 )
 
 // protected are the live properties that a client cannot set (RFC 4918, 15).
@@ -115,7 +116,7 @@ func property(e *xmltree.Element) cellfs.Property {
 
 // writePropstats answers with the statuses; nil if all was done.
 func (q *request) writePropstats(n cellfs.Node, patches []cellfs.PropPatch, statuses []string) error {
-	b := append([]byte(xmlHeader), `<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`"><D:response><D:href>`...)
+	b := append([]byte(answer.XMLHeader), `<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`"><D:response><D:href>`...)
 	b = q.target.href(b, q.target.path, n.IsCollection())
 	b = append(b, `</D:href>`...)
 	for _, status := range []string{statusDone, statusProtected, statusConflict, statusFailed} {
@@ -138,5 +139,5 @@ func (q *request) writePropstats(n cellfs.Node, patches []cellfs.PropPatch, stat
 	}
 	b = append(b, `</D:response></D:multistatus>`...)
 	q.w.Header()["Etag"] = []string{n.ETag()}
-	return q.sendBody(http.StatusMultiStatus, xmlType, b)
+	return answer.Send(q.w, q.Request, http.StatusMultiStatus, answer.XMLType, b)
 }

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"cellar/dav/answer"
 )
 
 // maxPairs bounds the parameters of a query or of a form, in pairs.
@@ -17,7 +19,7 @@ const maxPairs = 100
 func (q *request) query() (url.Values, error) {
 	values, ok := parsePairs(q.URL.RawQuery)
 	if !ok {
-		return nil, codef("PR400-OD-0002", "OData Query parse error.")
+		return nil, answer.New(answer.QuerySyntax)
 	}
 	return values, nil
 }
@@ -42,7 +44,7 @@ func (q *request) form() (url.Values, error) {
 	return values, nil
 }
 
-var errForm = &oauthError{"invalid_request", "PR400-AN-0016", "The form of the request cannot be read."}
+var errForm = &oauthError{"invalid_request", answer.With(answer.MissingParameter, "The form of the request cannot be read.")}
 
 // parsePairs reads names and values as forms encode them. Only "&" separates pairs, as
 // the URL standard has it: a semicolon is one of the value. ok is false if an escape is

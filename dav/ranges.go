@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"cellar/dav/answer"
 )
 
 // maxRanges is how many ranges a GET can ask for: each of them costs a header of its own in
@@ -12,7 +14,7 @@ import (
 const maxRanges = 64
 
 // errRange: nothing of what was asked for is there.
-var errRange = codef("PR416-DV-0001", "Range is not satisfiable.")
+var errRange = answer.New(answer.RangeNotSatisfiable)
 
 // satisfiable reads a Range header (RFC 9110, 14.1) and returns it as package http
 // understands it, with what there is of a content of that size. It is "" if the whole is to

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"cellar/cellfs"
+	"cellar/dav/answer"
 	"cellar/dav/odata"
 )
 
@@ -55,7 +56,7 @@ func (h *Handler) route(r *http.Request, https bool) (t target, err error) {
 		r.Host = localHost(r)
 	}
 	if len(r.Host) > maxHost || !authority.MatchString(r.Host) {
-		return t, codef("PR400-CM-0005", "Invalid URL authority [%s].", printable(r.Host[:min(len(r.Host), maxHost)]))
+		return t, answer.New(answer.Authority, printable(r.Host[:min(len(r.Host), maxHost)]))
 	}
 	var segs []string
 	host, cell := h.cellHost(r)

@@ -3,6 +3,7 @@ package dav
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -14,16 +15,16 @@ import (
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/cellfs/access"
+	"cellar/dav/answer"
 )
 
 var (
-	errXMLContent = codef("PR400-DV-0002", "XML content error.")
-	errNoRole     = codef("PR400-DV-0004", "Role not found.")
+	errXMLContent = answer.New(answer.XMLContent)
+	errNoRole     = answer.New(answer.RoleNotFound)
 )
 
 func errACLCause(format string, args ...any) error {
-	cause := codef("", format, args...)
-	return codef("PR400-DV-0006", "XML validate error. Cause:[%s].", cause.message)
+	return answer.New(answer.ACLInvalid, fmt.Sprintf(format, args...))
 }
 
 // MaxACEs bounds an ACL: it is read with every request below it, and its roles are looked
@@ -189,7 +190,7 @@ func (q *request) findRole(tx cellfs.Tx, base, href string) (int64, error) {
 	if box != cellfs.MainBox {
 		n, err := tx.Child(cell.Root, box)
 		if errors.Is(err, fs.ErrNotExist) {
-			return 0, codef("PR400-DV-0005", "Box not found url:[%s].", printable(base))
+			return 0, answer.New(answer.RoleBoxNotFound, printable(base))
 		}
 		if err != nil {
 			return 0, err

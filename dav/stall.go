@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"cellar/dav/answer"
 )
 
 // errStalled: the client sent nothing for too long.
-var errStalled = codef("PR408-MC-0001", "Request timeout in server.")
+var errStalled = answer.New(answer.RequestTimeout)
 
 // arriving is a body of which something must arrive now and then.
 type arriving struct {

@@ -10,28 +10,34 @@ import (
 	"cellar/cellfs"
 	"cellar/cellfs/account"
 	"cellar/cellfs/control"
+	"cellar/dav/answer"
 	"cellar/dav/auth"
 )
 
-// oauthError is a refusal of the token endpoint (spec/auth-and-acl.md §2).
+// oauthError is a refusal of the token endpoint (contract 5.3): an error with the kind that
+// OAuth has for it (RFC 6749, 5.2).
 type oauthError struct {
-	kind        string // RFC 6749, 5.2
-	code        string
-	description string
+	kind string
+	told *answer.Error
 }
 
-func (e *oauthError) Error() string { return "[" + e.code + "] - " + e.description }
+// Error is the error as OAuth clients show it.
+func (e *oauthError) Error() string { return "[" + string(e.told.Code) + "] - " + e.told.Message }
+
+func oauth(kind string, c answer.Code, args ...any) *oauthError {
+	return &oauthError{kind, answer.New(c, args...)}
+}
 
 var (
-	errLogin         = &oauthError{"invalid_grant", "PR400-AN-0017", "Authentication failed."}
-	errRefreshFormat = &oauthError{"invalid_grant", "PR400-AN-0009", "Token parse error."}
-	errRefreshOld    = &oauthError{"invalid_grant", "PR400-AN-0010", "Token expired or invalid."}
-	errNotRefresh    = &oauthError{"invalid_grant", "PR400-AN-0013", "Not a refresh token."}
-	errNoScope       = &oauthError{"invalid_scope", "PR400-AN-0024", "Nothing of the scope can be granted."}
+	errLogin         = oauth("invalid_grant", answer.LoginFailed)
+	errRefreshFormat = oauth("invalid_grant", answer.RefreshTokenFormat)
+	errRefreshOld    = oauth("invalid_grant", answer.RefreshTokenExpired)
+	errNotRefresh    = oauth("invalid_grant", answer.NotRefreshToken)
+	errNoScope       = oauth("invalid_scope", answer.NothingOfScope)
 )
 
 func errMissing(parameter string) error {
-	return &oauthError{"invalid_request", "PR400-AN-0016", "Required parameter [" + parameter + "] missing."}
+	return oauth("invalid_request", answer.MissingParameter, parameter)
 }
 
 // token answers POST on __token of a cell, and of the unit for its admin.
@@ -39,7 +45,7 @@ func (q *request) token() error {
 	err := q.grant()
 	var refused *oauthError
 	if errors.As(err, &refused) {
-		return q.writeJSON(http.StatusBadRequest, map[string]string{"error": refused.kind, "error_description": refused.Error()})
+		return q.sendJSON(http.StatusBadRequest, map[string]string{"error": refused.kind, "error_description": refused.Error()})
 	}
 	return err
 }
@@ -61,7 +67,7 @@ func (q *request) grant() error {
 		return err
 	}
 	if form.Get("p_target") != "" {
-		return &oauthError{"invalid_request", "PR400-AN-0002", "Invalid p_target."} // tokens for others are not issued
+		return oauth("invalid_request", answer.TokenTarget) // tokens for others are not issued
 	}
 	t, err := q.h.auth.Issue(q.Context(), q.target.path.Cell(), &caller, g)
 	switch {
@@ -106,7 +112,7 @@ func (q *request) recognise(form url.Values) (c auth.Caller, err error) {
 		}
 		return c, errRefreshOld
 	}
-	return c, &oauthError{"unsupported_grant_type", "PR400-AN-0001", "Unsupported grant type. [" + printable(form.Get("grant_type")) + "]"}
+	return c, oauth("unsupported_grant_type", answer.GrantType, printable(form.Get("grant_type")))
 }
 
 // seconds reads how long a token shall live; at most, and without one, limit.
@@ -141,7 +147,7 @@ func (q *request) writeTokens(t auth.Tokens, byPassword bool) error {
 			Secure: q.secure(), SameSite: http.SameSiteLaxMode,
 		})
 	}
-	return q.writeJSON(http.StatusOK, answer)
+	return q.sendJSON(http.StatusOK, answer)
 }
 
 // secure says that the client speaks HTTPS.
@@ -152,9 +158,9 @@ func (q *request) secure() bool {
 // mustChange is the answer to who must set another password first: a token that is good
 // only for that.
 func (q *request) mustChange(t auth.Tokens) error {
-	e := oauthError{"invalid_grant", "PR401-AN-0023", "The password should be changed."}
+	e := oauth("invalid_grant", answer.PasswordChangeRequired)
 	q.w.Header().Set("WWW-Authenticate", `Basic realm="`+q.target.cellURL+`"`)
-	return q.writeJSON(http.StatusUnauthorized, map[string]any{
+	return q.sendJSON(http.StatusUnauthorized, map[string]any{
 		"error": e.kind, "error_description": e.Error(), "access_token": t.Access, "token_type": "Bearer", "expires_in": t.Life,
 		"url": q.target.cellURL + "__mypassword", "last_authenticated": nil, "failed_count": 0,
 	})
@@ -198,8 +204,8 @@ func (q *request) changePassword() error {
 }
 
 var (
-	errCredential = codef("PR400-AU-0003", "Personium credential required.")
-	errPassword   = codef("PR400-AU-0001", "Password format is invalid.")
+	errCredential = answer.New(answer.NoCredential)
+	errPassword   = answer.New(answer.PasswordFormat)
 )
 
 // hash makes the secret of a password when it is the turn of the caller's address, and the

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cellar/cellfs"
+	"cellar/dav/answer"
 )
 
 // check is the precondition of a change at p: the conditional headers, the If
@@ -55,7 +56,7 @@ func (q *request) put() error {
 		return cellfs.ErrIsCollection // RFC 4918, 9.7.2
 	}
 	if q.Header.Get("Content-Range") != "" { // RFC 9110, 14.5
-		return codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "Content-Range", q.Header.Get("Content-Range"))
+		return answer.New(answer.HeaderValue, "Content-Range", q.Header.Get("Content-Range"))
 	}
 	check := q.check(q.target.path, false)
 	mtime, err := q.mtime()
@@ -135,13 +136,13 @@ func (q *request) delete() error {
 }
 
 func errDepth(v string) error {
-	return codef("PR400-DV-0003", "Invalid depth header value:[%s].", v)
+	return answer.New(answer.DepthValue, v)
 }
 
 // deleteCell answers DELETE on a cell.
 func (q *request) deleteCell() error {
 	if q.Header.Get("X-Personium-Recursive") != "true" {
-		return codef("PR412-MC-0001", "Precondition failed [Header: %s].", "X-Personium-Recursive")
+		return answer.New(answer.PreconditionFailed, "X-Personium-Recursive")
 	}
 	cell, err := q.cell()
 	if err != nil {
@@ -252,7 +253,7 @@ func (q *request) keepExisting() (bool, error) {
 	case "F":
 		return true, nil
 	}
-	return false, codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "Overwrite", v)
+	return false, answer.New(answer.HeaderValue, "Overwrite", v)
 }
 
 // transferError tells what is in the way of COPY or MOVE: where it is the resource, not
@@ -262,24 +263,24 @@ func (q *request) transferError(err error, src, dst cellfs.Path) error {
 	atDestination := errors.As(err, &of)
 	switch {
 	case errors.Is(err, cellfs.ErrReadOnly) && src.Len() == 2 && q.Method == "MOVE":
-		return codef("PR403-DV-0007", "Prohibited to move box.")
+		return answer.New(answer.MoveBox)
 	case errors.Is(err, cellfs.ErrInService):
-		return codef("PR400-DV-0016", "Prohibited to move resource to service collection.")
+		return answer.New(answer.MoveIntoService)
 	case errors.Is(err, cellfs.ErrInSource):
-		return codef("PR400-DV-0018", "Prohibited to create collection under service source collection.")
+		return answer.New(answer.CollectionInServiceSource)
 	case errors.Is(err, cellfs.ErrSource) && atDestination:
-		return codef("PR400-DV-0017", "Prohibited to overwrite service source collection.")
+		return answer.New(answer.OverwriteServiceSource)
 	case errors.Is(err, cellfs.ErrSource):
-		return codef("PR400-DV-0011", "Prohibited to move service source collection.")
+		return answer.New(answer.MoveServiceSource)
 	case errors.Is(err, cellfs.ErrInOData) && atDestination:
-		return codef("PR400-DV-0013", "Prohibited to move resource to OData collection.")
+		return answer.New(answer.MoveIntoOData)
 	case errors.Is(err, cellfs.ErrBelowFile) && q.Method == "MOVE": // COPY is not Personium's: RFC 4918, 9.8.5
-		return codef("PR400-DV-0014", "Prohibited to move resource to file.")
+		return answer.New(answer.MoveIntoFile)
 	case errors.Is(err, cellfs.ErrReadOnly) && atDestination:
-		return codef("PR403-DV-0008", "Destination [%s] cannot be written.", dst)
+		return answer.New(answer.DestinationReadOnly, dst)
 	case errors.Is(err, cellfs.ErrNoParent), errors.Is(err, cellfs.ErrNoBox), errors.Is(err, cellfs.ErrNoCell):
 		// The source's box was there when the request came in (admit).
-		return codef("PR409-DV-0001", "intermediate collection [%s] should be created first.", dst.Parent())
+		return answer.New(answer.ParentMissing, dst.Parent())
 	}
 	return err
 }
@@ -364,9 +365,9 @@ func (q *request) openSpecial() (n cellfs.Node, r io.ReadCloser, err error) {
 func (q *request) destination() (cellfs.Path, error) {
 	v := q.Header.Get("Destination")
 	if v == "" {
-		return cellfs.Path{}, codef("PR400-DV-0010", "Header %s is required.", "Destination")
+		return cellfs.Path{}, answer.New(answer.HeaderMissing, "Destination")
 	}
-	invalid := codef("PR400-DV-0009", "Request header %s value is invalid [%s].", "Destination", printable(v))
+	invalid := answer.New(answer.HeaderValue, "Destination", printable(v))
 	u, err := url.Parse(v)
 	if err != nil { // RFC 3986 forbids it, but clients send bare percent signs
 		u, err = url.Parse(strings.ReplaceAll(v, "%", "%25"))
@@ -377,7 +378,7 @@ func (q *request) destination() (cellfs.Path, error) {
 	host := q.Host
 	if u.Host != "" {
 		if !q.sameUnit(u) {
-			return cellfs.Path{}, codef("PR502-DV-0001", "Destination [%s] is on another server.", printable(v))
+			return cellfs.Path{}, answer.New(answer.OtherServer, printable(v))
 		}
 		host = u.Host
 	}

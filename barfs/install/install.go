@@ -20,16 +20,16 @@ import (
 // LocalCell begins the object of an event that stands for a URL of the cell.
 const LocalCell = "personium-localcell:/"
 
-// Codes of events and of a failed box (spec/errors.md §3).
+// Types of events (contract 2.8). A box that failed shows that of its last one as a code.
 const (
-	CodeCompleted  = "PL-BI-0000"
-	CodeEnded      = "PL-BI-0001"
-	CodeStarted    = "PL-BI-1000"
-	CodeEntry      = "PL-BI-1001"
-	CodeProcessing = "PL-BI-1002"
-	CodeEntryDone  = "PL-BI-1003"
-	CodeFailed     = "PL-BI-1004"
-	CodeInternal   = "PL-BI-1005"
+	TypeCompleted  = "PL-BI-0000"
+	TypeEnded      = "PL-BI-0001"
+	TypeStarted    = "PL-BI-1000"
+	TypeEntry      = "PL-BI-1001"
+	TypeProcessing = "PL-BI-1002"
+	TypeEntryDone  = "PL-BI-1003"
+	TypeFailed     = "PL-BI-1004"
+	TypeInternal   = "PL-BI-1005"
 )
 
 // Target is where a bar is installed.
@@ -134,15 +134,15 @@ type Options struct {
 	Cause func(error) string
 }
 
-// Failure is why an install ended badly. Code is [CodeFailed] for a fault of the
-// bar and [CodeInternal] for anything else.
+// Failure is why an install ended badly. Type is that of the event which says so, [TypeFailed]
+// for a fault of the bar and [TypeInternal] for anything else.
 type Failure struct {
-	Code    string
+	Type    string
 	Message string
 	Err     error
 }
 
-func (f *Failure) Error() string { return f.Code + ": " + f.Message }
+func (f *Failure) Error() string { return f.Type + ": " + f.Message }
 func (f *Failure) Unwrap() error { return f.Err }
 
 const (
@@ -171,7 +171,7 @@ func Run(ctx context.Context, a *barfs.Archive, t Target, o Options) ([]Event, e
 	if err != nil {
 		return r.failed(err)
 	}
-	return []Event{{CodeCompleted, r.boxObject(), "Bar installation completed."}}, nil
+	return []Event{{TypeCompleted, r.boxObject(), "Bar installation completed."}}, nil
 }
 
 type run struct {
@@ -254,7 +254,7 @@ func (r *run) event(code, object, info string) error {
 
 func (r *run) begin(entry string) error {
 	r.entry = entry
-	err := r.event(CodeEntry, entry, "Installation started.")
+	err := r.event(TypeEntry, entry, "Installation started.")
 	if err != nil || r.begun {
 		return err
 	}
@@ -263,7 +263,7 @@ func (r *run) begin(entry string) error {
 }
 
 func (r *run) end(entry string) error {
-	return r.event(CodeEntryDone, entry, "Installation completed.")
+	return r.event(TypeEntryDone, entry, "Installation completed.")
 }
 
 // endFile is end for a file of the archive, which counts as done with it.
@@ -394,28 +394,28 @@ func (r *run) failed(err error) ([]Event, error) {
 		f, events := Broken(r.o.Box, cause, err)
 		return events, f
 	}
-	f := &Failure{Code: CodeFailed, Message: "Installation failed(" + cause + ").", Err: err}
+	f := &Failure{Type: TypeFailed, Message: "Installation failed(" + cause + ").", Err: err}
 	cause = f.Message
 	if r.a.Version == 1 {
 		cause = barfs.CauseStructure
 	}
-	return []Event{{f.Code, on, f.Message}, ended(r.o.Box, cause)}, f
+	return []Event{{f.Type, on, f.Message}, ended(r.o.Box, cause)}, f
 }
 
 // Broken is how an install ends that failed for no fault of the bar: with a cause that
 // clients may hear, and the last lines of the log.
 func Broken(box, cause string, err error) (*Failure, []Event) {
-	f := &Failure{Code: CodeInternal, Message: "Unknown error(" + cause + ").", Err: err}
-	return f, []Event{{f.Code, "", f.Message}, ended(box, f.Message)}
+	f := &Failure{Type: TypeInternal, Message: "Unknown error(" + cause + ").", Err: err}
+	return f, []Event{{f.Type, "", f.Message}, ended(box, f.Message)}
 }
 
 // Started is the line of the log that an install begins with.
 func Started(box string) Event {
-	return Event{CodeStarted, LocalCell + box, "Bar installation started."}
+	return Event{TypeStarted, LocalCell + box, "Bar installation started."}
 }
 
 func ended(box, cause string) Event {
-	return Event{CodeEnded, LocalCell + box, "Bar installation failed(" + cause + ")."}
+	return Event{TypeEnded, LocalCell + box, "Bar installation failed(" + cause + ")."}
 }
 
 // logPath is the path of a part of the archive as the log shows it.

@@ -120,8 +120,8 @@ func TestResume(t *testing.T) {
 func TestStepRefused(t *testing.T) {
 	bar := bartest.New("").Collection("c", "").File("c/a", "text/plain", "a").File("c/b", "text/plain", "b").File("c/d", "text/plain", "d").Bytes()
 	for cause, c := range map[error]struct{ code, message, on string }{
-		&barfs.Invalid{Cause: "no."}: {install.CodeFailed, "Installation failed(no.).", "90_contents/c/b"},
-		errors.New("disk"):           {install.CodeInternal, "Unknown error(internal error).", ""},
+		&barfs.Invalid{Cause: "no."}: {install.TypeFailed, "Installation failed(no.).", "90_contents/c/b"},
+		errors.New("disk"):           {install.TypeInternal, "Unknown error(internal error).", ""},
 	} {
 		l := &ledger{refuse: func(s install.Step) error {
 			if s.File != nil && s.File.Path == "c/b" {
@@ -132,10 +132,10 @@ func TestStepRefused(t *testing.T) {
 		var done, total int64
 		events, err := install.Run(t.Context(), open(t, bar), l, install.Options{Cell: "c", Box: "b", Progress: func(d, n int64) { done, total = d, n }})
 		var f *install.Failure
-		if !errors.As(err, &f) || f.Code != c.code || !strings.HasPrefix(f.Message, strings.TrimSuffix(c.message, ").")) {
+		if !errors.As(err, &f) || f.Type != c.code || !strings.HasPrefix(f.Message, strings.TrimSuffix(c.message, ").")) {
 			t.Errorf("Run = %v, want %s %s", err, c.code, c.message)
 		}
-		if len(events) != 2 || events[0].Type != c.code || events[0].Object != c.on || events[1].Type != install.CodeEnded {
+		if len(events) != 2 || events[0].Type != c.code || events[0].Object != c.on || events[1].Type != install.TypeEnded {
 			t.Errorf("events %v", events)
 		}
 		all := strings.Join(l.steps, "\n")
@@ -159,7 +159,7 @@ func TestBeginIsSeen(t *testing.T) {
 			t.Errorf("%s: Run = %v", name, err)
 		}
 		first := strings.Join(l.steps, "\n")
-		if len(l.steps) != 3 || !strings.Contains(first, install.CodeStarted) || !strings.Contains(first, install.CodeEntry) {
+		if len(l.steps) != 3 || !strings.Contains(first, install.TypeStarted) || !strings.Contains(first, install.TypeEntry) {
 			t.Errorf("%s: the first batch is\n%s", name, first)
 		}
 	}

@@ -137,7 +137,7 @@ func (r *run) metadataFile(x item) error {
 }
 
 func (r *run) processing(object string) error {
-	return r.event(CodeProcessing, object, "Installation processing.")
+	return r.event(TypeProcessing, object, "Installation processing.")
 }
 
 func (r *run) dataLinksFile(x item) error {

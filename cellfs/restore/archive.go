@@ -11,24 +11,29 @@ import (
 	"cellar/cellfs/snapshot"
 )
 
-// Error says why a file cannot be imported, with a code of contract 4.10 or 4.11.
-type Error struct{ Code, Message string }
+// Fault is a kind of what is wrong with a file that is to be imported.
+type Fault int
 
-func (e *Error) Error() string { return e.Code + ": " + e.Message }
+const (
+	Missing      Fault = iota + 1 // a part is missing
+	Version                       // it is of a version that is not known
+	NotZip                        // it is no zip
+	Damaged                       // what is in it does not fit together
+	TooLarge                      // it is larger than the limits allow
+	ManifestForm                  // its manifest cannot be read
+)
 
-func refusef(code, format string, args ...any) error {
-	return &Error{code, fmt.Sprintf(format, args...)}
+// Error says why a file cannot be imported (contract 4.10, 4.11).
+type Error struct {
+	Fault   Fault
+	Message string
 }
 
-// Codes of an [Error].
-const (
-	CodeMissing  = "PR400-MC-0001"
-	CodeVersion  = "PR400-MC-0003"
-	CodeNotZip   = "PR400-MC-0004"
-	CodeDamaged  = "PR400-MC-0005" // cellar's own
-	CodeTooLarge = "PR400-MC-0006" // cellar's own
-	CodeManifest = "PR400-CM-0004"
-)
+func (e *Error) Error() string { return e.Message }
+
+func refusef(f Fault, format string, args ...any) error {
+	return &Error{f, fmt.Sprintf(format, args...)}
+}
 
 // damaged says what is wrong with the inside of a snapshot.
 func damaged(where, format string, args ...any) error {
@@ -38,7 +43,7 @@ func damaged(where, format string, args ...any) error {
 			args[i] = fmt.Sprintf("[%s] must not be a %s", wrong.Field, wrong.Value)
 		}
 	}
-	return refusef(CodeDamaged, "The snapshot file is damaged. [%s: %s].", brief(where), brief(fmt.Sprintf(format, args...)))
+	return refusef(Damaged, "The snapshot file is damaged. [%s: %s].", brief(where), brief(fmt.Sprintf(format, args...)))
 }
 
 // brief is a text without its middle if it is long: paths have up to tens of kilobytes.
@@ -51,7 +56,7 @@ func brief(s string) string {
 }
 
 func missing(name string) error {
-	return refusef(CodeMissing, "[%s] does not exist in the snapshot file.", name)
+	return refusef(Missing, "[%s] does not exist in the snapshot file.", name)
 }
 
 const manifestFile = "00_manifest.json"
@@ -86,7 +91,7 @@ func Open(r io.ReaderAt, size int64, l Limits) (*Archive, error) {
 		return nil, tooLarge("%v", exceeded)
 	}
 	if err != nil {
-		return nil, refusef(CodeNotZip, "The specified snapshot file is not zip file.")
+		return nil, refusef(NotZip, "The specified snapshot file is not zip file.")
 	}
 	a := &Archive{files: make(files, len(z.File)), limits: l}
 	for _, f := range z.File {
@@ -123,17 +128,17 @@ func (a *Archive) readManifest() error {
 	}
 	var fields members
 	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
-		return refusef(CodeManifest, "JSON parse error. [%.200s].", text)
+		return refusef(ManifestForm, "JSON parse error. [%.200s].", text)
 	}
 	version := "null"
 	if raw, ok := fields["export_version"]; ok {
 		version = string(raw)
 	}
 	if version != fmt.Sprint(snapshot.FormatVersion) && version != fmt.Sprint(personiumVersion) {
-		return refusef(CodeVersion, "Version of the snapshot file is invalid. Expected [%d] but was [%.20s].", snapshot.FormatVersion, version)
+		return refusef(Version, "Version of the snapshot file is invalid. Expected [%d] but was [%.20s].", snapshot.FormatVersion, version)
 	}
 	if err := json.Unmarshal(text, &a.Manifest); err != nil || min(a.Manifest.Entries, a.Manifest.Bytes, a.Manifest.Quota, a.Manifest.Keep) < 0 {
-		return refusef(CodeManifest, "JSON parse error. [%.200s].", text)
+		return refusef(ManifestForm, "JSON parse error. [%.200s].", text)
 	}
 	return nil
 }

@@ -69,44 +69,44 @@ func TestImportIsBounded(t *testing.T) {
 	for name, x := range map[string]struct {
 		zip    personiumtest.Entries
 		limits restore.Limits
-		code   string // "": it is imported
+		fault  restore.Fault // 0: it is imported
 	}{
-		"nodes that fit":                  {snapshotOf("", folder, nodeLine("__/g", "collection")), restore.Limits{Nodes: 2}, ""},
-		"a node too many":                 {snapshotOf("", folder, nodeLine("__/g", "collection")), restore.Limits{Nodes: 1}, restore.CodeTooLarge},
-		"control objects that fit":        {snapshotOf("", folder).With(role, []byte(control("a")+control("b"))), restore.Limits{Nodes: 3}, ""},
-		"a control object too many":       {snapshotOf("", folder).With(role, []byte(control("a")+control("b"))), restore.Limits{Nodes: 2}, restore.CodeTooLarge},
-		"control objects that are large":  {snapshotOf("").With(role, []byte(control("a")+control("b"))), restore.Limits{Control: 2 * int64(len(`a{"Name":"a"}`))}, ""},
-		"control objects that are larger": {snapshotOf("").With(role, []byte(control("a")+control("b"))), restore.Limits{Control: 2*int64(len(`a{"Name":"a"}`)) - 1}, restore.CodeTooLarge},
-		"documents that fit":              {odata.With("40_odata/__/o/$metadata.xml", schema).With("40_odata/__/o/T.ndjson", entity("1")), restore.Limits{Nodes: 4}, ""},
-		"a document too many":             {odata.With("40_odata/__/o/$metadata.xml", schema).With("40_odata/__/o/T.ndjson", entity("1")), restore.Limits{Nodes: 3}, restore.CodeTooLarge},
-		"links that fit":                  {linked.With("10_control/links.ndjson", links(5)), restore.Limits{Nodes: 5}, ""},
-		"a link too many":                 {linked.With("10_control/links.ndjson", links(6)), restore.Limits{Nodes: 5}, restore.CodeTooLarge},
-		"boxes that fit":                  {snapshotOf(box, nodeLine("box", "box")), restore.Limits{Boxes: 1}, ""},
-		"a box too many":                  {snapshotOf(box+strings.Replace(box, "box", "bix", 1), nodeLine("box", "box"), nodeLine("bix", "box")), restore.Limits{Boxes: 1}, restore.CodeTooLarge},
-		"a path that fits":                {snapshotOf("", folder), restore.Limits{Path: 4}, ""},
-		"a path too long":                 {snapshotOf("", folder), restore.Limits{Path: 3}, restore.CodeTooLarge},
-		"properties that fit":             {snapshotOf("", nodeLine("__/f", "collection", props(1000, 0))), restore.Limits{}, ""},
-		"a property too many":             {snapshotOf("", nodeLine("__/f", "collection", props(1001, 0))), restore.Limits{}, restore.CodeDamaged},
-		"large properties that fit":       {snapshotOf("", nodeLine("__/f", "collection", props(16, 1<<16-200))), restore.Limits{}, ""},
-		"properties that are larger":      {snapshotOf("", nodeLine("__/f", "collection", props(17, 1<<16-200))), restore.Limits{}, restore.CodeDamaged},
-		"aces that fit":                   {snapshotOf("", nodeLine("__/f", "collection", aces(10_000, 1))), restore.Limits{}, ""},
-		"an ace too many":                 {snapshotOf("", nodeLine("__/f", "collection", aces(10_001, 1))), restore.Limits{}, restore.CodeDamaged},
-		"privileges that fit":             {snapshotOf("", nodeLine("__/f", "collection", aces(1, 100))), restore.Limits{}, ""},
-		"a privilege too many":            {snapshotOf("", nodeLine("__/f", "collection", aces(1, 101))), restore.Limits{}, restore.CodeDamaged},
-		"an id that fits":                 {odata.With("40_odata/__/o/T.ndjson", entity(strings.Repeat("i", 100))), restore.Limits{}, ""},
-		"an id too long":                  {odata.With("40_odata/__/o/T.ndjson", entity(strings.Repeat("i", 401))), restore.Limits{}, restore.CodeDamaged},
-		"entries of the zip too many":     {many(snapshotOf(""), 1300), restore.Limits{Nodes: 1}, restore.CodeTooLarge},
+		"nodes that fit":                  {snapshotOf("", folder, nodeLine("__/g", "collection")), restore.Limits{Nodes: 2}, 0},
+		"a node too many":                 {snapshotOf("", folder, nodeLine("__/g", "collection")), restore.Limits{Nodes: 1}, restore.TooLarge},
+		"control objects that fit":        {snapshotOf("", folder).With(role, []byte(control("a")+control("b"))), restore.Limits{Nodes: 3}, 0},
+		"a control object too many":       {snapshotOf("", folder).With(role, []byte(control("a")+control("b"))), restore.Limits{Nodes: 2}, restore.TooLarge},
+		"control objects that are large":  {snapshotOf("").With(role, []byte(control("a")+control("b"))), restore.Limits{Control: 2 * int64(len(`a{"Name":"a"}`))}, 0},
+		"control objects that are larger": {snapshotOf("").With(role, []byte(control("a")+control("b"))), restore.Limits{Control: 2*int64(len(`a{"Name":"a"}`)) - 1}, restore.TooLarge},
+		"documents that fit":              {odata.With("40_odata/__/o/$metadata.xml", schema).With("40_odata/__/o/T.ndjson", entity("1")), restore.Limits{Nodes: 4}, 0},
+		"a document too many":             {odata.With("40_odata/__/o/$metadata.xml", schema).With("40_odata/__/o/T.ndjson", entity("1")), restore.Limits{Nodes: 3}, restore.TooLarge},
+		"links that fit":                  {linked.With("10_control/links.ndjson", links(5)), restore.Limits{Nodes: 5}, 0},
+		"a link too many":                 {linked.With("10_control/links.ndjson", links(6)), restore.Limits{Nodes: 5}, restore.TooLarge},
+		"boxes that fit":                  {snapshotOf(box, nodeLine("box", "box")), restore.Limits{Boxes: 1}, 0},
+		"a box too many":                  {snapshotOf(box+strings.Replace(box, "box", "bix", 1), nodeLine("box", "box"), nodeLine("bix", "box")), restore.Limits{Boxes: 1}, restore.TooLarge},
+		"a path that fits":                {snapshotOf("", folder), restore.Limits{Path: 4}, 0},
+		"a path too long":                 {snapshotOf("", folder), restore.Limits{Path: 3}, restore.TooLarge},
+		"properties that fit":             {snapshotOf("", nodeLine("__/f", "collection", props(1000, 0))), restore.Limits{}, 0},
+		"a property too many":             {snapshotOf("", nodeLine("__/f", "collection", props(1001, 0))), restore.Limits{}, restore.Damaged},
+		"large properties that fit":       {snapshotOf("", nodeLine("__/f", "collection", props(16, 1<<16-200))), restore.Limits{}, 0},
+		"properties that are larger":      {snapshotOf("", nodeLine("__/f", "collection", props(17, 1<<16-200))), restore.Limits{}, restore.Damaged},
+		"aces that fit":                   {snapshotOf("", nodeLine("__/f", "collection", aces(10_000, 1))), restore.Limits{}, 0},
+		"an ace too many":                 {snapshotOf("", nodeLine("__/f", "collection", aces(10_001, 1))), restore.Limits{}, restore.Damaged},
+		"privileges that fit":             {snapshotOf("", nodeLine("__/f", "collection", aces(1, 100))), restore.Limits{}, 0},
+		"a privilege too many":            {snapshotOf("", nodeLine("__/f", "collection", aces(1, 101))), restore.Limits{}, restore.Damaged},
+		"an id that fits":                 {odata.With("40_odata/__/o/T.ndjson", entity(strings.Repeat("i", 100))), restore.Limits{}, 0},
+		"an id too long":                  {odata.With("40_odata/__/o/T.ndjson", entity(strings.Repeat("i", 401))), restore.Limits{}, restore.Damaged},
+		"entries of the zip too many":     {many(snapshotOf(""), 1300), restore.Limits{Nodes: 1}, restore.TooLarge},
 	} {
 		s := newStore(t)
 		s.limits = x.limits
 		err := s.restore(t.Context(), x.zip.Bytes())
 		var refused *restore.Error
 		switch {
-		case x.code == "" && err != nil:
+		case x.fault == 0 && err != nil:
 			t.Errorf("%s: %v", name, err)
-		case x.code != "" && (!errors.As(err, &refused) || refused.Code != x.code):
-			t.Errorf("%s: %v, want %s", name, err, x.code)
-		case x.code != "" && len(refused.Message) > 1000:
+		case x.fault != 0 && (!errors.As(err, &refused) || refused.Fault != x.fault):
+			t.Errorf("%s: %v, want fault %d", name, err, x.fault)
+		case x.fault != 0 && len(refused.Message) > 1000:
 			t.Errorf("%s: a message of %d bytes", name, len(refused.Message))
 		}
 	}
@@ -166,7 +166,7 @@ func TestRepackedSnapshots(t *testing.T) {
 	}
 	twice := append(want, personiumtest.Entry{Name: "30_contents/__/" + nfd + "/" + nfd + ".txt", Data: []byte("text")})
 	var refused *restore.Error
-	if err := newStore(t).restore(t.Context(), twice.Bytes()); !errors.As(err, &refused) || refused.Code != restore.CodeDamaged {
+	if err := newStore(t).restore(t.Context(), twice.Bytes()); !errors.As(err, &refused) || refused.Fault != restore.Damaged {
 		t.Errorf("a content in two forms of its name: %v", err)
 	}
 }

@@ -70,7 +70,7 @@ const (
 )
 
 func tooLarge(format string, args ...any) error {
-	return refusef(CodeTooLarge, "The snapshot is larger than an import takes. ["+format+"].", args...)
+	return refusef(TooLarge, "The snapshot is larger than an import takes. ["+format+"].", args...)
 }
 
 // count counts what is made.

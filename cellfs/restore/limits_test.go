@@ -34,7 +34,7 @@ func TestLimits(t *testing.T) {
 	} {
 		err := newStore(t).restore(t.Context(), x.zip)
 		var refused *restore.Error
-		if x.good && err != nil || !x.good && (!errors.As(err, &refused) || refused.Code != restore.CodeDamaged) {
+		if x.good && err != nil || !x.good && (!errors.As(err, &refused) || refused.Fault != restore.Damaged) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

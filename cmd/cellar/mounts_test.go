@@ -213,12 +213,15 @@ func workWithGit(t *testing.T, p *program, dir string) {
 	copied := t.TempDir()
 	eventually(t, func() error { // until all is uploaded
 		rclone(t, p, "/cell1/box/clone", "sync", "dav:", copied)
-		_, err := exec.Command("git", "-C", copied, "fsck", "--full", "--strict").CombinedOutput()
-		return err
+		if out, err := exec.Command("git", "-C", copied, "fsck", "--full", "--strict").CombinedOutput(); err != nil {
+			return fmt.Errorf("git fsck of what the server has: %w\n%s", err, out)
+		}
+		out, err := exec.Command("git", "-C", copied, "rev-parse", "HEAD").CombinedOutput()
+		if err != nil || string(out) != head {
+			return fmt.Errorf("HEAD on the server is %s, want %s (%w)", out, head, err)
+		}
+		return nil
 	})
-	if got := git(copied, "rev-parse", "HEAD"); got != head {
-		t.Errorf("HEAD on the server is %s, want %s", got, head)
-	}
 }
 
 // unpack unpacks an archive into the mount and compares there and on the server.

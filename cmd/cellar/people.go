@@ -15,6 +15,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/account"
+	"cellar/dav/answer"
 )
 
 func peopleFlags(more ...cli.Flag) []cli.Flag {
@@ -99,13 +100,13 @@ var (
 )
 
 // say replaces an error answer by the error that its code stands for.
-func say(err error, words map[string]error) error {
+func say(err error, words map[answer.Code]error) error {
 	var e *answerError
-	if errors.As(err, &e) && e.code == "PR404-DV-0003" {
+	if errors.As(err, &e) && e.told.Code == answer.CellNotFound {
 		return cellfs.ErrNoCell
 	}
-	if errors.As(err, &e) && words[e.code] != nil {
-		return words[e.code]
+	if errors.As(err, &e) && words[e.told.Code] != nil {
+		return words[e.told.Code]
 	}
 	return err
 }
@@ -115,16 +116,16 @@ func (p people) Create(ctx context.Context, cell, name, password string) error {
 		return errAccountName
 	}
 	err := p.control(ctx, http.MethodPost, cell, "Account", map[string]string{"Name": name}, nil, credentialHeader, password)
-	return say(err, map[string]error{"PR409-OD-0003": errAccountExists, "PR400-AU-0001": account.ErrPassword})
+	return say(err, map[answer.Code]error{answer.EntityExists: errAccountExists, answer.PasswordFormat: account.ErrPassword})
 }
 
 func (p people) SetPassword(ctx context.Context, cell, name, password string) error {
 	err := p.control(ctx, "MERGE", cell, accountKey(name), map[string]string{}, nil, credentialHeader, password)
-	return say(err, map[string]error{"PR404-OD-0002": account.ErrNone, "PR400-AU-0001": account.ErrPassword})
+	return say(err, map[answer.Code]error{answer.EntityNotFound: account.ErrNone, answer.PasswordFormat: account.ErrPassword})
 }
 
 func (p people) Remove(ctx context.Context, cell, name string) error {
-	return say(p.control(ctx, http.MethodDelete, cell, accountKey(name), nil, nil), map[string]error{"PR404-OD-0002": account.ErrNone})
+	return say(p.control(ctx, http.MethodDelete, cell, accountKey(name), nil, nil), map[answer.Code]error{answer.EntityNotFound: account.ErrNone})
 }
 
 // all is how a list is asked for whole; longer ones than the server gives at once are not
@@ -177,11 +178,11 @@ func (p people) AddRole(ctx context.Context, cell string, r account.Role) error 
 		body["_Box.Name"] = r.Box
 	}
 	err := p.control(ctx, http.MethodPost, cell, "Role", body, nil)
-	return say(err, map[string]error{"PR409-OD-0003": errRoleExists, "PR400-OD-0024": errNoBox})
+	return say(err, map[answer.Code]error{answer.EntityExists: errRoleExists, answer.RelatedEntity: errNoBox})
 }
 
 func (p people) RemoveRole(ctx context.Context, cell string, r account.Role) error {
-	return say(p.control(ctx, http.MethodDelete, cell, roleKey(r), nil, nil), map[string]error{"PR404-OD-0002": errNoRole})
+	return say(p.control(ctx, http.MethodDelete, cell, roleKey(r), nil, nil), map[answer.Code]error{answer.EntityNotFound: errNoRole})
 }
 
 func (p people) Roles(ctx context.Context, cell string) ([]account.Role, error) {
@@ -196,14 +197,14 @@ func (p people) Grant(ctx context.Context, cell, name string, r account.Role) er
 		Metadata struct{ URI string } `json:"__metadata"`
 	}
 	if err := p.control(ctx, http.MethodGet, cell, roleKey(r), nil, &role); err != nil {
-		return say(err, map[string]error{"PR404-OD-0002": errNoRole})
+		return say(err, map[answer.Code]error{answer.EntityNotFound: errNoRole})
 	}
 	body := map[string]string{"uri": role.Metadata.URI}
 	err := p.control(ctx, http.MethodPost, cell, accountKey(name)+"/$links/_Role", body, nil)
-	return say(err, map[string]error{"PR404-OD-0002": account.ErrNone, "PR409-OD-0002": errHasRole})
+	return say(err, map[answer.Code]error{answer.EntityNotFound: account.ErrNone, answer.LinkExists: errHasRole})
 }
 
 func (p people) Revoke(ctx context.Context, cell, name string, r account.Role) error {
 	err := p.control(ctx, http.MethodDelete, cell, accountKey(name)+"/$links/_"+roleKey(r), nil, nil)
-	return say(err, map[string]error{"PR404-OD-0002": errHasNotRole})
+	return say(err, map[answer.Code]error{answer.EntityNotFound: errHasNotRole})
 }

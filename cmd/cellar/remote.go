@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"cellar/dav/answer"
 )
 
 // remote is a server that is asked over HTTP.
@@ -78,26 +80,25 @@ func dial(c *cli.Context) (*remote, error) {
 
 // answerError is an error answer of the server.
 type answerError struct {
-	status  string
-	code    string
-	message string
+	status string
+	told   answer.Error // without a code if the server gives none
 }
 
 func (e *answerError) Error() string {
-	if e.code == "" {
+	if e.told.Code == "" {
 		return "the server says " + e.status
 	}
-	return fmt.Sprintf("the server says %s (%s)", e.message, e.code)
+	return fmt.Sprintf("the server says %s (%s)", e.told.Message, e.told.Code)
 }
 
 // errorBody is the JSON of an error, of a failed job, and of an .error file.
 type errorBody struct {
-	Code    string
+	Code    answer.Code
 	Message struct{ Value string }
 }
 
 func (e errorBody) asError(status string) error {
-	return &answerError{status: status, code: e.Code, message: e.Message.Value}
+	return &answerError{status, answer.Error{Code: e.Code, Message: e.Message.Value}}
 }
 
 // do sends a request and returns the answer if it is a good one. The caller closes

@@ -76,7 +76,7 @@ func (r *remote) token(ctx context.Context, cell, scope string, life time.Durati
 		return "", err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultClient.Do(req)
+	res, err := r.client.Do(req)
 	if err != nil {
 		return "", err
 	}

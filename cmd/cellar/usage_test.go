@@ -97,8 +97,10 @@ func TestHelpListsCommands(t *testing.T) {
 
 // TestFlagsMayStandBehind: flags work before and behind arguments; what follows "--" is
 // none.
+//
+// It runs the commands in this process, beside no other test: a program that one starts holds
+// copies of all open files, locks of folders included, until it runs.
 func TestFlagsMayStandBehind(t *testing.T) {
-	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	for _, c := range []struct {
 		words string

@@ -21,29 +21,25 @@ import (
 	"cellar/cellfs/access"
 	"cellar/cellfs/account"
 	"cellar/cellfs/control"
+	"cellar/dav/answer"
 )
-
-// Fault says why credentials are not good. Its code is one of contract 7.3.
-type Fault struct{ Code, Message string }
-
-func (f *Fault) Error() string { return f.Code + ": " + f.Message }
 
 // The faults of credentials (contract 5.2).
 var (
-	ErrNone       = &Fault{"PR401-AU-0001", "Authorization required."}
-	ErrExpired    = &Fault{"PR401-AU-0002", "Access token expired."}
-	ErrScheme     = &Fault{"PR401-AU-0003", "Invalid authentication scheme."}
-	ErrBasic      = &Fault{"PR401-AU-0004", "Basic auth format error."}
-	ErrToken      = &Fault{"PR401-AU-0006", "Token parse error."}
-	ErrRefresh    = &Fault{"PR401-AU-0007", "Can not access with refresh token."}
-	ErrCookie     = &Fault{"PR401-AU-0009", "Authentication failed."}
-	ErrInterval   = &Fault{"PR401-AU-0010", "Authentication failed."}
-	ErrPassword   = &Fault{"PR401-AU-0011", "Authentication failed."}
-	ErrMustChange = &Fault{"PR401-AU-0012", "Can not access with password change access token."}
+	ErrNone       = answer.New(answer.Unauthorized)
+	ErrExpired    = answer.New(answer.TokenExpired)
+	ErrScheme     = answer.New(answer.AuthScheme)
+	ErrBasic      = answer.New(answer.BasicFormat)
+	ErrToken      = answer.New(answer.TokenFormat)
+	ErrRefresh    = answer.New(answer.RefreshTokenAsAccess)
+	ErrCookie     = answer.New(answer.CookiePeer)
+	ErrInterval   = answer.New(answer.LoginInterval)
+	ErrPassword   = answer.New(answer.WrongPassword)
+	ErrMustChange = answer.New(answer.PasswordChangeToken)
 )
 
 // ErrBusy: too many passwords wait to be checked. The caller should come again.
-var ErrBusy = &Fault{"PR503-SV-0001", "Too many concurrent requests."}
+var ErrBusy = answer.New(answer.TooManyRequests)
 
 // Caller is who asks. The zero Caller is anonymous.
 type Caller struct {
@@ -58,7 +54,7 @@ type Caller struct {
 	Schema string // URL of the application that was authenticated; "" for none
 	Authz  access.Authz
 	// Fault is why the credentials given are not good; nil if none were given.
-	Fault *Fault
+	Fault *answer.Error
 	// Deleted says that the account is not there any more: refused whatever is asked.
 	Deleted bool
 	secret  []byte
@@ -252,7 +248,7 @@ func mayLogIn(t attempt, id *account.Identity) bool {
 
 // settled says that an attempt needs no look at the password: it is known, or others from
 // there were wrong just now.
-func (a *Auth) settled(t attempt, id *account.Identity) (bool, *Fault) {
+func (a *Auth) settled(t attempt, id *account.Identity) (bool, *answer.Error) {
 	now := a.now()
 	switch {
 	case a.known(t, id, now):
@@ -265,7 +261,7 @@ func (a *Auth) settled(t attempt, id *account.Identity) (bool, *Fault) {
 }
 
 // admits says whether the admin, whose password is right, may come in.
-func (a *Auth) admits(t attempt, admin *account.Identity) *Fault {
+func (a *Auth) admits(t attempt, admin *account.Identity) *answer.Error {
 	t.cell = "" // it is the same one in every cell
 	done, fault := a.settled(t, admin)
 	if !done {
@@ -281,7 +277,7 @@ func (a *Auth) succeeded(t attempt, id *account.Identity, isAdmin bool) {
 
 // verify finds the account of an attempt and checks the password. It returns
 // [account.ErrChanged] if the account got another one meanwhile, and [ErrBusy].
-func (a *Auth) verify(ctx context.Context, t attempt, name string) (*account.Identity, *Fault, error) {
+func (a *Auth) verify(ctx context.Context, t attempt, name string) (*account.Identity, *answer.Error, error) {
 	id, err := a.find(ctx, t.cell, name)
 	if err != nil {
 		return nil, nil, err

@@ -18,6 +18,7 @@ import (
 	"cellar/cellfs"
 	"cellar/cellfs/access"
 	"cellar/cellfs/account"
+	"cellar/dav/answer"
 )
 
 // kind is what a token is for. It is the prefix of the token (contract 5.4).
@@ -200,7 +201,7 @@ func (p *parsed) forget() {
 
 // parse reads a token of that kind. It returns [ErrExpired] for one that was good once,
 // and [ErrToken].
-func (a *Auth) parse(token string, k kind) (c claims, key signingKey, fault *Fault) {
+func (a *Auth) parse(token string, k kind) (c claims, key signingKey, fault *answer.Error) {
 	if t, ok := a.parsed.get(token); ok && strings.HasPrefix(token, string(k)) {
 		if !a.now().Before(t.claims.ExpiresAt.Time) {
 			return c, key, ErrExpired
@@ -214,7 +215,7 @@ func (a *Auth) parse(token string, k kind) (c claims, key signingKey, fault *Fau
 	return c, key, fault
 }
 
-func (a *Auth) verifyToken(token string, k kind) (c claims, key signingKey, fault *Fault) {
+func (a *Auth) verifyToken(token string, k kind) (c claims, key signingKey, fault *answer.Error) {
 	text, ok := strings.CutPrefix(token, string(k))
 	if !ok {
 		return c, key, ErrToken

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cellar/cellfs/control"
+	"cellar/dav/answer"
 )
 
 // ControlRequest is what a URL below __ctl asks for.
@@ -74,7 +75,7 @@ func ParseLink(body []byte, below func(uri string) (segment string, ok bool), se
 		return nil, errJSON
 	}
 	if link.URI == nil {
-		return nil, errorf("PR400-OD-0009", "[%s] is required.", "uri")
+		return nil, answer.New(answer.RequiredProperty, "uri")
 	}
 	segment, ok := below(*link.URI)
 	if !ok {
@@ -96,9 +97,9 @@ func ParseLink(body []byte, below func(uri string) (segment string, ok bool), se
 }
 
 // ErrLinkURI: what a link is to be made to is not there, or cannot be linked.
-var ErrLinkURI = errorf("PR400-OD-0006", "request body format error. field [%s]", "uri")
+var ErrLinkURI = answer.New(answer.BodyField, "uri")
 
-var errJSON = errorf("PR400-OD-0001", "JSON parse error.")
+var errJSON = answer.New(answer.ODataJSON)
 
 // ParseObject reads the properties of an object. Only texts, true, false and null can be
 // values.
@@ -112,7 +113,7 @@ func ParseObject(body []byte, set *control.Set) (control.Values, error) {
 		case string, bool, nil:
 		default:
 			if slices.ContainsFunc(set.Properties, func(p control.Property) bool { return p.Name == name }) {
-				return nil, errorf("PR400-OD-0006", "request body format error. field [%s]", name)
+				return nil, answer.New(answer.BodyField, name)
 			}
 		}
 	}

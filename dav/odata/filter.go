@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cellar/dav/answer"
 )
 
 // filter says whether an object is wanted.
@@ -22,7 +24,7 @@ type filterParser struct {
 	properties []string
 }
 
-var errFilter = errorf("PR400-OD-0003", "OData $filter Parse Error.")
+var errFilter = answer.New(answer.FilterSyntax)
 
 func parseFilter(text string, properties []string) (filter, error) {
 	p := filterParser{properties: properties}

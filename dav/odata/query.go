@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"cellar/dav/answer"
 )
 
 // Query is how a list is asked for (spec/cell-and-box-management.md §2).
@@ -21,7 +23,7 @@ type Query struct {
 // pair of objects.
 const maxOrder = 20
 
-var errOrder = errorf("PR400-OD-0015", "Odata $orderby parse error.")
+var errOrder = answer.New(answer.OrderSyntax)
 
 type ordering struct {
 	property string
@@ -61,7 +63,7 @@ func ParseQuery(query url.Values, properties []string) (q Query, err error) {
 	if v := query.Get("$select"); v != "" && v != "*" {
 		for name := range strings.SplitSeq(v, ",") {
 			if name = strings.TrimSpace(name); name != "__metadata" && !slices.Contains(properties, name) {
-				return q, errorf("PR400-OD-0017", "OData $select Parse error.")
+				return q, answer.New(answer.SelectSyntax)
 			}
 			q.Select = append(q.Select, name)
 		}
@@ -78,7 +80,7 @@ func supported(query url.Values, known ...string) error {
 	for _, option := range slices.Sorted(maps.Keys(query)) {
 		isOption := option == "q" || strings.HasPrefix(option, "$")
 		if isOption && !slices.Contains(everywhere, option) && !slices.Contains(known, option) {
-			return errorf("PR400-OD-0042", "Operation is not supported: %s", option)
+			return answer.New(answer.QueryUnsupported, option)
 		}
 	}
 	return nil
@@ -96,7 +98,7 @@ func paging(query url.Values) (top, skip int, count bool, err error) {
 	case v == "allpages":
 		count = true
 	case query.Has("$inlinecount") && v != "none":
-		err = errorf("PR400-OD-0013", "$inlinecount value [%s] is invalid.", v)
+		err = answer.New(answer.InlineCount, v)
 	}
 	return
 }

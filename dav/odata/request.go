@@ -1,28 +1,20 @@
 package odata
 
 import (
-	"fmt"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"cellar/dav/answer"
 )
 
-// Error is an answer of spec/errors.md §6.
-type Error struct{ Code, Message string }
-
-func (e *Error) Error() string { return e.Code + ": " + e.Message }
-
-func errorf(code, format string, args ...any) error {
-	return &Error{code, fmt.Sprintf(format, args...)}
-}
-
 var (
-	errNoSet        = &Error{"PR404-OD-0001", "No such entity set."}
-	errNoEntity     = &Error{"PR404-OD-0002", "No such entity."}
-	errNoNavigation = &Error{"PR404-OD-0003", "No such Navigation Property."}
-	errNoLink       = &Error{"PR404-OD-0000", "Not found."}
-	errKey          = &Error{"PR400-OD-0004", "OData EntityKey Parse error."}
+	errNoSet        = answer.New(answer.EntitySetNotFound)
+	errNoEntity     = answer.New(answer.EntityNotFound)
+	errNoNavigation = answer.New(answer.NavigationNotFound)
+	errNoLink       = answer.New(answer.ODataNotFound)
+	errKey          = answer.New(answer.EntityKey)
 )
 
 // Request is what the URL below an OData collection asks for.
@@ -53,13 +45,13 @@ var (
 func IsKeyed(segment string) bool { return keyed.MatchString(segment) }
 
 // Parse reads the segments of the path below the collection, decoded, and the
-// query. It returns an [*Error].
+// query. It returns an [*answer.Error].
 func Parse(segments []string, query url.Values) (r Request, err error) {
 	if r.top, r.skip, r.count, err = paging(query); err != nil {
 		return r, err
 	}
 	if v := query.Get("$format"); query.Has("$format") && !strings.EqualFold(v, "json") {
-		return r, errorf("PR400-OD-0005", "$format value [%s] is invalid.", v)
+		return r, answer.New(answer.FormatOption, v)
 	}
 	if err := supported(query); err != nil {
 		return r, err
@@ -102,9 +94,9 @@ func number(query url.Values, name string, byDefault, most int) (int, error) {
 	n, err := strconv.Atoi(query.Get(name))
 	switch {
 	case err != nil:
-		return 0, errorf("PR400-OD-0036", "OData Query [%s] parse error.", name)
+		return 0, answer.New(answer.QueryOption, name)
 	case n < 0 || n > most:
-		return 0, errorf("PR400-OD-0029", "Query value [%s]=[%d] is invalid.", name, n)
+		return 0, answer.New(answer.QueryValue, name, n)
 	}
 	return n, nil
 }

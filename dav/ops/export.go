@@ -11,6 +11,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/snapshot"
+	"cellar/dav/answer"
 	"cellar/jobs"
 )
 
@@ -33,7 +34,7 @@ func (o *Ops) WaitExport(ctx context.Context, cell int64) (jobs.Job, bool) {
 }
 
 func errExporting() error {
-	return refusef("PR409-CM-0002", "Because [cell export] is being executed, writing to cell can not be done.")
+	return answer.New(answer.JobRunning, "cell export")
 }
 
 // CheckNoExport refuses while an export of the cell runs.
@@ -60,11 +61,11 @@ func ExportOf(body []byte, cell string, now time.Time) (Snapshot, error) {
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
-		return s, refusef("PR400-CM-0004", "JSON parse error. [%s].", shown(body))
+		return s, answer.New(answer.JSONSyntax, shown(body))
 	}
 	if raw, given := fields["Passing"]; given {
 		if err := json.Unmarshal(raw, &s.Passing); err != nil {
-			return s, refusef("PR400-CM-0002", "Field [Passing] format error. Must be [true or false].")
+			return s, answer.New(answer.FieldFormat, "Passing", "true or false")
 		}
 	}
 	raw, given := fields["Name"]
@@ -72,7 +73,7 @@ func ExportOf(body []byte, cell string, now time.Time) (Snapshot, error) {
 		return s, nil
 	}
 	if err := json.Unmarshal(raw, &s.Name); err != nil || !snapshotName.MatchString(s.Name) {
-		return s, refusef("PR400-CM-0002", "Field [Name] format error. Must be [%s].", snapshotPattern)
+		return s, answer.New(answer.FieldFormat, "Name", snapshotPattern)
 	}
 	return s, nil
 }
@@ -91,7 +92,7 @@ func (o *Ops) Export(ctx context.Context, cell cellfs.Cell, s Snapshot, c Caller
 		}
 		_, err := tx.Snapshot(cell.ID, s.Name+".zip")
 		if !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(refusef("PR409-DV-0002", "File [%s.zip] already exists.", s.Name), err)
+			return errors.Join(answer.New(answer.FileExists, s.Name+".zip"), err)
 		}
 		stale, err := tx.Snapshot(cell.ID, s.Name+".error")
 		if err == nil {
@@ -136,10 +137,10 @@ func (o *Ops) export(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Out
 // exportFailed leaves {Name}.error, the only sign of a failed export.
 func (o *Ops) exportFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
 	told := Tell(err)
-	if told == Unknown {
-		told = &Refused{"PR500-CM-0002", "Files I/O error caused [create snapshot file] to fail."}
+	if told.Code == answer.Internal {
+		told = answer.New(answer.SnapshotNotWritten)
 	}
-	return jobs.Outcome[cellfs.Tx]{Err: err, Code: told.Code, Message: told.Message, With: func(tx cellfs.Tx, _ *jobs.Job) error {
+	return jobs.Outcome[cellfs.Tx]{Err: err, Code: string(told.Code), Message: told.Message, With: func(tx cellfs.Tx, _ *jobs.Job) error {
 		return o.recordError(tx, j, told)
 	}}
 }
@@ -176,12 +177,8 @@ func (o *Ops) build(ctx context.Context, j jobs.Job, p *jobs.Progress) (func(cel
 	}, nil
 }
 
-func (o *Ops) recordError(tx cellfs.Tx, j jobs.Job, told *Refused) error {
-	text, err := json.Marshal(map[string]any{"code": told.Code, "message": map[string]string{"lang": "en", "value": told.Message}})
-	if err != nil {
-		return err
-	}
-	s := cellfs.StageBytes(text)
+func (o *Ops) recordError(tx cellfs.Tx, j jobs.Job, told *answer.Error) error {
+	s := cellfs.StageBytes(told.JSON())
 	blob, err := s.Add(tx)
 	if err != nil {
 		return err

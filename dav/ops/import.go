@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 
@@ -14,6 +13,7 @@ import (
 	"cellar/cellfs/account"
 	"cellar/cellfs/restore"
 	"cellar/cellfs/snapshot"
+	"cellar/dav/answer"
 	"cellar/jobs"
 )
 
@@ -35,7 +35,7 @@ func (o *Ops) CheckNoImport(cell int64) error {
 }
 
 func errImporting() error {
-	return refusef("PR409-CM-0002", "Because [cell import] is being executed, writing to cell can not be done.")
+	return answer.New(answer.JobRunning, "cell import")
 }
 
 // AnyImport is false if no cell is being replaced.
@@ -45,15 +45,15 @@ func (o *Ops) AnyImport() bool { return o.jobs.AnyOfKind(KindImport) }
 func ImportName(body []byte) (string, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
-		return "", refusef("PR400-CM-0004", "JSON parse error. [%s].", shown(body))
+		return "", answer.New(answer.JSONSyntax, shown(body))
 	}
 	raw, given := fields["Name"]
 	if !given || string(raw) == "null" {
-		return "", refusef("PR400-CM-0001", "Required key [Name] missing.")
+		return "", answer.New(answer.MissingKey, "Name")
 	}
 	var name string
 	if err := json.Unmarshal(raw, &name); err != nil || !snapshotName.MatchString(name) {
-		return "", refusef("PR400-CM-0002", "Field [Name] format error. Must be [%s].", snapshotPattern)
+		return "", answer.New(answer.FieldFormat, "Name", snapshotPattern)
 	}
 	return name, nil
 }
@@ -62,7 +62,7 @@ func ImportName(body []byte) (string, error) {
 func (o *Ops) Import(ctx context.Context, cell cellfs.Cell, name string, c Caller) error {
 	content, err := o.openSnapshot(ctx, cell.ID, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return refusef("PR404-DV-0001", "Resource not found. [%s.zip].", name)
+		return answer.New(answer.ResourceNotFound, name+".zip")
 	}
 	if err != nil {
 		return err
@@ -86,10 +86,10 @@ const (
 // importRoom is how long the body of an import into the cell may be, and what a client is
 // told whose body is longer. Contents lie in a snapshot as they are, so that one far beyond
 // the quota could not be restored.
-func (o *Ops) importRoom(cell cellfs.Cell) (limit int64, over *Refused) {
-	limit, over = cmp.Or(o.cfg.ImportLimit, DefaultImportLimit), TooLarge
+func (o *Ops) importRoom(cell cellfs.Cell) (limit int64, over *answer.Error) {
+	limit, over = cmp.Or(o.cfg.ImportLimit, DefaultImportLimit), answer.New(answer.BodyTooLarge)
 	if cell.Quota > 0 && cell.Quota < (limit-importSlack)/2 {
-		limit, over = 2*cell.Quota+importSlack, NoQuota
+		limit, over = 2*cell.Quota+importSlack, answer.New(answer.QuotaExceeded)
 	}
 	return limit, over
 }
@@ -126,12 +126,7 @@ func (o *Ops) openArchive(c cellfs.Content) (*restore.Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := restore.Open(c, size, o.cfg.SnapshotLimits)
-	var refused *restore.Error
-	if errors.As(err, &refused) {
-		err = &Refused{refused.Code, refused.Message}
-	}
-	return a, err
+	return restore.Open(c, size, o.cfg.SnapshotLimits)
 }
 
 func (o *Ops) openSnapshot(ctx context.Context, cell int64, name string) (cellfs.Content, error) {
@@ -158,7 +153,7 @@ func (o *Ops) acceptImport(ctx context.Context, job jobs.Job, body *cellfs.Stage
 			return err
 		}
 		if o.jobs.AnyActive(job.Scope) {
-			return refusef("PR409-MC-0001", "Cell to be processed is being accessed by other requests.")
+			return answer.New(answer.CellInUse)
 		}
 		if body != nil {
 			var err error
@@ -187,7 +182,7 @@ func (o *Ops) importCell(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs
 		return errors.Join(o.dropInput(tx, j, row), o.show(tx, j, restored))
 	}}
 	if err != nil {
-		if Tell(err) == Unknown && ctx.Err() == nil {
+		if Tell(err).Code == answer.Internal && ctx.Err() == nil {
 			o.cfg.Log.Error("import", "job", j.ID, "cell", j.Scope, "err", err)
 		}
 		out = o.importFailed(j, err)
@@ -235,7 +230,7 @@ func (o *Ops) warnOfPasswords(ctx context.Context, cell int64) error {
 // importFailed leaves the cell as it was.
 func (o *Ops) importFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
 	told := Tell(err)
-	return jobs.Outcome[cellfs.Tx]{Err: err, Code: told.Code, Message: told.Message, With: func(tx cellfs.Tx, row *jobs.Job) error {
+	return jobs.Outcome[cellfs.Tx]{Err: err, Code: string(told.Code), Message: told.Message, With: func(tx cellfs.Tx, row *jobs.Job) error {
 		return errors.Join(o.dropInput(tx, j, row), restore.DropLeft(tx, j.ID))
 	}}
 }
@@ -293,7 +288,7 @@ func (o *Ops) restore(ctx context.Context, j jobs.Job, p *jobs.Progress) (*resto
 	if j.Input != 0 {
 		content, err = o.fs.OpenBlob(ctx, j.Input)
 	} else if content, err = o.openSnapshot(ctx, cell.ID, j.Name); errors.Is(err, fs.ErrNotExist) {
-		err = &Refused{"PR404-DV-0001", fmt.Sprintf("Resource not found. [%s.zip].", j.Name)}
+		err = answer.New(answer.ResourceNotFound, j.Name+".zip")
 	}
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"cellar/barfs"
 	"cellar/barfs/install"
 	"cellar/cellfs"
+	"cellar/dav/answer"
 	"cellar/jobs"
 )
 
@@ -59,7 +60,7 @@ func (o *Ops) Install(ctx context.Context, cell cellfs.Cell, name string, body i
 		return err
 	}
 	if err := cellfs.CheckBoxName(name); err != nil {
-		return refusef("PR400-OD-0006", "request body format error. field [Name]")
+		return answer.New(answer.BodyField, "Name")
 	}
 	return o.accept(ctx, cell, name, bar, staged, c)
 }
@@ -99,13 +100,13 @@ func taken(tx cellfs.Tx, cell int64, name, schema string) error {
 	named := false
 	err = cellfs.EachChild(tx, c.Root, func(n *cellfs.Node) error {
 		if schema != "" && n.Schema == schema {
-			return refusef("PR400-BI-0004", "Install target box is already registered as Box Schema[%s].", schema)
+			return answer.New(answer.SchemaTaken, schema)
 		}
 		named = named || cellfs.Key(n.Name) == cellfs.Key(name)
 		return nil
 	})
 	if err == nil && named {
-		err = refusef("PR405-BI-0001", "Install target box is already registered [%s].", name)
+		err = answer.New(answer.BoxExists, name)
 	}
 	return err
 }
@@ -162,16 +163,16 @@ func (o *Ops) install(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Ou
 		o.cfg.Log.Error("install", "job", j.ID, "err", err)
 		return o.installFailed(j, err)
 	}
-	if failure.Code == install.CodeInternal {
+	if failure.Type == install.TypeInternal {
 		o.cfg.Log.Error("install", "job", j.ID, "err", failure.Err)
 	}
-	return jobs.Outcome[cellfs.Tx]{Err: err, Code: failure.Code, Message: failure.Message, With: o.installEnds(j, events)}
+	return jobs.Outcome[cellfs.Tx]{Err: err, Code: failure.Type, Message: failure.Message, With: o.installEnds(j, events)}
 }
 
 // installFailed is the outcome of an install that failed elsewhere than in the bar.
 func (o *Ops) installFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
 	failure, events := install.Broken(j.Name, installCause(err), err)
-	return jobs.Outcome[cellfs.Tx]{Err: failure, Code: failure.Code, Message: failure.Message, With: func(tx cellfs.Tx, row *jobs.Job) error {
+	return jobs.Outcome[cellfs.Tx]{Err: failure, Code: failure.Type, Message: failure.Message, With: func(tx cellfs.Tx, row *jobs.Job) error {
 		begun, err := hasSteps(tx, j.ID)
 		if err != nil {
 			return err
@@ -186,7 +187,7 @@ func (o *Ops) installFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
 
 // installCause is what an error that is no fault of the bar is called.
 func installCause(err error) string {
-	if told := Tell(err); told != Unknown {
+	if told := Tell(err); told.Code != answer.Internal {
 		return told.Error()
 	}
 	return "internal error"

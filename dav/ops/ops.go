@@ -1,15 +1,13 @@
 // Package ops performs the long-running operations of a cell: installing a box
 // from a bar, exporting the cell to a snapshot and importing one. It joins the tree
 // (cellfs), the archive (barfs) and the job tracker (jobs), and knows nothing of
-// HTTP. Refusals that a client must hear are [*Refused], with a code of
-// spec/errors.md.
+// HTTP. Refusals that a client must hear are [*answer.Error].
 package ops
 
 import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"time"
@@ -26,15 +24,6 @@ const (
 	KindExport  = "export"
 	KindImport  = "import"
 )
-
-// Refused is a request that is not accepted.
-type Refused struct{ Code, Message string }
-
-func (e *Refused) Error() string { return e.Code + ": " + e.Message }
-
-func refusef(code, format string, args ...any) error {
-	return &Refused{Code: code, Message: fmt.Sprintf(format, args...)}
-}
 
 // Config is what an [Ops] is made of.
 type Config struct {

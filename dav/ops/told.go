@@ -7,21 +7,9 @@ import (
 	"cellar/cellfs"
 	"cellar/cellfs/restore"
 	"cellar/cellfs/snapshot"
+	"cellar/dav/answer"
 	"cellar/jobs"
 )
-
-// What clients are told for more than one reason.
-var (
-	NoSpace  = &Refused{"PR507-SV-0001", "Insufficient storage."}
-	NoQuota  = &Refused{"PR507-SV-0002", "The quota of the cell is exceeded."}
-	Full     = &Refused{"PR507-SV-0003", "The cell has too many resources."}
-	CutOff   = &Refused{"PR500-MC-0001", "The operation is given up: " + jobs.ErrCutOff.Error() + "."}
-	TooLarge = &Refused{"PR413-CM-0001", "Request body is too large."}
-	Unknown  = &Refused{"PR500-SV-0000", "Unknown error."}
-)
-
-// CodeContent is the code of an export, or a bar, that lacks the content of a resource.
-const CodeContent = "PR500-CM-0003"
 
 // maxShown is how much of a body that cannot be read its sender is shown, in bytes.
 const maxShown = 1 << 10
@@ -29,31 +17,53 @@ const maxShown = 1 << 10
 // shown is the begin of a body, as an answer can show it.
 func shown(body []byte) string { return cellfs.Printable(string(body[:min(len(body), maxShown)])) }
 
-// Tell is what a client, or a reader of an event log, is told of an error. The text of an
-// error that is meant for nobody but the operator, with paths of the server for one,
-// never goes further: for these it is [Unknown].
-func Tell(err error) *Refused {
-	var refused *Refused
+// barCodes and snapshotCodes are what is wrong with an archive as clients know it.
+var (
+	barCodes = map[barfs.Fault]answer.Code{
+		barfs.BarSize: answer.BarTooLarge, barfs.EntrySize: answer.BarEntryTooLarge, barfs.FileForm: answer.BarFileFormat, barfs.NotZip: answer.BarNotZip,
+		barfs.Unreadable: answer.BarUnreadable, barfs.Structure: answer.BarStructure, barfs.Version: answer.BarVersion, barfs.SchemaForm: answer.SchemaFormat,
+	}
+	snapshotCodes = map[restore.Fault]answer.Code{
+		restore.Missing: answer.SnapshotPartMissing, restore.Version: answer.SnapshotVersion, restore.NotZip: answer.SnapshotNotZip,
+		restore.Damaged: answer.SnapshotDamaged, restore.TooLarge: answer.SnapshotTooLarge, restore.ManifestForm: answer.JSONSyntax,
+	}
+)
+
+// Tell is the answer to an error of an operation; [answer.Internal] for one whose text is for
+// the operator alone, because it may name paths of the server for one.
+func Tell(err error) *answer.Error {
+	if e := Refusal(err); e != nil {
+		return e
+	}
+	var lost *snapshot.ContentError
+	switch {
+	case errors.As(err, &lost):
+		return answer.New(answer.ContentDamaged, lost.Path)
+	case errors.Is(err, cellfs.ErrQuota):
+		return answer.New(answer.QuotaExceeded)
+	case errors.Is(err, cellfs.ErrManyNodes):
+		return answer.New(answer.TooManyResources)
+	case cellfs.IsNoSpace(err):
+		return answer.New(answer.NoSpace)
+	case errors.Is(err, jobs.ErrCutOff):
+		return answer.New(answer.GivenUp, jobs.ErrCutOff)
+	}
+	return answer.New(answer.Internal)
+}
+
+// Refusal is the answer to an error that says itself what is wrong with a request or an
+// archive; nil for others.
+func Refusal(err error) *answer.Error {
+	var refused *answer.Error
 	var damaged *restore.Error
 	var bar *barfs.Error
-	var lost *snapshot.ContentError
 	switch {
 	case errors.As(err, &refused):
 		return refused
 	case errors.As(err, &damaged):
-		return &Refused{damaged.Code, damaged.Message}
+		return answer.With(snapshotCodes[damaged.Fault], damaged.Message)
 	case errors.As(err, &bar):
-		return &Refused{bar.Code, bar.Message}
-	case errors.As(err, &lost):
-		return &Refused{CodeContent, "The content of [" + lost.Path + "] is missing or damaged."}
-	case errors.Is(err, cellfs.ErrQuota):
-		return NoQuota
-	case errors.Is(err, cellfs.ErrManyNodes):
-		return Full
-	case cellfs.IsNoSpace(err):
-		return NoSpace
-	case errors.Is(err, jobs.ErrCutOff):
-		return CutOff
+		return answer.With(barCodes[bar.Fault], bar.Message)
 	}
-	return Unknown
+	return nil
 }
