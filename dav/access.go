@@ -30,7 +30,7 @@ const (
 	above              // the collection that holds it
 )
 
-// rule is a row of the access table (spec/auth-and-acl.md §5 and §6): who may use a
+// rule is a row of the access table (contract 5.10 to 5.12): who may use a
 // method of a kind of resource. Of several rules all that apply must hold.
 type rule struct {
 	who   who
@@ -89,7 +89,7 @@ var (
 	}
 )
 
-// errNeedsAdmin: spec/cell-and-box-management.md §3.
+// errNeedsAdmin: only the unit admin may (contract 5.12).
 var errNeedsAdmin = answer.New(answer.AdminOnly)
 
 // admitted refuses a caller who may not do what the rules are for. It is asked before the
@@ -178,7 +178,7 @@ func (q *request) has(levels []cellfs.Level, schema string, all, any access.Set)
 		return q.denied()
 	}
 	// A token's scope bounds only the privileges of the cell, and only who has one
-	// (spec/auth-and-acl.md §3).
+	// (contract 5.5).
 	if ofCell && q.caller.Known() && lacks(q.caller.Scope.Set(), all, any) {
 		return insufficientScope(all | any)
 	}
@@ -194,7 +194,7 @@ func insufficientScope(needed access.Set) error {
 }
 
 // schemaAllows refuses callers that come through no application, or through the wrong
-// one, where an ACL asks for one (spec/auth-and-acl.md §7).
+// one, where an ACL asks for one (contract 5.13).
 func (q *request) schemaAllows(required access.Authz, schema string) error {
 	switch {
 	case required == access.AuthzNone || q.caller.MayAll():

@@ -83,7 +83,7 @@ func (s standing) mayReadACL(n *cellfs.Node) bool {
 }
 
 // acl writes the ACL that counts for the resource: its own aces, then those of what lies
-// above, the nearest first, marked as inherited (spec/auth-and-acl.md §8).
+// above, the nearest first, marked as inherited (contract 5.15).
 func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind >= cellfs.KindUnit || !l.at.mayReadACL(n) {
 		return false, nil

@@ -10,7 +10,7 @@ import (
 )
 
 // TestBootstrap: from an empty cell to an account that may install and read the log, and
-// nothing else (spec/cell-and-box-management.md §7).
+// nothing else (contract 5.9, 5.10).
 func TestBootstrap(t *testing.T) {
 	t.Parallel()
 	s := davtest.New(t)
@@ -27,13 +27,13 @@ func TestBootstrap(t *testing.T) {
 	davtest.Error(s.With(token, "GET", "/cell1/app").Expect(), "PR403-AU-0002")
 	davtest.Error(s.With(token, "PROPFIND", "/cell1").WithHeader("Depth", "1").Expect(), "PR403-AU-0002")
 
-	// spec/auth-and-acl.md §11, 2
+	// With p:box an empty box can be made (contract 1.10).
 	s.SetACL("/cell1", davtest.ACE{Role: "admin", Privileges: "p:box"})
 	s.With(token, "MKCOL", "/cell1/empty").Expect().Status(http.StatusCreated)
 	davtest.Error(s.With(token, "POST", "/cell1/__export").Expect(), "PR403-AU-0002")
 }
 
-// TestScope: spec/auth-and-acl.md §3 and §11, 1.
+// TestScope: a scope bounds the privileges of the cell (contract 5.5).
 func TestScope(t *testing.T) {
 	t.Parallel()
 	s := davtest.New(t)
@@ -55,7 +55,7 @@ func TestScope(t *testing.T) {
 	s.Anonymous().Request("PROPFIND", "/cell1").WithHeader("Depth", "0").Expect().Status(http.StatusMultiStatus)
 }
 
-// TestACLMethod: spec/auth-and-acl.md §8 and §11.
+// TestACLMethod: the ACL method and its refusals (contract 5.14).
 func TestACLMethod(t *testing.T) {
 	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})

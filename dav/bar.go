@@ -19,7 +19,7 @@ const (
 )
 
 // wantsBar reports whether the Accept header lists the type of a bar
-// (spec/box-metadata-and-export.md §1).
+// (contract 1.11).
 func (q *request) wantsBar() bool {
 	for _, v := range q.Header["Accept"] {
 		for t := range strings.SplitSeq(v, ",") {

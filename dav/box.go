@@ -46,7 +46,7 @@ func (q *request) boxStatus(n *cellfs.Node) (status string, percent int64) {
 }
 
 // getBox answers GET on a box: its metadata, which is how an install is polled
-// (spec/box-metadata-and-export.md §2).
+// (contract 1.11).
 func (q *request) getBox() error {
 	if q.wantsBar() {
 		return q.getBar()
@@ -132,7 +132,7 @@ func (q *request) wait() time.Duration {
 }
 
 // mkcolBox answers MKCOL on a box name: an empty box without a body, an install
-// with one (DECISIONS 32).
+// with one (contract 1.10).
 func (q *request) mkcolBox() error {
 	zip := q.sendsZip()
 	body, err := q.hasBody()

@@ -13,7 +13,7 @@ import (
 )
 
 // cookieName and peerParameter are how a browser tells who asks: the cookie alone is
-// not enough, so that no page of others can use it (spec/http-conventions.md §5).
+// not enough, so that no page of others can use it (contract 5.6).
 const (
 	cookieName    = "p_cookie"
 	peerParameter = "p_cookie_peer"
@@ -128,7 +128,7 @@ func unescape(s string) string {
 	return s
 }
 
-// basicAllowed keeps passwords off the open network (DECISIONS 23).
+// basicAllowed keeps passwords off the open network (contract 5.2).
 func (q *request) basicAllowed() bool {
 	if q.h.cfg.InsecureBasic || q.peer.https {
 		return true

@@ -54,7 +54,7 @@ func controlRules(reads bool) (rules []rule) {
 	})})
 }
 
-// ctl answers requests for control objects (spec/cell-and-box-management.md §2 to §7).
+// ctl answers requests for control objects (contract 1.16).
 func (q *request) ctl() error {
 	r, err := q.parseControl()
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"cellar/dav/davtest"
 )
 
-// TestCellEntities: spec/cell-and-box-management.md §3 and §8.
+// TestCellEntities: cells as control objects (contract 1.16.5).
 func TestCellEntities(t *testing.T) {
 	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{}})

@@ -12,7 +12,7 @@ import (
 	"cellar/dav/answer"
 )
 
-// requestKey is the form of X-Personium-RequestKey (spec/http-conventions.md §2.1).
+// requestKey is the form of X-Personium-RequestKey (contract 1.3.1).
 var requestKey = regexp.MustCompile(`^[A-Za-z0-9_-]{0,128}$`)
 
 const headerKey = "X-Personium-Requestkey"
@@ -37,7 +37,7 @@ func (q *request) commonHeaders() {
 }
 
 // edge applies what stands before everything else, in the order of
-// spec/http-conventions.md §2.2. done tells that the answer was given.
+// contract 1.2. done tells that the answer was given.
 func (q *request) edge() (done bool, err error) {
 	wire := q.Method
 	q.wire = wire

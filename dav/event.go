@@ -14,7 +14,7 @@ import (
 )
 
 // record adds a line about this request to the event log of a cell, in the transaction
-// of what it tells (spec/event-log.md §3): with it, it is kept or not.
+// of what it tells (contract 6.1): with it, it is kept or not.
 func (q *request) record(tx cellfs.Tx, cell int64, kind, object, info string) error {
 	return q.recordBy(tx, cell, q.subject(), kind, object, info)
 }

@@ -32,7 +32,7 @@ func logged(t *testing.T, s *davtest.Server, key string) (all []string) {
 }
 
 // TestChangesAreEvents: each change is one line, with who did it and the key of the
-// request; what fails or changes nothing is none (spec/event-log.md §3).
+// request; what fails or changes nothing is none (contract 6.1).
 func TestChangesAreEvents(t *testing.T) {
 	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})

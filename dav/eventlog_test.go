@@ -14,7 +14,7 @@ import (
 )
 
 // TestEventLogRotation: a log that is too long is closed, twelve closed ones are
-// kept, and no line is lost or told twice until then (spec/event-log.md §5).
+// kept, and no line is lost or told twice until then (contract 6.6).
 func TestEventLogRotation(t *testing.T) {
 	t.Parallel()
 	const limit = 1600

@@ -16,7 +16,7 @@ func isName(err error) bool { return errors.Is(err, cellfs.ErrName) }
 // maxJSON bounds a JSON body, in bytes.
 const maxJSON = 64 << 10
 
-// postExport answers POST __export (spec/cell-export.md §2).
+// postExport answers POST __export (contract 4.2).
 func (q *request) postExport() error {
 	cell, err := q.cell()
 	if err != nil {

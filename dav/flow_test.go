@@ -28,8 +28,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"))
 }
 
-// TestEveryAnswer looks at what every response carries (spec/http-conventions.md
-// §3, test points 1 to 6).
+// TestEveryAnswer looks at what every response carries (contract 1.4).
 func TestEveryAnswer(t *testing.T) {
 	t.Parallel()
 	s := davtest.New(t)
@@ -122,7 +121,7 @@ func TestCredentials(t *testing.T) {
 	} {
 		grant(form).Status(http.StatusBadRequest).JSON().Object().Value("error").IsEqual(want)
 	}
-	// What does not exist is said before who may not (spec/http-conventions.md §7).
+	// What does not exist is said before who may not (contract 1.2).
 	davtest.Error(s.Anonymous().GET("/none/box").Expect(), "PR404-DV-0003")
 	davtest.Error(s.Anonymous().GET("/cell1/none").Expect(), "PR404-DV-0002")
 	davtest.Error(s.Anonymous().POST("/cell1/box").Expect(), "PR405-MC-0001")
@@ -143,7 +142,7 @@ func TestTokensSurviveARestart(t *testing.T) {
 	s.Anonymous().GET("/cell1/").WithHeader("Authorization", "Bearer "+token).Expect().Status(http.StatusOK)
 }
 
-// TestHostForm reaches the same cell as {cell}.{unit host} (DECISIONS 1).
+// TestHostForm reaches the same cell as {cell}.{unit host} (contract 1.1).
 func TestHostForm(t *testing.T) {
 	t.Parallel()
 	s := davtest.New(t)
@@ -258,7 +257,7 @@ func TestInstallIsVisible(t *testing.T) {
 }
 
 // checkLog reads the log as a client does: find the line "boxinstall", keep the
-// lines with its key (spec/event-log.md §6).
+// lines with its key (contract 6.8).
 func checkLog(t *testing.T, log, box string) {
 	t.Helper()
 	reader := csv.NewReader(strings.NewReader(log))
@@ -395,7 +394,7 @@ func TestFailedInstallStays(t *testing.T) {
 	s.WaitBox("/cell1/app").Value("status").IsEqual("ready")
 }
 
-// TestODataIsKept installs user OData and finds it over WebDAV (DECISIONS 18).
+// TestODataIsKept installs user OData and finds it over WebDAV (contract 1.17).
 func TestODataIsKept(t *testing.T) {
 	t.Parallel()
 	s := davtest.New(t)
@@ -532,7 +531,7 @@ func TestStatusesOfMethods(t *testing.T) {
 	davtest.Error(s.Request("DELETE", "/cell1/box/d").Expect(), "PR404-DV-0001")
 }
 
-func TestPropfindDepth(t *testing.T) { // DECISIONS 4
+func TestPropfindDepth(t *testing.T) { // contract 1.8
 	t.Parallel()
 	s := davtest.New(t, davtest.Config{PropfindLimit: 6})
 	s.Mkcol("/cell1/box")

@@ -143,7 +143,7 @@ func (q *request) unitJSON() map[string]any {
 	return map[string]any{"url": q.target.unitURL, "path_based_cellurl_enabled": !q.target.hostForm}
 }
 
-// getCell answers GET on a cell (spec/cell-and-box-management.md §4).
+// getCell answers GET on a cell (contract 1.9).
 func (q *request) getCell() error {
 	n, err := q.h.fs.Node(q.Context(), q.target.path)
 	if err != nil {
@@ -156,7 +156,7 @@ func (q *request) cellJSON(name string) map[string]any {
 	return map[string]any{"name": name, "url": q.target.cellURL}
 }
 
-// getLog answers GET on a file of the event log (spec/event-log.md §4). It is read
+// getLog answers GET on a file of the event log (contract 6.5). It is read
 // page by page as it is sent.
 func (q *request) getLog() error {
 	n, err := q.h.fs.Node(q.Context(), q.target.path)

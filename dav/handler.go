@@ -18,11 +18,11 @@ import (
 	"cellar/dav/ops"
 )
 
-// Version is the X-Personium-Version of every response (DECISIONS 25).
+// Version is the X-Personium-Version of every response (contract 1.4).
 const Version = "1.8.3"
 
 // DefaultPropfindLimit is how many resources a PROPFIND of infinite depth may
-// list (DECISIONS 4).
+// list (contract 1.8).
 const DefaultPropfindLimit = 10_000
 
 // Config is what a [Handler] is made of. FS, Ops, AdminUser and AdminPassword
@@ -210,7 +210,7 @@ func (q *request) first(err error) error {
 	return cmp.Or(q.exists(), err)
 }
 
-// admit refuses in the order of spec/http-conventions.md §7: what does not
+// admit refuses in the order of contract 1.2: what does not
 // exist, what the method cannot do, what an export forbids, and only then who
 // may not.
 func (q *request) admit(route route) error {
@@ -224,7 +224,7 @@ func (q *request) admit(route route) error {
 	if err := q.exists(); err != nil {
 		return err
 	}
-	if route.serve == nil || mainBox { // before the privilege (spec/box-install.md §4)
+	if route.serve == nil || mainBox { // before the privilege (contract 1.10)
 		return errMethod
 	}
 	if err := q.noOther(route); err != nil {
@@ -272,7 +272,7 @@ func (q *request) prerequisite() (p cellfs.Path, ok bool) {
 }
 
 // noOther refuses what a running export or import of the cell forbids: a second one,
-// and while it is imported, all that changes it (DECISIONS 11, 13).
+// and while it is imported, all that changes it (contract 4.3, 4.9).
 func (q *request) noOther(r route) error {
 	switch q.Method {
 	case "GET", "HEAD", "OPTIONS", "PROPFIND":

@@ -13,7 +13,7 @@ import (
 )
 
 // postImport answers POST __import: JSON with the name of a snapshot of the cell, or
-// a snapshot as a zip (spec/cell-import.md §2, DECISIONS 10).
+// a snapshot as a zip (contract 4.9).
 func (q *request) postImport() error {
 	cell, err := q.cell()
 	if err != nil {
@@ -46,7 +46,7 @@ func (q *request) importByName(cell cellfs.Cell, c ops.Caller) error {
 }
 
 // getImport answers GET __import: the state of the last import. A failure stays until
-// the next one (spec/cell-import.md §3).
+// the next one (contract 4.11).
 func (q *request) getImport() error {
 	cell, err := q.cell()
 	if err != nil {

@@ -440,7 +440,7 @@ func nodesOf(t *testing.T, b []byte) string {
 }
 
 // TestImportWhileOthersWork holds an import in the middle: reads see the old state,
-// writes to the cell are refused, and other cells do not notice (DECISIONS 13).
+// writes to the cell are refused, and other cells do not notice (contract 4.9).
 func TestImportWhileOthersWork(t *testing.T) {
 	t.Parallel()
 	gate := &gated{open: make(chan struct{})}

@@ -15,7 +15,7 @@ import (
 type route struct {
 	serve func(*request) error
 	rules []rule // who may
-	// exclusive: refused while the cell is exported (DECISIONS 11).
+	// exclusive: refused while the cell is exported (contract 4.3).
 	exclusive bool
 }
 

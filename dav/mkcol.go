@@ -136,7 +136,7 @@ func setResourceType(n *cellfs.Node, e *xmltree.Element) error {
 	return nil
 }
 
-// mkcolCell answers MKCOL on a cell's URL: it makes the cell (DECISIONS 2).
+// mkcolCell answers MKCOL on a cell's URL: it makes the cell (contract 1.9).
 func (q *request) mkcolCell() error {
 	if body, err := q.hasBody(); err != nil {
 		return err

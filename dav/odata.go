@@ -44,7 +44,7 @@ func (q *request) getEntity() error {
 }
 
 // getOData answers GET in an OData collection on what is no file: sets, entities,
-// links (DECISIONS 18).
+// links (contract 1.17).
 func (q *request) getOData(col cellfs.Path) error {
 	segments := slices.Concat(q.target.path.Segments()[col.Len()-1:], q.target.entity)
 	query, err := q.query()

@@ -84,7 +84,7 @@ const (
 	sendAbove = 256 << 10
 )
 
-// depth of a PROPFIND; absent means infinity (DECISIONS 4).
+// depth of a PROPFIND; absent means infinity (contract 1.8).
 type depth int
 
 const infinity depth = -1

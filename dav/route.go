@@ -126,7 +126,7 @@ func (t *target) entityPath(segs []string, invalid error) (err error) {
 	return nil
 }
 
-// cellHost splits {cell}.{unit host} (DECISIONS 1). host is the whole authority.
+// cellHost splits {cell}.{unit host} (contract 1.1). host is the whole authority.
 func (h *Handler) cellHost(r *http.Request) (host, cell string) {
 	host = r.Host
 	name := host
@@ -216,7 +216,7 @@ func kindOf(segs []string) kind {
 }
 
 // href is the path of a resource in a 207 body: absolute, percent-encoded,
-// collections ending in a slash (DECISIONS 1).
+// collections ending in a slash (contract 1.1).
 func (t *target) href(buf []byte, p cellfs.Path, collection bool) []byte {
 	if !t.hostForm && p.Len() > 0 {
 		buf = appendEscaped(append(buf, '/'), p.Cell())

@@ -32,7 +32,7 @@ func errACLCause(format string, args ...any) error {
 const MaxACEs = barfs.MaxACEs
 
 // setACL answers ACL: it replaces the whole ACL of the resource
-// (spec/auth-and-acl.md §8, RFC 3744, 8.1).
+// (contract 5.14, RFC 3744, 8.1).
 func (q *request) setACL() error {
 	asked, err := readXML(q, func(root *xmltree.Element) (askedACL, error) {
 		if root == nil || root.Name != dav("acl") {

@@ -158,7 +158,7 @@ func TestTokensOfAccounts(t *testing.T) {
 	want("of one that came under its name", "cell1", access, "PR401-AU-0002")
 }
 
-// TestCookies: spec/http-conventions.md §8, 4.
+// TestCookies: a cookie counts with its peer, and without Authorization (contract 5.6).
 func TestCookies(t *testing.T) {
 	t.Parallel()
 	s := davtest.New(t)

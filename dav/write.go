@@ -119,7 +119,7 @@ func (q *request) created(created bool) error {
 	return nil
 }
 
-// delete answers DELETE on a box and on what is below (DECISIONS 5).
+// delete answers DELETE on a box and on what is below (contract 1.10, 1.12).
 func (q *request) delete() error {
 	check := q.check(q.target.path, true)
 	err := q.h.fs.Delete(q.Context(), q.target.path, q.recorded(func(tx cellfs.Tx, at cellfs.Place) error {
@@ -286,7 +286,7 @@ func (q *request) transferError(err error, src, dst cellfs.Path) error {
 }
 
 // copySpecial answers COPY of a file of __snapshot or __log into a box. The
-// bytes are copied; DECISIONS 8 wants a reference, which a file cannot be yet.
+// bytes are copied (contract 4.7, 6.5).
 func (q *request) copySpecial() error {
 	dst, err := q.destination()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"cellar/dav/answer"
 )
 
-// Query is how a list is asked for (spec/cell-and-box-management.md §2).
+// Query is how a list is asked for (contract 1.16.3).
 type Query struct {
 	Top, Skip int
 	Count     bool     // of all, not only of those listed

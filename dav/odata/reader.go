@@ -33,7 +33,7 @@ type entry struct {
 	node    cellfs.Node
 }
 
-// schemaFile is where a collection keeps its schema (DECISIONS 18).
+// schemaFile is where a collection keeps its schema (contract 1.17).
 const schemaFile = "$metadata"
 
 // Find looks for what is asked of the OData collection at path p, whose URL is

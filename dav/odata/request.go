@@ -29,7 +29,7 @@ type Request struct {
 	count     bool // of all, not only of those listed
 }
 
-// Limits of a list (spec/cell-and-box-management.md §2).
+// Limits of a list (contract 1.16.3).
 const (
 	DefaultTop = 25
 	MaxTop     = 10_000

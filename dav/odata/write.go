@@ -30,7 +30,7 @@ func etag(n *cellfs.Node) string {
 	return fmt.Sprintf(`W/"%d-%d"`, n.Version, n.Modified.UnixMilli())
 }
 
-// Write sends the answer as JSON (spec/cell-and-box-management.md §2). It reads
+// Write sends the answer as JSON (contract 1.17). It reads
 // one document at a time.
 func (a *Answer) Write(ctx context.Context, out io.Writer) error {
 	w := bufio.NewWriterSize(out, 32<<10)

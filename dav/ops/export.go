@@ -15,7 +15,7 @@ import (
 	"cellar/jobs"
 )
 
-// Names of snapshots, without extension (spec/cell-export.md §2.1). The pattern
+// Names of snapshots, without extension (contract 4.2). The pattern
 // is shown to clients as written.
 const snapshotPattern = `^[a-zA-Z0-9-_]{1,192}$`
 

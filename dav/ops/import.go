@@ -26,7 +26,7 @@ func (o *Ops) WaitImport(ctx context.Context, cell int64) (jobs.Job, bool) {
 	return o.jobs.Wait(ctx, KindImport, cell, 0)
 }
 
-// CheckNoImport refuses while the cell is being replaced (DECISIONS 13).
+// CheckNoImport refuses while the cell is being replaced (contract 4.9).
 func (o *Ops) CheckNoImport(cell int64) error {
 	if o.jobs.Active(KindImport, cell, 0) {
 		return errImporting()
@@ -41,7 +41,7 @@ func errImporting() error {
 // AnyImport is false if no cell is being replaced.
 func (o *Ops) AnyImport() bool { return o.jobs.AnyOfKind(KindImport) }
 
-// ImportName reads the body of an import request (spec/cell-import.md §2).
+// ImportName reads the body of an import request (contract 4.9).
 func ImportName(body []byte) (string, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
