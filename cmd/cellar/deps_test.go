@@ -37,6 +37,7 @@ var rooms = map[string][]string{
 	"barfs/bartest":                {},
 	"barfs/bartest/notesbar":       {"barfs/bartest"},
 	"jobs":                         {},
+	"docs":                         {},
 }
 
 // homes says where a package of others belongs, and why nowhere else.
