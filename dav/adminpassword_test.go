@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"cellar/dav"
 	"cellar/dav/davtest"
@@ -29,7 +30,10 @@ func TestAdminPasswordChanges(t *testing.T) {
 			return
 		}
 		req.SetBasicAuth(davtest.User, davtest.Password)
-		res, err := http.DefaultClient.Do(req)
+		req.Header.Set("Expect", "100-continue") // so that nothing is sent before its caller was found good
+		client := http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
+		defer client.CloseIdleConnections()
+		res, err := client.Do(req)
 		if err != nil {
 			upload <- 0
 			return
@@ -37,7 +41,7 @@ func TestAdminPasswordChanges(t *testing.T) {
 		res.Body.Close()
 		upload <- res.StatusCode
 	}()
-	if _, err := rest.Write(make([]byte, 1<<20)); err != nil { // it is being read: its caller was found good
+	if _, err := rest.Write(make([]byte, 1<<20)); err != nil { // it is being read
 		t.Fatal(err)
 	}
 	s.SetAdminPassword("another one")

@@ -51,11 +51,12 @@ func TestMain(m *testing.M) {
 
 // program is a running "cellar serve".
 type program struct {
-	t   testing.TB
-	cmd *exec.Cmd
-	url string // without final slash
-	log *bytes.Buffer
-	mu  *sync.Mutex // guards log
+	t    testing.TB
+	cmd  *exec.Cmd
+	url  string // without final slash
+	log  *bytes.Buffer
+	mu   *sync.Mutex // guards log
+	more *sync.Cond  // log grew
 
 	ended chan error
 }
@@ -74,6 +75,7 @@ func serveWith(t testing.TB, env []string, dir string, args ...string) *program 
 		t.Fatal(err)
 	}
 	p := &program{t: t, log: &bytes.Buffer{}, mu: &sync.Mutex{}, ended: make(chan error, 1)}
+	p.more = sync.NewCond(p.mu)
 	p.cmd = exec.Command(file, append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, args...)...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = lockedWriter{p}
@@ -107,6 +109,7 @@ type lockedWriter struct{ p *program }
 func (w lockedWriter) Write(b []byte) (int, error) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
+	defer w.p.more.Broadcast()
 	return w.p.log.Write(b)
 }
 
@@ -123,11 +126,30 @@ func (p *program) hangup(says string) {
 	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		p.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); strings.Count(p.output(), says) == before; {
-		if time.Now().After(deadline) {
-			p.t.Fatalf("it does not say %q\n%s", says, p.output())
-		}
+	if !p.logs(func(log string) bool { return strings.Count(log, says) > before }) {
+		p.t.Fatalf("it does not say %q\n%s", says, p.output())
 	}
+}
+
+// logs waits, for up to a minute, until the log is as wanted: its lines come a while after the
+// answers that they are about.
+func (p *program) logs(wanted func(log string) bool) bool {
+	late := false
+	defer time.AfterFunc(time.Minute, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		late = true
+		p.more.Broadcast()
+	}).Stop()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !wanted(p.log.String()) {
+		if late {
+			return false
+		}
+		p.more.Wait()
+	}
+	return true
 }
 
 // kill ends the program without warning and waits until it is gone.
