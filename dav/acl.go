@@ -1,11 +1,9 @@
 package dav
 
 import (
-	"encoding/xml"
-	"errors"
 	"net/url"
-	"strings"
 
+	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/cellfs/access"
 )
@@ -93,7 +91,15 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 		return true, nil
 	}
 	if unknown := l.unknownRoles(l.at.levels); len(unknown) > 0 {
-		if err := l.view(func(tx cellfs.Tx) error { return l.loadRoles(tx, unknown) }); err != nil {
+		err := l.view(func(tx cellfs.Tx) error {
+			for _, id := range unknown {
+				if err := l.roles.Load(tx, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
 			return false, err
 		}
 	}
@@ -105,20 +111,27 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	if cellURL == "" { // a listing of the unit
 		cellURL = l.q.target.unitURL + url.PathEscape(p.Cell()) + "/"
 	}
-	l.buf = append(l.buf, `<D:acl xml:base="`...)
-	l.buf = appendText(l.buf, cellURL+"__role/"+box+"/")
-	if n.ACL != nil && n.ACL.RequireSchemaAuthz != "" {
-		l.buf = append(l.buf, `" p:requireSchemaAuthz="`+n.ACL.RequireSchemaAuthz...)
+	require := ""
+	if n.ACL != nil {
+		require = n.ACL.RequireSchemaAuthz
 	}
-	l.buf = append(l.buf, `">`...)
+	l.buf = access.AppendACL(l.buf, "D:", cellURL+"__role/"+box+"/", require)
 	for i := len(l.at.levels) - 1; i >= 0; i-- {
 		level := l.at.levels[i]
 		inherited := ""
 		if level.Depth < p.Len() {
-			inherited = string(appendText(nil, l.levelURL(cellURL, p, level.Depth)))
+			inherited = l.levelURL(cellURL, p, level.Depth)
 		}
 		for _, e := range level.ACL.ACEs {
-			l.ace(e, box, inherited)
+			href := ""
+			if e.Role != 0 {
+				role, _ := l.roles.Known(e.Role)
+				if role.Name == "" {
+					continue // it was deleted
+				}
+				href = role.Href(box)
+			}
+			l.buf = access.AppendACE(l.buf, "D:", e, href, inherited)
 		}
 	}
 	l.buf = append(l.buf, `</D:acl>`...)
@@ -140,36 +153,6 @@ func (l *listing) levelURL(cellURL string, p cellfs.Path, depth int) string {
 	return string(u)
 }
 
-func (l *listing) ace(e cellfs.ACE, box, inherited string) {
-	principal := `<D:all/>`
-	if e.Role != 0 {
-		name := l.roles[e.Role]
-		if name == "" {
-			return // the role was deleted
-		}
-		href := "../" + name
-		if own, ok := strings.CutPrefix(name, box+"/"); ok {
-			href = own
-		}
-		principal = `<D:href>` + string(appendText(nil, href)) + `</D:href>`
-	}
-	l.buf = append(l.buf, `<D:ace><D:principal>`+principal+`</D:principal><D:grant>`...)
-	for _, v := range e.Privileges {
-		l.privilege(v)
-	}
-	l.buf = append(l.buf, `</D:grant>`...)
-	if inherited != "" {
-		l.buf = append(l.buf, `<D:inherited><D:href>`+inherited+`</D:href></D:inherited>`...)
-	}
-	l.buf = append(l.buf, `</D:ace>`...)
-}
-
-func (l *listing) privilege(v cellfs.Privilege) {
-	l.buf = append(l.buf, `<D:privilege>`...)
-	l.buf = appendEmpty(l.buf, xml.Name{Space: v.Space, Local: v.Local})
-	l.buf = append(l.buf, `</D:privilege>`...)
-}
-
 // privilegeSet writes what the caller may do (RFC 3744, 5.4).
 func (l *listing) privilegeSet(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind >= cellfs.KindUnit {
@@ -184,7 +167,7 @@ func (l *listing) privilegeSet(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	}
 	l.buf = append(l.buf, `<D:current-user-privilege-set>`...)
 	for _, name := range set.Names() {
-		l.privilege(name)
+		l.buf = access.AppendPrivilege(l.buf, "D:", name)
 	}
 	l.buf = append(l.buf, `</D:current-user-privilege-set>`...)
 	return true, nil
@@ -194,7 +177,7 @@ func (l *listing) privilegeSet(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 func (l *listing) principal(cellfs.Path, *cellfs.Node) (bool, error) {
 	l.buf = append(l.buf, `<D:current-user-principal>`...)
 	if subject := l.q.subjectIn(l.q.target.logURLs()); subject != "" {
-		l.buf = append(appendText(append(l.buf, `<D:href>`...), subject), `</D:href>`...)
+		l.buf = append(xmltree.AppendText(append(l.buf, `<D:href>`...), subject), `</D:href>`...)
 	} else {
 		l.buf = append(l.buf, `<D:unauthenticated/>`...)
 	}
@@ -206,51 +189,10 @@ func (l *listing) principal(cellfs.Path, *cellfs.Node) (bool, error) {
 func (l *listing) unknownRoles(levels []cellfs.Level) (ids []int64) {
 	for _, level := range levels {
 		for _, e := range level.ACL.ACEs {
-			if _, known := l.roles[e.Role]; !known && e.Role != 0 {
+			if _, known := l.roles.Known(e.Role); !known && e.Role != 0 {
 				ids = append(ids, e.Role)
 			}
 		}
 	}
 	return ids
-}
-
-// loadRoles finds what the roles are called, each once for the listing.
-func (l *listing) loadRoles(tx cellfs.Tx, ids []int64) error {
-	if l.roles == nil {
-		l.roles, l.boxes = map[int64]string{}, map[int64]string{}
-	}
-	for _, id := range ids {
-		if _, known := l.roles[id]; known { // named twice
-			continue
-		}
-		name, err := l.roleName(tx, id)
-		if err != nil {
-			return err
-		}
-		l.roles[id] = name
-	}
-	return nil
-}
-
-// roleName is the URL of a role below {cell}__role/; "" if it was deleted.
-func (l *listing) roleName(tx cellfs.Tx, id int64) (string, error) {
-	e, err := tx.EntityByID(id)
-	if isNotExist(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	box := cellfs.MainBox
-	if e.Box != 0 {
-		if _, known := l.boxes[e.Box]; !known {
-			n, err := tx.Node(e.Box)
-			if err != nil {
-				return "", errors.Join(errors.New("box of a role"), err)
-			}
-			l.boxes[e.Box] = n.Name
-		}
-		box = l.boxes[e.Box]
-	}
-	return box + "/" + e.Key, nil
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"cellar/cellfs"
-	"cellar/dav"
+	"cellar/cellfs/access"
 	"cellar/dav/davtest"
 )
 
@@ -61,7 +61,7 @@ func TestBodiesAreBounded(t *testing.T) {
 		"elements of LOCK":      {"LOCK", lock(strings.Repeat("<b/>", 100)), lock(strings.Repeat("<b/>", 1000)), ""},
 		"owner of a LOCK":       {"LOCK", lock(strings.Repeat("x", 4<<10)), lock(strings.Repeat("x", 4<<10+1)), ""},
 		"bytes of ACL":          {"ACL", pad(acl(all), 1<<20), pad(acl(all), 1<<20+1), ""},
-		"aces":                  {"ACL", acl(strings.Repeat(all, dav.MaxACEs)), acl(strings.Repeat(all, dav.MaxACEs+1)), "PR400-DV-0006"},
+		"aces":                  {"ACL", acl(strings.Repeat(all, access.MaxACEs)), acl(strings.Repeat(all, access.MaxACEs+1)), "PR400-DV-0006"},
 		"elements of ACL":       {"ACL", acl(all), acl(all + strings.Repeat("<b/>", 50_000)), ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"cellar/cellfs"
+	"cellar/cellfs/access"
 	"cellar/dav/answer"
 )
 
@@ -24,8 +25,7 @@ type listing struct {
 	left    int              // responses that may still follow
 	limited bool             // left counts
 	rest    []xml.Name
-	roles   map[int64]string         // URL of a role below {cell}__role/, by id; "" for one that is gone
-	boxes   map[int64]string         // names of the boxes of roles
+	roles   access.Names             // of the roles that ACLs name
 	above   []cellfs.Lock            // that may protect the resource asked for
 	below   map[string][]cellfs.Lock // those of what lies below it, by its key
 	at      standing                 // of the resource that is written now
@@ -382,24 +382,6 @@ func appendEmpty(b []byte, name xml.Name) []byte {
 		b = append(b, `<p:`+name.Local+`/>`...)
 	default:
 		b = append(b, cellfs.Element(name, "", "")...)
-	}
-	return b
-}
-
-func appendText(b []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; c {
-		case '&':
-			b = append(b, "&amp;"...)
-		case '<':
-			b = append(b, "&lt;"...)
-		case '>':
-			b = append(b, "&gt;"...)
-		case '"':
-			b = append(b, "&quot;"...)
-		default:
-			b = append(b, c)
-		}
 	}
 	return b
 }

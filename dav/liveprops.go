@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 )
 
@@ -91,7 +92,7 @@ func (l *listing) contentType(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 		return false, nil
 	}
 	l.buf = append(l.buf, `<D:getcontenttype>`...)
-	l.buf = appendText(l.buf, n.ContentType)
+	l.buf = xmltree.AppendText(l.buf, n.ContentType)
 	l.buf = append(l.buf, `</D:getcontenttype>`...)
 	return true, nil
 }
@@ -113,7 +114,7 @@ func (l *listing) displayName(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 		return false, nil
 	}
 	l.buf = append(l.buf, `<D:displayname>`...)
-	l.buf = appendText(l.buf, n.Name)
+	l.buf = xmltree.AppendText(l.buf, n.Name)
 	l.buf = append(l.buf, `</D:displayname>`...)
 	return true, nil
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"cellar/cellfs"
+	"cellar/cellfs/access"
 	"cellar/cellfs/account"
 	"cellar/cellfs/control"
 	"cellar/dav/answer"
@@ -108,11 +109,14 @@ func sayErr(e *answer.Error) func(*request, error) *answer.Error {
 func (q *request) errorOf(err error) (e *answer.Error, ok bool) {
 	var large *http.MaxBytesError
 	var property *control.PropertyError
+	var acl *access.ACLError
 	switch {
 	case errors.As(err, &e):
 		return e, true
 	case errors.As(err, &property):
 		return propertyError(property), true
+	case errors.As(err, &acl):
+		return answer.New(answer.ACLInvalid, acl.Cause), true
 	case errors.As(err, &large):
 		return errTooLarge, true
 	}

@@ -11,7 +11,7 @@ import (
 
 	"cellar/barfs/bartest"
 	"cellar/cellfs"
-	"cellar/dav"
+	"cellar/cellfs/access"
 	"cellar/dav/davtest"
 )
 
@@ -172,7 +172,7 @@ func (w *worst) putIf() func(int) {
 func (w *worst) acl() func(int) {
 	w.s.Put("/cell1/box/acl", "x")
 	body := bytes.NewBufferString(`<D:acl xmlns:D="DAV:" xml:base="` + w.s.URL + `/cell1/__role/__/">`)
-	for i := range dav.MaxACEs {
+	for i := range access.MaxACEs {
 		role := fmt.Sprint("r", i)
 		w.s.Role("cell1", role)
 		body.WriteString(`<D:ace><D:principal><D:href>` + role + `</D:href></D:principal><D:grant><D:privilege><D:read/></D:privilege></D:grant></D:ace>`)

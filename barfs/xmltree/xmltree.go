@@ -417,3 +417,22 @@ func lang(attrs []xml.Attr) string {
 	}
 	return ""
 }
+
+// AppendText writes text as the content of an element or of an attribute in double quotes.
+func AppendText(b []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; c {
+		case '&':
+			b = append(b, "&amp;"...)
+		case '<':
+			b = append(b, "&lt;"...)
+		case '>':
+			b = append(b, "&gt;"...)
+		case '"':
+			b = append(b, "&quot;"...)
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}

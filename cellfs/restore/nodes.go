@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
+	"cellar/cellfs/access"
 )
 
 // pending is a node that waits to be made: its content is known.
@@ -267,25 +267,28 @@ func (r *restorer) acl(l *aclLine) (*cellfs.ACL, error) {
 	if l == nil {
 		return nil, nil
 	}
-	if !slices.Contains([]string{"", "none", "public", "confidential"}, l.RequireSchemaAuthz) {
+	if _, ok := access.ParseAuthz(l.RequireSchemaAuthz); !ok && l.RequireSchemaAuthz != "" {
 		return nil, fmt.Errorf("requireSchemaAuthz %q", l.RequireSchemaAuthz)
 	}
-	a := &cellfs.ACL{RequireSchemaAuthz: l.RequireSchemaAuthz}
+	a := access.Unresolved{RequireSchemaAuthz: l.RequireSchemaAuthz}
 	for _, e := range l.ACEs {
-		ace := cellfs.ACE{Privileges: e.Privileges}
 		if err := checkPrivileges(e.Privileges); err != nil {
 			return nil, err
 		}
+		ace := access.UnresolvedACE{All: e.Role == nil, Privileges: e.Privileges}
 		if e.Role != nil {
-			id, ok := r.objects[objectKey(cellfs.SetRole, e.Role.Box, e.Role.Name)]
-			if !ok {
-				return nil, fmt.Errorf("there is no role %q of box %q", e.Role.Name, e.Role.Box)
-			}
-			ace.Role = id
+			ace.Href = e.Role.Box + "/" + e.Role.Name
 		}
 		a.ACEs = append(a.ACEs, ace)
 	}
-	return a, nil
+	return a.Resolve(func(href string) (int64, error) {
+		box, name, _ := strings.Cut(href, "/") // which no box has in its name
+		id, ok := r.objects[objectKey(cellfs.SetRole, box, name)]
+		if !ok {
+			return 0, fmt.Errorf("there is no role %q of box %q", name, box)
+		}
+		return id, nil
+	})
 }
 
 // checkPrivileges refuses what could not be shown: a privilege is an element of

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cellar/cellfs"
+	"cellar/cellfs/access"
 )
 
 func (b *barBuilder) escape(s string) { _ = xml.EscapeText(&b.text, []byte(s)) } // a buffer takes everything
@@ -75,12 +76,7 @@ func (b *barBuilder) acl(a *cellfs.ACL) {
 	if b.box.Schema != "" {
 		base = b.box.Schema + "__role/__/"
 	}
-	w.WriteString(`<acl xml:base="`)
-	b.escape(base)
-	if a.RequireSchemaAuthz != "" {
-		w.WriteString(`" p:requireSchemaAuthz="` + a.RequireSchemaAuthz)
-	}
-	w.WriteString(`">`)
+	w.Write(access.AppendACL(nil, "", base, a.RequireSchemaAuthz))
 	for _, e := range a.ACEs {
 		href := ""
 		if e.Role != 0 {
@@ -88,24 +84,9 @@ func (b *barBuilder) acl(a *cellfs.ACL) {
 			if !ok {
 				continue // it was deleted
 			}
-			href = role.Name
-			if role.Box != b.box.Name {
-				href = "../" + role.Box + "/" + role.Name
-			}
+			href = access.Role(role).Href(b.box.Name)
 		}
-		w.WriteString("<ace><principal>")
-		if href == "" {
-			w.WriteString("<all/>")
-		} else {
-			w.WriteString("<href>")
-			b.escape(href)
-			w.WriteString("</href>")
-		}
-		w.WriteString("</principal><grant>")
-		for _, p := range e.Privileges {
-			w.WriteString("<privilege>" + cellfs.Element(xml.Name{Space: p.Space, Local: p.Local}, "", "") + "</privilege>")
-		}
-		w.WriteString("</grant></ace>")
+		w.Write(access.AppendACE(nil, "", e, href, ""))
 	}
 	w.WriteString("</acl>")
 }

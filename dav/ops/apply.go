@@ -12,6 +12,7 @@ import (
 	"cellar/barfs"
 	"cellar/barfs/install"
 	"cellar/cellfs"
+	"cellar/cellfs/access"
 	"cellar/cellfs/control"
 )
 
@@ -220,52 +221,39 @@ func (a *applier) acl(from *barfs.ACL) (*cellfs.ACL, error) {
 	if from == nil {
 		return nil, nil
 	}
-	acl := &cellfs.ACL{RequireSchemaAuthz: from.RequireSchemaAuthz}
+	acl := access.Unresolved{RequireSchemaAuthz: from.RequireSchemaAuthz}
 	for _, e := range from.ACEs {
-		ace := cellfs.ACE{}
-		if !e.All {
-			role, ok := a.roles[e.Href]
-			if !ok {
-				var err error
-				if role, err = a.role(e.Href); err != nil {
-					return nil, err
-				}
-				a.roles[e.Href] = role
-			}
-			ace.Role = role
-		}
+		ace := access.UnresolvedACE{All: e.All, Href: e.Href}
 		for _, p := range e.Privileges {
 			ace.Privileges = append(ace.Privileges, cellfs.Privilege{Space: p.Space, Local: p.Local})
 		}
 		acl.ACEs = append(acl.ACEs, ace)
 	}
-	return acl, nil
+	return acl.Resolve(a.role)
 }
 
-// role finds the role that href names. The host stands for this cell's,
-// whatever its URL: only paths are resolved.
+// role finds the role that an href of the bar names. Whatever its cell is called, the URL
+// stands for one of this cell: only paths are resolved.
 func (a *applier) role(href string) (int64, error) {
-	base := url.URL{Scheme: "cell", Host: "cell", Path: "/__role/" + a.job.Name + "/"}
-	ref, err := url.Parse(href)
-	if err != nil {
+	if id, known := a.roles[href]; known {
+		return id, nil
+	}
+	const host = "cell"
+	r, ok := access.ParseRole(host+"://"+host+"/__role/"+a.job.Name+"/", href, func(u *url.URL) ([]string, bool) {
+		return strings.Split(strings.TrimPrefix(u.Path, "/"), "/"), u.Host == host && !strings.Contains(href, "//")
+	})
+	if !ok || r.Name == "" {
 		return 0, &barfs.Invalid{Cause: barfs.CauseNoRole}
 	}
-	rest, ok := strings.CutPrefix(base.ResolveReference(ref).Path, "/__role/")
-	box, name, two := strings.Cut(rest, "/")
-	if !ok || !two || name == "" || strings.Contains(name, "/") || ref.Host != "" {
+	id, err := access.FindRole(a.tx, &a.cell, r)
+	switch {
+	case errors.Is(err, access.ErrNoRoleBox):
+		return 0, &barfs.Invalid{Cause: "Box not found url:[" + cellfs.LocalCell + "__role/" + a.job.Name + "/]."}
+	case errors.Is(err, access.ErrNoRole):
 		return 0, &barfs.Invalid{Cause: barfs.CauseNoRole}
+	case err != nil:
+		return 0, err
 	}
-	var boxID int64
-	if box != cellfs.MainBox {
-		n, err := a.tx.Child(a.cell.Root, box)
-		if err != nil {
-			return 0, missing(err, "Box not found url:["+cellfs.LocalCell+"__role/"+a.job.Name+"/].")
-		}
-		boxID = n.ID
-	}
-	role, err := a.tx.Entity(a.cell.ID, boxID, cellfs.SetRole, name)
-	if err != nil {
-		return 0, missing(err, barfs.CauseNoRole)
-	}
-	return role.ID, nil
+	a.roles[href] = id
+	return id, nil
 }
