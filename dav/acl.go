@@ -6,6 +6,7 @@ import (
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/cellfs/access"
+	"cellar/dav/target"
 )
 
 // standing is what counts for a resource in a listing: the ACLs on the way to it, its
@@ -69,7 +70,7 @@ func (s standing) writes() bool { return s.set&(access.Bind|access.WriteContent)
 // asked for always, of members only where there is one of their own. RFC 3744 leaves it
 // out of allprop; Personium's clients look for it there.
 func (l *listing) showsACL(p cellfs.Path, n *cellfs.Node) bool {
-	return n.ACL != nil || n.Kind == cellfs.KindBox || n.Kind == cellfs.KindCell || p.Len() == l.q.target.path.Len()
+	return n.ACL != nil || n.Kind == cellfs.KindBox || n.Kind == cellfs.KindCell || p.Len() == l.q.target.Path.Len()
 }
 
 // mayReadACL tells whether the caller may see the ACL of a resource.
@@ -107,9 +108,9 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	if p.Len() > 1 {
 		box = p.Box()
 	}
-	cellURL := l.q.target.cellURL
+	cellURL := l.q.target.CellURL
 	if cellURL == "" { // a listing of the unit
-		cellURL = l.q.target.unitURL + url.PathEscape(p.Cell()) + "/"
+		cellURL = l.q.target.UnitURL + url.PathEscape(p.Cell()) + "/"
 	}
 	require := ""
 	if n.ACL != nil {
@@ -143,14 +144,7 @@ func (l *listing) levelURL(cellURL string, p cellfs.Path, depth int) string {
 	for p.Len() > depth {
 		p = p.Parent()
 	}
-	u := []byte(cellURL)
-	for i, s := range p.Segments() {
-		if i > 0 {
-			u = append(u, '/')
-		}
-		u = appendEscaped(u, s)
-	}
-	return string(u)
+	return target.Below(cellURL, p)
 }
 
 // privilegeSet writes what the caller may do (RFC 3744, 5.4).
@@ -176,7 +170,7 @@ func (l *listing) privilegeSet(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 // principal writes who the caller is (RFC 5397).
 func (l *listing) principal(cellfs.Path, *cellfs.Node) (bool, error) {
 	l.buf = append(l.buf, `<D:current-user-principal>`...)
-	if subject := l.q.subjectIn(l.q.target.logURLs()); subject != "" {
+	if subject := l.q.subjectIn(l.q.target.LogURLs()); subject != "" {
 		l.buf = append(xmltree.AppendText(append(l.buf, `<D:href>`...), subject), `</D:href>`...)
 	} else {
 		l.buf = append(l.buf, `<D:unauthenticated/>`...)

@@ -35,7 +35,7 @@ func (q *request) wantsBar() bool {
 // getBar answers GET on a box with the box as a bar.
 func (q *request) getBar() error {
 	err := q.h.fs.View(q.Context(), func(tx cellfs.Tx) error {
-		at, err := q.h.fs.FindTx(tx, q.target.path)
+		at, err := q.h.fs.FindTx(tx, q.target.Path)
 		if err == nil {
 			err = q.schemaAllowsBelow(tx, &at) // all that is in the box goes out
 		}
@@ -48,9 +48,9 @@ func (q *request) getBar() error {
 	defer release()
 	space := q.answerShare()
 	defer space.release()
-	bar, err := snapshot.Bar(q.Context(), q.h.fs, snapshot.BarOptions{Box: q.target.path, CellURL: q.target.cellURL, TempDir: q.h.cfg.TempDir, Take: space.take})
+	bar, err := snapshot.Bar(q.Context(), q.h.fs, snapshot.BarOptions{Box: q.target.Path, CellURL: q.target.CellURL, TempDir: q.h.cfg.TempDir, Take: space.take})
 	if lost := (*snapshot.ContentError)(nil); errors.As(err, &lost) {
-		q.h.cfg.Log.Error("bar", "cell", q.target.path.Cell(), "err", err)
+		q.h.cfg.Log.Error("bar", "cell", q.target.Path.Cell(), "err", err)
 		return ops.Tell(err)
 	}
 	if errors.Is(err, snapshot.ErrMainBox) {
@@ -62,7 +62,7 @@ func (q *request) getBar() error {
 	defer bar.Close()
 	h := q.w.Header()
 	h.Set("Content-Type", barType)
-	h.Set("Content-Disposition", `attachment; filename="`+q.target.path.Box()+`.bar"`)
+	h.Set("Content-Disposition", `attachment; filename="`+q.target.Path.Box()+`.bar"`)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store") // the next one may be another
 	for _, name := range []string{"Range", "If-Range"} {

@@ -13,6 +13,7 @@ import (
 	"cellar/cellfs/access"
 	"cellar/dav/answer"
 	"cellar/dav/ops"
+	"cellar/dav/target"
 	"cellar/jobs"
 )
 
@@ -54,7 +55,7 @@ func (q *request) getBox() error {
 	var cell cellfs.Cell
 	var n cellfs.Node
 	err := q.h.fs.View(q.Context(), func(tx cellfs.Tx) (err error) {
-		if n, err = q.h.fs.Lookup(tx, q.target.path); err == nil {
+		if n, err = q.h.fs.Lookup(tx, q.target.Path); err == nil {
 			cell, err = tx.CellByID(n.Cell)
 		}
 		return err
@@ -73,12 +74,12 @@ func (q *request) getBox() error {
 		defer cancel()
 		j, installed = q.h.ops.WaitInstall(ctx, cell.ID, n.ID)
 	}
-	box := map[string]any{"name": n.Name, "url": q.target.cellURL + n.Name + "/", "status": boxReady, "schema": nil}
+	box := map[string]any{"name": n.Name, "url": q.target.CellURL + n.Name + "/", "status": boxReady, "schema": nil}
 	if n.Schema != "" {
 		box["schema"] = n.Schema
 	}
 	if n.Name == cellfs.MainBox {
-		box["schema"] = q.target.cellURL
+		box["schema"] = q.target.CellURL
 	}
 	installedAt := n.Created
 	if installed {
@@ -92,7 +93,7 @@ func (q *request) getBox() error {
 		box["progress"] = strconv.FormatInt(j.Percent(), 10) + "%"
 	}
 	if installed && j.State == jobs.Failed {
-		text := strings.ReplaceAll(j.Message, cellfs.LocalCell, q.target.cellURL)
+		text := strings.ReplaceAll(j.Message, cellfs.LocalCell, q.target.CellURL)
 		box["message"] = answer.With(answer.Code(j.Code), text)
 	}
 	return q.sendJSON(http.StatusOK, map[string]any{"box": box, "cell": q.cellJSON(cell.Name), "unit": q.unitJSON()})
@@ -149,11 +150,11 @@ func (q *request) mkcolBox() error {
 	if !zip {
 		return q.notZip()
 	}
-	err = q.h.ops.Install(q.Context(), cell, q.target.path.Box(), q.Body, ops.Caller{Subject: q.subject(), RequestKey: q.key})
+	err = q.h.ops.Install(q.Context(), cell, q.target.Path.Box(), q.Body, ops.Caller{Subject: q.subject(), RequestKey: q.key})
 	if err != nil {
 		return err
 	}
-	q.w.Header().Set("Location", q.target.cellURL+q.target.path.Box())
+	q.w.Header().Set("Location", q.target.CellURL+q.target.Path.Box())
 	q.w.WriteHeader(http.StatusAccepted)
 	return nil
 }
@@ -170,7 +171,7 @@ const (
 // reason (bars/NOTES.md §1.1). What nobody in particular asked for is no event of the cell:
 // it would push out those that are.
 func (q *request) logRefusal(err error) error {
-	install := q.Method == "MKCOL" && q.target.kind == targetBox && q.installs()
+	install := q.Method == "MKCOL" && q.target.Kind == target.Box && q.installs()
 	e, known := q.errorOf(err)
 	if !install || !known || q.Context().Err() != nil {
 		return err
@@ -196,7 +197,7 @@ func (q *request) logRefusal(err error) error {
 		}
 	}
 	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
-	if lerr := q.h.ops.RefusedInstall(q.Context(), cell.ID, q.target.path.Box(), caller, status); lerr != nil {
+	if lerr := q.h.ops.RefusedInstall(q.Context(), cell.ID, q.target.Path.Box(), caller, status); lerr != nil {
 		return lerr
 	}
 	return err
@@ -218,7 +219,7 @@ func (q *request) notZip() error {
 }
 
 func (q *request) emptyBox() error {
-	_, err := q.h.fs.Mkcol(q.Context(), q.target.path, cellfs.KindBox, q.recorded(q.checkWith(q.target.path, needsAbove(access.Box), false), making(cellfs.KindBox, "mkcol")))
+	_, err := q.h.fs.Mkcol(q.Context(), q.target.Path, cellfs.KindBox, q.recorded(q.checkWith(q.target.Path, needsAbove(access.Box), false), making(cellfs.KindBox, "mkcol")))
 	switch {
 	case err == nil:
 		return q.created(true)

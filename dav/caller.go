@@ -67,7 +67,7 @@ func (q *request) forged() bool {
 
 // credentials recognises the caller, and tells whether a token, or a cookie, did it.
 func (q *request) credentials() (c auth.Caller, byToken bool, err error) {
-	cell := q.target.path.Cell()
+	cell := q.target.Path.Cell()
 	value := q.Header.Get("Authorization")
 	if value == "" {
 		c, err = q.byCookie(cell)
@@ -169,9 +169,9 @@ func (q *request) unauthorized() error {
 // challenge says in a 401 with what to come again (RFC 9110, 11.6.1). A realm is the URL of
 // the cell or the unit, in which nothing needs to be quoted.
 func (q *request) challenge() {
-	realm := q.target.cellURL
+	realm := q.target.CellURL
 	if realm == "" {
-		realm = q.target.unitURL
+		realm = q.target.UnitURL
 	}
 	h := q.w.Header()
 	if q.basicAllowed() { // first: some clients look at no other (duplicity)

@@ -11,27 +11,28 @@ import (
 	"cellar/cellfs/control"
 	"cellar/dav/answer"
 	"cellar/dav/odata"
+	"cellar/dav/target"
 )
 
 // ctlBase is the URL below which the control objects of the target lie.
 func (q *request) ctlBase() string {
-	if q.target.kind == targetUnitCtl {
-		return q.target.unitURL + "__ctl/"
+	if q.target.Kind == target.UnitCtl {
+		return q.target.UnitURL + "__ctl/"
 	}
-	return q.target.cellURL + "__ctl/"
+	return q.target.CellURL + "__ctl/"
 }
 
 // parseControl reads what the URL asks for.
 func (q *request) parseControl() (odata.ControlRequest, error) {
-	if q.target.kind == targetUnitCtl {
-		return odata.ParseControl(q.target.entity, func(name string) *control.Set {
+	if q.target.Kind == target.UnitCtl {
+		return odata.ParseControl(q.target.Rest, func(name string) *control.Set {
 			if name == control.SetCell {
 				return control.Cells
 			}
 			return nil
 		})
 	}
-	return odata.ParseControl(q.target.entity, control.SetOf)
+	return odata.ParseControl(q.target.Rest, control.SetOf)
 }
 
 // controlRules are those of a method on control objects: each set has its privilege, and
@@ -61,7 +62,7 @@ func (q *request) ctl() error {
 		return err
 	}
 	q.w.Header().Set("DataServiceVersion", "2.0")
-	unit := q.target.kind == targetUnitCtl
+	unit := q.target.Kind == target.UnitCtl
 	switch q.Method {
 	case "GET", "HEAD":
 		return q.readControl(&r)
@@ -101,14 +102,14 @@ func (q *request) ctl() error {
 // caller's privileges were judged again.
 func (q *request) inCell(fn func(*control.Store) error) error {
 	return q.h.fs.Update(q.Context(), func(tx cellfs.Tx) error {
-		at, err := q.h.fs.FindTx(tx, q.target.path.CellRoot())
+		at, err := q.h.fs.FindTx(tx, q.target.Path.CellRoot())
 		if err == nil {
 			err = q.mayChange(tx, &at, q.rules, false)
 		}
 		if err != nil {
 			return err
 		}
-		s, err := control.In(q.h.fs, tx, q.target.path.Cell())
+		s, err := control.In(q.h.fs, tx, q.target.Path.Cell())
 		if err != nil {
 			return err
 		}
@@ -136,7 +137,7 @@ func (q *request) readControl(r *odata.ControlRequest) error {
 	var one control.Object
 	var all []control.Object
 	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) (err error) {
-		if q.target.kind == targetUnitCtl {
+		if q.target.Kind == target.UnitCtl {
 			if r.Other != nil {
 				return control.ErrNoAssoc
 			}
@@ -147,7 +148,7 @@ func (q *request) readControl(r *odata.ControlRequest) error {
 			}
 			return err
 		}
-		s, err := control.In(q.h.fs, tx, q.target.path.Cell())
+		s, err := control.In(q.h.fs, tx, q.target.Path.Cell())
 		q.seenCell = s.Cell.ID
 		switch {
 		case err != nil:
@@ -288,7 +289,7 @@ func (q *request) mayChangeObject(name any) control.Check {
 		segments := []string{old}
 		switch o.Set.Name {
 		case control.SetBox:
-			segments = []string{q.target.path.Cell(), old}
+			segments = []string{q.target.Path.Cell(), old}
 		case control.SetCell:
 		default:
 			return nil

@@ -32,7 +32,7 @@ func (q *request) link(r *odata.ControlRequest) error {
 // ownObject returns what follows __ctl/ in the URL of a control object of the cell, in
 // any form of the cell's URL.
 func (q *request) ownObject(uri string) (segment string, ok bool) {
-	u, err := url.Parse(strings.Replace(uri, cellfs.LocalCell, q.target.cellURL, 1))
+	u, err := url.Parse(strings.Replace(uri, cellfs.LocalCell, q.target.CellURL, 1))
 	if err != nil {
 		return "", false
 	}

@@ -11,6 +11,7 @@ import (
 	"cellar/cellfs/control"
 	"cellar/dav/answer"
 	"cellar/dav/odata"
+	"cellar/dav/target"
 )
 
 // record adds a line about this request to the event log of a cell, in the transaction
@@ -39,16 +40,7 @@ var eventKinds = map[cellfs.Kind]string{
 }
 
 // localURL is a path as the log keeps it: the URL of the cell stands in when it is read.
-func localURL(p cellfs.Path) string {
-	u := []byte(cellfs.LocalCell)
-	for i, s := range p.Segments() {
-		if i > 0 {
-			u = append(u, '/')
-		}
-		u = appendEscaped(u, s)
-	}
-	return string(u)
-}
+func localURL(p cellfs.Path) string { return target.Below(cellfs.LocalCell, p) }
 
 // cellOf is the cell that a place is in.
 func cellOf(at *cellfs.Place) int64 {
@@ -66,7 +58,7 @@ func (q *request) recorded(check cellfs.Check, line func(at *cellfs.Place) (kind
 			return err
 		}
 		kind, status := line(&at)
-		return q.record(tx, cellOf(&at), kind, localURL(q.target.path), strconv.Itoa(status))
+		return q.record(tx, cellOf(&at), kind, localURL(q.target.Path), strconv.Itoa(status))
 	}
 }
 
@@ -99,9 +91,9 @@ func (q *request) recordTransfer(tx cellfs.Tx, kind cellfs.Kind, from int64, dst
 		status = http.StatusCreated
 	}
 	if cellOf(to) == from {
-		return q.record(tx, from, eventKinds[kind]+"."+verb, localURL(q.target.path), strconv.Itoa(status)+","+localURL(dst))
+		return q.record(tx, from, eventKinds[kind]+"."+verb, localURL(q.target.Path), strconv.Itoa(status)+","+localURL(dst))
 	}
-	if err := q.record(tx, from, eventKinds[kind]+"."+verb, localURL(q.target.path), strconv.Itoa(status)+","+dst.String()); err != nil {
+	if err := q.record(tx, from, eventKinds[kind]+"."+verb, localURL(q.target.Path), strconv.Itoa(status)+","+dst.String()); err != nil {
 		return err
 	}
 	made := "create"

@@ -33,7 +33,7 @@ func (q *request) postExport() error {
 	if err := q.h.ops.Export(q.Context(), cell, snapshot, ops.Caller{Subject: q.subject(), RequestKey: q.key}); err != nil {
 		return err
 	}
-	q.w.Header().Set("Location", q.target.cellURL+"__export")
+	q.w.Header().Set("Location", q.target.CellURL+"__export")
 	q.w.WriteHeader(http.StatusAccepted)
 	return nil
 }

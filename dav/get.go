@@ -2,6 +2,7 @@ package dav
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -15,8 +16,8 @@ import (
 
 // get answers GET and HEAD: the content of a file, or what there is of a collection.
 func (q *request) get() error {
-	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.path)
-	if isNotExist(err) && q.target.path.Len() > 3 || err == nil && n.IsCollection() && n.Kind != cellfs.KindBox {
+	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.Path)
+	if isNotExist(err) && q.target.Path.Len() > 3 || err == nil && n.IsCollection() && n.Kind != cellfs.KindBox {
 		if col, ok, oerr := q.insideOData(); ok || oerr != nil {
 			if oerr != nil {
 				return oerr
@@ -128,7 +129,7 @@ func extValue(s string) string {
 		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$&+-.^_`|~", c) >= 0 {
 			b = append(b, c)
 		} else {
-			b = append(b, '%', upperHex[c>>4], upperHex[c&15])
+			b = fmt.Appendf(b, "%%%02X", c)
 		}
 	}
 	return string(b)
@@ -140,12 +141,12 @@ func (q *request) getUnit() error {
 }
 
 func (q *request) unitJSON() map[string]any {
-	return map[string]any{"url": q.target.unitURL, "path_based_cellurl_enabled": !q.target.hostForm}
+	return map[string]any{"url": q.target.UnitURL, "path_based_cellurl_enabled": !q.target.HostForm}
 }
 
 // getCell answers GET on a cell (contract 1.9).
 func (q *request) getCell() error {
-	n, err := q.h.fs.Node(q.Context(), q.target.path)
+	n, err := q.h.fs.Node(q.Context(), q.target.Path)
 	if err != nil {
 		return err
 	}
@@ -153,20 +154,20 @@ func (q *request) getCell() error {
 }
 
 func (q *request) cellJSON(name string) map[string]any {
-	return map[string]any{"name": name, "url": q.target.cellURL}
+	return map[string]any{"name": name, "url": q.target.CellURL}
 }
 
 // getLog answers GET on a file of the event log (contract 6.5). It is read
 // page by page as it is sent.
 func (q *request) getLog() error {
-	n, err := q.h.fs.Node(q.Context(), q.target.path)
+	n, err := q.h.fs.Node(q.Context(), q.target.Path)
 	if err != nil {
 		return err
 	}
 	if n.Kind != cellfs.KindLog {
 		return errMethod
 	}
-	log, size, err := q.h.fs.ReadLog(q.Context(), n, q.target.logURLs())
+	log, size, err := q.h.fs.ReadLog(q.Context(), n, q.target.LogURLs())
 	if err != nil {
 		return err
 	}
@@ -185,7 +186,7 @@ func (q *request) getLog() error {
 
 // deleteLog answers DELETE on a file of the event log: only closed logs go.
 func (q *request) deleteLog() error {
-	n, err := q.h.fs.Node(q.Context(), q.target.path)
+	n, err := q.h.fs.Node(q.Context(), q.target.Path)
 	if err == nil {
 		err = q.h.fs.DropLog(q.Context(), n)
 	}
@@ -201,7 +202,7 @@ func (q *request) deleteLog() error {
 
 // deleteSnapshot answers DELETE on a file of the snapshot area.
 func (q *request) deleteSnapshot() error {
-	p := q.target.path
+	p := q.target.Path
 	err := q.h.fs.DeleteSnapshot(q.Context(), p.Cell(), p.Name(), func(_ cellfs.Tx, at cellfs.Place) error {
 		if err := q.judge(&at, q.rules); err != nil {
 			return err

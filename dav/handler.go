@@ -9,13 +9,13 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"cellar/cellfs"
 	"cellar/cellfs/account"
 	"cellar/dav/auth"
 	"cellar/dav/ops"
+	"cellar/dav/target"
 )
 
 // Version is the X-Personium-Version of every response (contract 1.4).
@@ -54,15 +54,15 @@ type Config struct {
 
 // Handler serves one unit. It is safe for concurrent use.
 type Handler struct {
-	cfg      Config
-	fs       *cellfs.FS
-	ops      *ops.Ops
-	unitHost string // without port
-	auth     *auth.Auth
-	log      *slog.Logger
-	reads    *reads        // nil: reads are in no log
-	parsing  chan struct{} // holds one for each XML body that is parsed now
-	answers  *answerSpace
+	cfg     Config
+	fs      *cellfs.FS
+	ops     *ops.Ops
+	urls    *target.Resolver
+	auth    *auth.Auth
+	log     *slog.Logger
+	reads   *reads        // nil: reads are in no log
+	parsing chan struct{} // holds one for each XML body that is parsed now
+	answers *answerSpace
 
 	refusedNobody, refusedOfCell *limiter // lines about refused installs
 }
@@ -87,10 +87,7 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	h := &Handler{cfg: c, fs: c.FS, ops: c.Ops, log: c.Log, unitHost: "localhost", parsing: newParsing(), answers: newAnswerSpace(cmp.Or(c.AnswerSpace, DefaultAnswerSpace))}
-	if c.UnitURL != nil {
-		h.unitHost = strings.ToLower(c.UnitURL.Hostname())
-	}
+	h := &Handler{cfg: c, fs: c.FS, ops: c.Ops, log: c.Log, urls: target.NewResolver(c.UnitURL), parsing: newParsing(), answers: newAnswerSpace(cmp.Or(c.AnswerSpace, DefaultAnswerSpace))}
 	var err error
 	h.auth, err = auth.New(ctx, auth.Config{FS: c.FS, User: c.AdminUser, Password: c.AdminPassword, Now: c.Now, Log: c.Log, Cost: c.PasswordCost, HashAtOnce: c.HashAtOnce})
 	if err != nil {
@@ -124,7 +121,7 @@ type request struct {
 	h      *Handler
 	w      *response
 	key    string // X-Personium-RequestKey
-	target target
+	target target.Target
 	peer   peer
 	began  time.Time
 	wire   string // method as it was sent
@@ -170,21 +167,25 @@ func (q *request) serve() error {
 		return err
 	}
 	var err error
-	if q.target, err = q.h.route(q.Request, q.peer.https); err != nil {
+	if q.target, err = q.h.urls.Resolve(q.Request, q.peer.https); err != nil {
 		return err
 	}
-	route := methods[q.target.kind][q.Method]
+	route := methods[q.target.Kind][q.Method]
 	q.rules = route.rules
-	if q.target.kind != targetToken { // which looks at no credentials but its own
+	if q.target.Kind != target.Token { // which looks at no credentials but its own
 		if err := q.identify(); err != nil {
 			return err
 		}
 	}
-	if q.caller.MayAll() && route.serve != nil && q.target.kind == targetResource && !q.h.ops.AnyImport() {
-		return q.first(q.work(route))
+	itself := q.findsItself(route)
+	if !itself {
+		err = q.admit(route)
 	}
-	if err = q.admit(route); err == nil {
+	if err == nil {
 		err = q.work(route)
+	}
+	if err != nil && itself {
+		err = q.first(err)
 	}
 	if err != nil {
 		return q.logRefusal(err)
@@ -200,27 +201,32 @@ func (q *request) work(route route) error {
 	return route.serve(q)
 }
 
-// first is the error that comes first in the order of admit. Who has all
-// privileges is not looked up for before the work, which finds box and cell itself;
-// only if it failed, what is missing is told before what else is wrong.
+// findsItself says that the work needs no admission: the caller has all privileges, no job can
+// stand in the way, and the work looks for box and cell itself. It saves a look at the store.
+func (q *request) findsItself(route route) bool {
+	if !q.caller.MayAll() || route.serve == nil {
+		return false
+	}
+	switch q.Method {
+	case "GET", "HEAD", "PROPFIND":
+		return true
+	}
+	return q.target.Kind == target.Resource && !q.h.ops.AnyImport()
+}
+
+// first is the error of work that was not admitted, in the order of admit: a box or cell that
+// is missing comes before all else that is wrong.
 func (q *request) first(err error) error {
-	if err == nil || q.w.status != 0 || isNotExist(err) {
+	if q.w.status != 0 || isNotExist(err) {
 		return err
 	}
 	return cmp.Or(q.exists(), err)
 }
 
-// admit refuses in the order of contract 1.2: what does not
-// exist, what the method cannot do, what an export forbids, and only then who
-// may not.
+// admit refuses in the order of contract 1.2: what does not exist, what the method cannot do,
+// what a job forbids, and only then who may not.
 func (q *request) admit(route route) error {
-	mainBox := q.Method == "MKCOL" && q.target.kind == targetBox && q.target.path.Box() == cellfs.MainBox
-	switch q.Method {
-	case "GET", "HEAD", "PROPFIND": // their handlers look first and find the same
-		if q.caller.MayAll() && route.serve != nil {
-			return nil
-		}
-	}
+	mainBox := q.Method == "MKCOL" && q.target.Kind == target.Box && q.target.Path.Box() == cellfs.MainBox
 	if err := q.exists(); err != nil {
 		return err
 	}
@@ -230,45 +236,23 @@ func (q *request) admit(route route) error {
 	if err := q.noOther(route); err != nil {
 		return err
 	}
-	if q.Method == "PROPFIND" && (q.target.kind == targetBox || q.target.kind == targetResource) {
+	if q.Method == "PROPFIND" && (q.target.Kind == target.Box || q.target.Kind == target.Resource) {
 		// The listing judges what it lists, but nobody's body is parsed before.
 		if body, err := q.hasBody(); err != nil || !body {
 			return err
 		}
 	}
-	return q.admitted(q.guarded(), route.rules)
-}
-
-// guarded is the path whose ACLs decide: what is no node of the tree is the cell's.
-func (q *request) guarded() cellfs.Path {
-	switch q.target.kind {
-	case targetToken, targetMyPassword, targetExport, targetImport, targetCtl, targetEvent:
-		return q.target.path.CellRoot()
-	}
-	return q.target.path
+	return q.admitted(q.target.Guarded(), route.rules)
 }
 
 // exists looks for the cell or box that must exist whoever asks.
 func (q *request) exists() error {
-	p, ok := q.prerequisite()
+	p, ok := q.target.Prerequisite(q.Method == "MKCOL")
 	if !ok {
 		return nil
 	}
 	_, err := q.h.fs.Find(q.Context(), p)
 	return err
-}
-
-// prerequisite is the cell or box that must exist whoever asks.
-func (q *request) prerequisite() (p cellfs.Path, ok bool) {
-	p = q.target.path
-	making := q.Method == "MKCOL"
-	switch {
-	case p.Len() == 0, q.target.kind == targetCell && making:
-		return p, false
-	case q.target.kind.below(), q.target.kind == targetBox && !making:
-		return p.BoxRoot(), true
-	}
-	return p.CellRoot(), true
 }
 
 // noOther refuses what a running export or import of the cell forbids: a second one,
@@ -278,7 +262,7 @@ func (q *request) noOther(r route) error {
 	case "GET", "HEAD", "OPTIONS", "PROPFIND":
 		return nil
 	}
-	if !r.exclusive && !q.h.ops.AnyImport() || q.target.path.Len() == 0 || q.target.kind == targetToken { // a login changes nothing
+	if !r.exclusive && !q.h.ops.AnyImport() || q.target.Path.Len() == 0 || q.target.Kind == target.Token { // a login changes nothing
 		return nil
 	}
 	cell, err := q.cell()
@@ -297,7 +281,7 @@ func (q *request) noOther(r route) error {
 // cell is the cell that the URL names.
 func (q *request) cell() (c cellfs.Cell, err error) {
 	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) error {
-		c, err = tx.Cell(q.target.path.Cell())
+		c, err = tx.Cell(q.target.Path.Cell())
 		return err
 	})
 	if isNotExist(err) {

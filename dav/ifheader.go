@@ -8,6 +8,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/dav/answer"
+	"cellar/dav/target"
 )
 
 const (
@@ -203,12 +204,12 @@ func (e *ifEvaluation) find(tag string) (subject, error) {
 	}
 	s := subject{}
 	if t, ok := e.q.taggedTarget(tag); ok {
-		s.path = t.path
-		at, err := e.q.h.fs.FindTx(e.tx, t.path)
+		s.path = t.Path
+		at, err := e.q.h.fs.FindTx(e.tx, t.Path)
 		if err != nil && !isNotExist(err) {
 			return s, err
 		}
-		if s.readable = e.q.judge(&at, methods[t.kind]["GET"].rules) == nil; s.readable {
+		if s.readable = e.q.judge(&at, methods[t.Kind]["GET"].rules) == nil; s.readable {
 			s.node = at.Node
 		}
 	}
@@ -237,17 +238,17 @@ func (e *ifEvaluation) locked(s *subject, token string) (bool, error) {
 }
 
 // taggedTarget is what a resource tag names: a URL of this unit, or only its path.
-func (q *request) taggedTarget(tag string) (target, bool) {
+func (q *request) taggedTarget(tag string) (target.Target, bool) {
 	u, err := url.Parse(tag)
-	if err != nil || u.Host != "" && !q.sameUnit(u) {
-		return target{}, false
+	if err != nil || u.Host != "" && !q.h.urls.SameUnit(q.Request, u) {
+		return target.Target{}, false
 	}
 	r := &http.Request{Host: q.Host, URL: u}
 	if u.Host != "" {
 		r.Host = u.Host
 	}
-	t, err := q.h.route(r, q.peer.https)
-	return t, err == nil && t.kind != targetEntity && !t.kind.cut()
+	t, err := q.h.urls.Resolve(r, q.peer.https)
+	return t, err == nil && t.Kind != target.Entity && !t.Kind.Cut()
 }
 
 // checkLocks evaluates the If header and wants a token for every lock that

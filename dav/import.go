@@ -28,7 +28,7 @@ func (q *request) postImport() error {
 	if err != nil {
 		return err
 	}
-	q.w.Header().Set("Location", q.target.cellURL+"__import")
+	q.w.Header().Set("Location", q.target.CellURL+"__import")
 	q.w.WriteHeader(http.StatusAccepted)
 	return nil
 }

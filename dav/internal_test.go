@@ -13,6 +13,7 @@ import (
 	"cellar/cellfs"
 	"cellar/cellfs/access"
 	"cellar/dav/auth"
+	"cellar/dav/target"
 )
 
 // AccessRow is a row of the access table, for the test that walks it.
@@ -26,10 +27,10 @@ type AccessRow struct {
 
 // AccessTable lists all rules of all methods.
 func AccessTable() (rows []AccessRow) {
-	for k := range targetUnknown {
+	for k := range target.Unknown {
 		for _, method := range slices.Sorted(maps.Keys(methods[k])) {
 			for _, r := range methods[k][method].rules {
-				row := AccessRow{Kind: k.String(), Method: method, Above: r.where == above, All: r.all, Any: r.any}
+				row := AccessRow{Kind: k.Name(), Method: method, Above: r.where == above, All: r.all, Any: r.any}
 				row.Who = map[who]string{anyone: "anyone", admin: "admin", itself: "itself", somebody: "somebody", granted: "privileges"}[r.who]
 				if r.when != nil {
 					row.When = r.when.text
@@ -51,20 +52,20 @@ func SetPageLimits(t *testing.T, members, bytes int) {
 // TestEveryRouteHasRules: what the router knows has a row in the access table.
 func TestEveryRouteHasRules(t *testing.T) {
 	t.Parallel()
-	for k := range targetUnknown {
-		if k.String() == "" || len(methods[k]) == 0 {
-			t.Errorf("kind %d has no name or no methods", k)
+	for k := range target.Unknown {
+		if k.Name() == "" || len(methods[k]) == 0 {
+			t.Errorf("kind %d has no name or no methods", int(k))
 		}
 		if _, ok := methods[k]["OPTIONS"]; !ok {
-			t.Errorf("%s lacks OPTIONS", k)
+			t.Errorf("%s lacks OPTIONS", k.Name())
 		}
 		for method, r := range methods[k] {
 			if r.serve == nil || len(r.rules) == 0 {
-				t.Errorf("%s %s has no rule: say who may", method, k)
+				t.Errorf("%s %s has no rule: say who may", method, k.Name())
 			}
 			for _, rule := range r.rules {
 				if rule.who == nobody || (rule.who == granted || rule.who == itself) != (rule.all|rule.any != 0) {
-					t.Errorf("%s %s has a rule that lets in nobody, or by no privilege: %+v", method, k, rule)
+					t.Errorf("%s %s has a rule that lets in nobody, or by no privilege: %+v", method, k.Name(), rule)
 				}
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"cellar/cellfs"
 	"cellar/cellfs/access"
 	"cellar/dav/answer"
+	"cellar/dav/target"
 )
 
 // listing collects the responses of one PROPFIND.
@@ -34,7 +35,7 @@ type listing struct {
 
 // read makes the answer, from the cache where it can be there.
 func (l *listing) read(d depth) error {
-	special := l.q.target.kind == targetExport || l.q.target.kind == targetImport
+	special := l.q.target.Kind == target.Export || l.q.target.Kind == target.Import
 	if d != infinity && !special {
 		if err := l.flat(d == 1); !errors.Is(err, cellfs.ErrManyMembers) {
 			return err
@@ -61,8 +62,8 @@ func (p *propRequest) wanted() cellfs.PropNames {
 func (l *listing) run(tx cellfs.Tx, d depth) error {
 	l.tx = tx
 	l.props = l.asked.wanted()
-	p := l.q.target.path
-	if k := l.q.target.kind; k == targetExport || k == targetImport {
+	p := l.q.target.Path
+	if k := l.q.target.Kind; k == target.Export || k == target.Import {
 		n, err := l.q.h.fs.Lookup(tx, p.Parent())
 		if err != nil {
 			return err
@@ -108,7 +109,7 @@ func (l *listing) begin(responses int) {
 
 // flat lists a resource and, if asked, its members.
 func (l *listing) flat(members bool) error {
-	p := l.q.target.path
+	p := l.q.target.Path
 	list, err := l.q.h.fs.List(l.q.Context(), p, members)
 	if err != nil {
 		return err
@@ -193,7 +194,7 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s standing) error
 		return errInfinite
 	}
 	l.at = s
-	if d != 0 && n.Kind == cellfs.KindBox && p.Len() > l.q.target.path.Len() {
+	if d != 0 && n.Kind == cellfs.KindBox && p.Len() > l.q.target.Path.Len() {
 		// Without members it would look empty.
 		var installing *cellfs.InstallingError
 		if errors.As(l.q.h.fs.Guarded(n), &installing) {
@@ -222,7 +223,7 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s standing) error
 // refused tells of a collection that cannot be listed now (RFC 4918, 14.24).
 func (l *listing) refused(p cellfs.Path, e *answer.Error) {
 	l.buf = append(l.buf, `<D:response><D:href>`...)
-	l.buf = l.q.target.href(l.buf, p, true)
+	l.buf = l.q.target.AppendHref(l.buf, p, true)
 	status := e.Code.Status()
 	l.buf = append(l.buf, `</D:href><D:status>HTTP/1.1 `+strconv.Itoa(status)+" "+http.StatusText(status)+`</D:status><D:responsedescription>`+
 		e.Error()+`</D:responsedescription></D:response>`...)
@@ -251,7 +252,7 @@ func (l *listing) spill() error {
 
 func (l *listing) response(p cellfs.Path, n *cellfs.Node) error {
 	l.buf = append(l.buf, `<D:response><D:href>`...)
-	l.buf = l.q.target.href(l.buf, p, n.IsCollection())
+	l.buf = l.q.target.AppendHref(l.buf, p, n.IsCollection())
 	l.buf = append(l.buf, `</D:href><D:propstat><D:prop>`...)
 	l.rest, l.hidden = l.rest[:0], l.hidden[:0]
 	var err error

@@ -74,7 +74,7 @@ func (l *listing) contentLength(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	size := n.Size
 	if n.Kind == cellfs.KindLog && n.ContentType != "" { // without: __export
 		err := l.view(func(tx cellfs.Tx) (err error) {
-			size, err = l.q.h.fs.LogLen(tx, n, l.q.target.logURLs())
+			size, err = l.q.h.fs.LogLen(tx, n, l.q.target.LogURLs())
 			return err
 		})
 		if err != nil {
@@ -151,7 +151,7 @@ func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	// The resource asked for has all locks that protect it. What lies below shows those that
 	// were taken of it: those of what lies above are told once, there.
 	locks := l.above
-	if p.Len() > l.q.target.path.Len() {
+	if p.Len() > l.q.target.Path.Len() {
 		if locks = nil; l.below != nil {
 			locks = l.below[p.Key()]
 		}

@@ -12,6 +12,7 @@ import (
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/dav/answer"
+	"cellar/dav/target"
 )
 
 const (
@@ -36,7 +37,7 @@ func (q *request) lock() error {
 	if l == nil {
 		return q.refreshLock(timeout)
 	}
-	l.Root, l.Token, l.Principal, l.Timeout = q.target.path, newLockToken(), q.caller.Principal, timeout
+	l.Root, l.Token, l.Principal, l.Timeout = q.target.Path, newLockToken(), q.caller.Principal, timeout
 	switch d := q.Header.Get("Depth"); {
 	case d == "", strings.EqualFold(d, "infinity"):
 		l.Infinite = true
@@ -53,7 +54,7 @@ func (q *request) lock() error {
 		if at.Node != nil {
 			return q.checkIf(tx, l.Root, at.Node)
 		}
-		if q.target.slash {
+		if q.target.Slash {
 			return cellfs.ErrIsCollection // by its URL, as for PUT
 		}
 		if err := q.checkLocks(tx, l.Root, nil, false); err != nil {
@@ -124,14 +125,14 @@ func (q *request) refreshLock(timeout time.Duration) error {
 	if q.Header.Get("If") == "" {
 		return answer.New(answer.HeaderMissing, "If")
 	}
-	l, err := q.h.fs.Refresh(q.Context(), q.target.path, q.submitted().tokens, q.caller.Principal, timeout, func(tx cellfs.Tx, at cellfs.Place) error {
+	l, err := q.h.fs.Refresh(q.Context(), q.target.Path, q.submitted().tokens, q.caller.Principal, timeout, func(tx cellfs.Tx, at cellfs.Place) error {
 		if err := q.mayChange(tx, &at, q.rules, false); err != nil {
 			return err
 		}
 		if err := q.preconditions(&at); err != nil {
 			return err
 		}
-		return q.checkIf(tx, q.target.path, at.Node)
+		return q.checkIf(tx, q.target.Path, at.Node)
 	})
 	if isNotExist(err) {
 		return answer.With(answer.ETagMismatch, "Lock token does not match.").As("lock-token-matches-request-uri", "")
@@ -148,8 +149,8 @@ func (q *request) unlock() error {
 	if token == "" {
 		return answer.New(answer.HeaderMissing, "Lock-Token")
 	}
-	if q.target.kind == targetBox {
-		n, err := q.h.fs.Node(q.Context(), q.target.path)
+	if q.target.Kind == target.Box {
+		n, err := q.h.fs.Node(q.Context(), q.target.Path)
 		if err == nil {
 			err = q.h.fs.Guarded(&n)
 		}
@@ -157,7 +158,7 @@ func (q *request) unlock() error {
 			return err
 		}
 	}
-	err := q.h.fs.Unlock(q.Context(), q.target.path, token, q.caller.Principal, q.caller.MayAll())
+	err := q.h.fs.Unlock(q.Context(), q.target.Path, token, q.caller.Principal, q.caller.MayAll())
 	switch {
 	case isNotExist(err):
 		return answer.New(answer.LockTokenURL).As("lock-token-matches-request-uri", "")
@@ -205,6 +206,6 @@ func (q *request) appendLock(b []byte, l *cellfs.Lock, writes bool) []byte {
 		b = append(b, `<D:locktoken><D:href>`+l.Token+`</D:href></D:locktoken>`...)
 	}
 	b = append(b, `<D:lockroot><D:href>`...)
-	b = q.target.href(b, l.Root, l.Collection)
+	b = q.target.AppendHref(b, l.Root, l.Collection)
 	return append(b, `</D:href></D:lockroot></D:activelock>`...)
 }

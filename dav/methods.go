@@ -9,6 +9,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/access"
+	"cellar/dav/target"
 )
 
 // route is what serves one method of one kind of target.
@@ -21,7 +22,7 @@ type route struct {
 
 // methods lists what every kind of target can do, and who may: the access table, which
 // docs/access.md shows.
-var methods map[kind]map[string]route
+var methods map[target.Kind]map[string]route
 
 type byMethod map[string]route
 
@@ -54,40 +55,40 @@ func init() {
 		return get((*request).ctl, reads).with(byMethod{"POST": change, "PUT": change, "MERGE": change, "DELETE": change}).options(open)
 	}
 	copyMove := (*request).copyMove
-	methods = map[kind]map[string]route{
-		targetUnit:       get((*request).getUnit, open).with(byMethod{"PROPFIND": propfind(adminOnly)}).options(open),
-		targetToken:      byMethod{"POST": {serve: (*request).token, rules: open}}.options(open),
-		targetMyPassword: byMethod{"PUT": {serve: (*request).changePassword, rules: []rule{{who: itself, all: access.Auth}}}}.options(open),
-		targetEvent: byMethod{
+	methods = map[target.Kind]map[string]route{
+		target.Unit:       get((*request).getUnit, open).with(byMethod{"PROPFIND": propfind(adminOnly)}).options(open),
+		target.Token:      byMethod{"POST": {serve: (*request).token, rules: open}}.options(open),
+		target.MyPassword: byMethod{"PUT": {serve: (*request).changePassword, rules: []rule{{who: itself, all: access.Auth}}}}.options(open),
+		target.Event: byMethod{
 			"POST":      {serve: (*request).postEvent, rules: needs(access.Event)},
 			"PROPFIND":  {serve: (*request).notImplemented, rules: open},
 			"PROPPATCH": {serve: (*request).notImplemented, rules: open},
 		}.options(needs(access.Event)),
-		targetCell: get((*request).getCell, open).with(byMethod{
+		target.Cell: get((*request).getCell, open).with(byMethod{
 			"MKCOL":     {serve: (*request).mkcolCell, rules: adminOnly},
 			"DELETE":    {serve: (*request).deleteCell, rules: adminOnly},
 			"PROPFIND":  propfind(needs(access.Propfind)),
 			"PROPPATCH": {serve: (*request).proppatch, rules: adminOnly},
 			"ACL":       {serve: (*request).setACL, rules: needs(access.ACL)},
 		}).options(needsAny(access.SocialRead | access.Propfind)),
-		targetCtl:       ctl(controlRules(true), controlRules(false)),
-		targetUnitCtl:   ctl(adminOnly, adminOnly),
-		targetExport:    job((*request).getExport, (*request).postExport),
-		targetImport:    job((*request).getImport, (*request).postImport),
-		targetEntity:    get((*request).getEntity, needs(access.Read)).options(needs(access.Read)),
-		targetSnapshots: byMethod{"PROPFIND": propfind(needs(access.Root))}.options(needs(access.Root)),
-		targetSnapshot: get((*request).get, needs(access.Root)).with(byMethod{
+		target.Ctl:       ctl(controlRules(true), controlRules(false)),
+		target.UnitCtl:   ctl(adminOnly, adminOnly),
+		target.Export:    job((*request).getExport, (*request).postExport),
+		target.Import:    job((*request).getImport, (*request).postImport),
+		target.Entity:    get((*request).getEntity, needs(access.Read)).options(needs(access.Read)),
+		target.Snapshots: byMethod{"PROPFIND": propfind(needs(access.Root))}.options(needs(access.Root)),
+		target.Snapshot: get((*request).get, needs(access.Root)).with(byMethod{
 			"DELETE":   {serve: (*request).deleteSnapshot, rules: needs(access.Root)},
 			"PROPFIND": propfind(needs(access.Root)),
 			"COPY":     {serve: (*request).copySpecial, rules: needs(access.Root)},
 		}).options(needs(access.Root)),
-		targetLogs: byMethod{"PROPFIND": propfind(needs(access.LogRead))}.options(needs(access.LogRead)),
-		targetLog: get((*request).getLog, needs(access.LogRead)).with(byMethod{
+		target.Logs: byMethod{"PROPFIND": propfind(needs(access.LogRead))}.options(needs(access.LogRead)),
+		target.Log: get((*request).getLog, needs(access.LogRead)).with(byMethod{
 			"PROPFIND": propfind(needs(access.LogRead)),
 			"DELETE":   {serve: (*request).deleteLog, rules: needs(access.Log)},
 			"COPY":     {serve: (*request).copySpecial, rules: needs(access.LogRead)},
 		}).options(needs(access.LogRead)),
-		targetBox: get((*request).getBox, []rule{
+		target.Box: get((*request).getBox, []rule{
 			{who: granted, all: access.Read}, {who: granted, all: access.ReadACL, when: asBar},
 		}).with(byMethod{
 			"MKCOL": {serve: (*request).mkcolBox, rules: []rule{
@@ -103,7 +104,7 @@ func init() {
 			"LOCK":      {serve: (*request).lock, rules: lockingBox},
 			"UNLOCK":    {serve: (*request).unlock, rules: lockingBox},
 		}).options(needs(access.Read)),
-		targetResource: get((*request).get, needs(access.Read)).with(byMethod{
+		target.Resource: get((*request).get, needs(access.Read)).with(byMethod{
 			"PUT":       {serve: (*request).put, rules: writing},
 			"DELETE":    {serve: (*request).delete, rules: needsAbove(access.Unbind)},
 			"MKCOL":     {serve: (*request).mkcol, rules: needsAbove(access.Bind)},
@@ -118,13 +119,8 @@ func init() {
 	}
 }
 
-// cut says that the path of such a target is that of what lies above.
-func (k kind) cut() bool { return k == targetCtl || k == targetUnitCtl || k == targetToken }
-
-func (k kind) below() bool { return k == targetResource || k == targetEntity }
-
 // allow is the Allow header of a kind of target, without some of its methods.
-func (k kind) allow(but ...string) string {
+func allow(k target.Kind, but ...string) string {
 	all := []string{"OPTIONS"}
 	for m := range methods[k] {
 		if m != http.MethodOptions && !slices.Contains(but, m) {
@@ -139,32 +135,20 @@ func (k kind) allow(but ...string) string {
 // now, does not have (RFC 9110, 10.2.1).
 func (q *request) allowNow(err error) string {
 	switch {
-	case q.target.kind != targetResource:
+	case q.target.Kind != target.Resource:
 	case errors.Is(err, cellfs.ErrIsCollection):
-		return q.target.kind.allow("PUT", "MKCOL")
+		return allow(q.target.Kind, "PUT", "MKCOL")
 	case q.Method == "MKCOL" && errors.Is(err, fs.ErrExist):
-		return q.target.kind.allow("MKCOL")
+		return allow(q.target.Kind, "MKCOL")
 	}
-	return q.target.kind.allow()
+	return allow(q.target.Kind)
 }
 
 // options answers OPTIONS with credentials: what the resource can do.
 func (q *request) options() error {
 	davHeaders(q.w.Header())
-	q.w.Header().Set("Allow", q.target.kind.allow())
+	q.w.Header().Set("Allow", allow(q.target.Kind))
 	q.w.Header().Set("Content-Length", "0")
 	q.w.WriteHeader(http.StatusOK)
 	return nil
 }
-
-// kindNames are the kinds as people write them; docs/access.md has them.
-var kindNames = map[kind]string{
-	targetUnit: "the unit, `/`", targetToken: "`__token`", targetCell: "a cell", targetExport: "`__export`",
-	targetImport: "`__import`", targetMyPassword: "`__mypassword`", targetEvent: "`__event`",
-	targetCtl: "control objects, `__ctl/…`", targetUnitCtl: "cells as control objects, `/__ctl/Cell`",
-	targetSnapshots: "`__snapshot`", targetSnapshot: "a file in `__snapshot`", targetLogs: "`__log`, `__log/current`, `__log/archive`",
-	targetLog: "a file of the log", targetBox: "a box", targetResource: "a collection or file in a box",
-	targetEntity: "an entity whose key is no name",
-}
-
-func (k kind) String() string { return kindNames[k] }

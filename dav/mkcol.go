@@ -30,7 +30,7 @@ func (q *request) mkcol() error {
 	if !mtime.IsZero() {
 		from.MTime = mtime
 	}
-	if _, err := q.h.fs.MkcolWith(q.Context(), q.target.path, from, q.recorded(q.check(q.target.path, false), making(from.Kind, "mkcol"))); err != nil {
+	if _, err := q.h.fs.MkcolWith(q.Context(), q.target.Path, from, q.recorded(q.check(q.target.Path, false), making(from.Kind, "mkcol"))); err != nil {
 		return err
 	}
 	q.w.Header()["Content-Length"] = []string{"0"}
@@ -143,7 +143,7 @@ func (q *request) mkcolCell() error {
 	} else if body {
 		return errMediaType
 	}
-	_, err := q.h.fs.CreateCell(q.Context(), q.target.path.Cell(), q.h.cfg.AdminUser)
+	_, err := q.h.fs.CreateCell(q.Context(), q.target.Path.Cell(), q.h.cfg.AdminUser)
 	if errors.Is(err, cellfs.ErrName) {
 		return answer.New(answer.BodyField, "Name")
 	}

@@ -6,6 +6,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/dav/odata"
+	"cellar/dav/target"
 )
 
 // maxBelow is how many segments of an OData URL follow the collection:
@@ -15,7 +16,7 @@ const maxBelow = 3
 // insideOData finds the OData collection at or above what the URL names, if the
 // rest can be an OData URL.
 func (q *request) insideOData() (col cellfs.Path, ok bool, err error) {
-	p := q.target.path
+	p := q.target.Path
 	for i := 0; i <= maxBelow && p.Len() >= 3; i++ {
 		l, err := q.h.fs.List(q.Context(), p, false)
 		switch {
@@ -38,7 +39,7 @@ func (q *request) getEntity() error {
 		return err
 	}
 	if !ok {
-		return &cellfs.NameError{Name: q.target.entity[0]}
+		return &cellfs.NameError{Name: q.target.Rest[0]}
 	}
 	return q.getOData(col)
 }
@@ -46,7 +47,7 @@ func (q *request) getEntity() error {
 // getOData answers GET in an OData collection on what is no file: sets, entities,
 // links (contract 1.17).
 func (q *request) getOData(col cellfs.Path) error {
-	segments := slices.Concat(q.target.path.Segments()[col.Len()-1:], q.target.entity)
+	segments := slices.Concat(q.target.Path.Segments()[col.Len()-1:], q.target.Rest)
 	query, err := q.query()
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func (q *request) getOData(col cellfs.Path) error {
 	if err != nil {
 		return err
 	}
-	a, err := odata.Find(q.Context(), q.h.fs, col, q.target.urlOf(col)+"/", r)
+	a, err := odata.Find(q.Context(), q.h.fs, col, target.Below(q.target.CellURL, col)+"/", r)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (q *request) getCollection() error {
 	if q.asksFor("text/html") || !q.byToken && !q.asksFor("json") {
 		return q.getPage()
 	}
-	return answer.Send(q.w, q.Request, http.StatusOK, "text/plain; charset=utf-8", []byte("URL : "+q.target.url()+"\n"))
+	return answer.Send(q.w, q.Request, http.StatusOK, "text/plain; charset=utf-8", []byte("URL : "+q.target.URL()+"\n"))
 }
 
 // getPage answers with links to the members of a collection that the caller may see, and
@@ -62,7 +62,7 @@ func (q *request) getPage() error {
 }
 
 func (q *request) page(tx cellfs.Tx) ([]byte, error) {
-	p := q.target.path
+	p := q.target.Path
 	at, err := q.h.fs.FindTx(tx, p)
 	if err == nil {
 		err = q.judge(&at, q.rules) // at the point in time of what is shown
@@ -88,7 +88,7 @@ func (q *request) page(tx cellfs.Tx) ([]byte, error) {
 			slash = "/"
 		}
 		b = append(b, `<li><a href="`...)
-		b = q.target.href(b, path, m.IsCollection())
+		b = q.target.AppendHref(b, path, m.IsCollection())
 		b = append(b, `">`+html.EscapeString(m.Name)+slash+"</a></li>\n"...)
 		return nil
 	})

@@ -119,7 +119,7 @@ func (q *request) propfind() error {
 	defer l.spool.Close()
 	if err := l.read(d); err != nil {
 		// What is missing, or in the way, is told only to who may list.
-		return cmp.Or(q.admitted(q.guarded(), q.rules), err)
+		return cmp.Or(q.admitted(q.target.Guarded(), q.rules), err)
 	}
 	return l.end()
 }

@@ -31,19 +31,19 @@ func (q *request) proppatch() error {
 	statuses := patchStatuses(patches, wrong)
 	var n cellfs.Node
 	if statuses != nil {
-		n, err = q.h.fs.Node(q.Context(), q.target.path)
+		n, err = q.h.fs.Node(q.Context(), q.target.Path)
 	} else {
-		n, err = q.h.fs.PatchTime(q.Context(), q.target.path, dead, mtime, q.recorded(func(tx cellfs.Tx, at cellfs.Place) error {
+		n, err = q.h.fs.PatchTime(q.Context(), q.target.Path, dead, mtime, q.recorded(func(tx cellfs.Tx, at cellfs.Place) error {
 			if err := q.mayChange(tx, &at, q.rules, false); err != nil {
 				return err
 			}
 			if err := q.preconditions(&at); err != nil {
 				return err
 			}
-			if err := q.checkIf(tx, q.target.path, at.Node); err != nil {
+			if err := q.checkIf(tx, q.target.Path, at.Node); err != nil {
 				return err
 			}
-			change := q.change(q.target.path, false, false)
+			change := q.change(q.target.Path, false, false)
 			// Office sets the times of the file it has locked without its token.
 			change.Own = !slices.ContainsFunc(patches, func(p cellfs.PropPatch) bool { return p.Space != win32Space })
 			return q.h.fs.CheckLocks(tx, change)
@@ -117,7 +117,7 @@ func property(e *xmltree.Element) cellfs.Property {
 // writePropstats answers with the statuses; nil if all was done.
 func (q *request) writePropstats(n cellfs.Node, patches []cellfs.PropPatch, statuses []string) error {
 	b := append([]byte(answer.XMLHeader), `<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`"><D:response><D:href>`...)
-	b = q.target.href(b, q.target.path, n.IsCollection())
+	b = q.target.AppendHref(b, q.target.Path, n.IsCollection())
 	b = append(b, `</D:href>`...)
 	for _, status := range []string{statusDone, statusProtected, statusConflict, statusFailed} {
 		var props []byte

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"cellar/dav/target"
 )
 
 // peer is what is known of who is at the other end: by the connection, or by what a proxy
@@ -39,7 +41,7 @@ func (h *Handler) findPeer(r *http.Request) peer {
 	if proto := last(r.Header["X-Forwarded-Proto"]); proto != "" {
 		p.https = strings.EqualFold(proto, "https")
 	}
-	if host := last(r.Header["X-Forwarded-Host"]); authority.MatchString(host) {
+	if host := last(r.Header["X-Forwarded-Host"]); target.IsAuthority(host) {
 		r.Host = host
 	}
 	return p

@@ -2,7 +2,6 @@ package dav
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"cellar/cellfs"
 	"cellar/cellfs/access"
 	"cellar/dav/answer"
+	"cellar/dav/target"
 )
 
 var (
@@ -25,7 +25,7 @@ func (q *request) setACL() error {
 		if root == nil || root.Name != dav("acl") {
 			return access.Unresolved{}, errXMLContent
 		}
-		return access.ParseACL(root, q.target.kind == targetCell)
+		return access.ParseACL(root, q.target.Kind == target.Cell)
 	})
 	if errors.Is(err, errXML) {
 		return errXMLContent
@@ -43,9 +43,9 @@ func (q *request) setACL() error {
 		if at.Node.Kind == cellfs.KindCell {
 			return nil // there are no locks
 		}
-		return q.checkLocks(tx, q.target.path, at.Node, false)
+		return q.checkLocks(tx, q.target.Path, at.Node, false)
 	}
-	n, err := q.h.fs.SetACL(q.Context(), q.target.path, q.recorded(check, action("acl", http.StatusOK)), func(tx cellfs.Tx, n *cellfs.Node) (*cellfs.ACL, error) {
+	n, err := q.h.fs.SetACL(q.Context(), q.target.Path, q.recorded(check, action("acl", http.StatusOK)), func(tx cellfs.Tx, n *cellfs.Node) (*cellfs.ACL, error) {
 		if asked.Empty() {
 			return nil, nil
 		}
@@ -63,12 +63,12 @@ func (q *request) setACL() error {
 
 // findRole finds the role that href names, relative to base: one of this cell.
 func (q *request) findRole(tx cellfs.Tx, base, href string) (int64, error) {
-	local := func(u string) string { return strings.Replace(u, cellfs.LocalCell, q.target.cellURL, 1) }
+	local := func(u string) string { return strings.Replace(u, cellfs.LocalCell, q.target.CellURL, 1) }
 	r, ok := access.ParseRole(local(base), local(href), q.inThisCell)
 	if !ok {
 		return 0, errNoRole
 	}
-	cell, err := tx.Cell(q.target.path.Cell())
+	cell, err := tx.Cell(q.target.Path.Cell())
 	if err != nil {
 		return 0, err
 	}
@@ -82,35 +82,7 @@ func (q *request) findRole(tx cellfs.Tx, base, href string) (int64, error) {
 	return id, err
 }
 
-// inThisCell returns the segments below the cell of a URL of the cell that the request
-// is for. Ports are not compared.
-func (q *request) inThisCell(u *url.URL) (segs []string, ok bool) {
-	if u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, false
-	}
-	for s := range strings.SplitSeq(u.Path, "/") {
-		if s != "" {
-			segs = append(segs, s)
-		}
-	}
-	_, cell := q.h.cellHost(&http.Request{Host: u.Host})
-	if cell == "" {
-		if !q.isHost(u.Hostname()) || len(segs) == 0 {
-			return nil, false
-		}
-		cell, segs = segs[0], segs[1:]
-	}
-	return segs, cell == q.target.path.Cell()
-}
-
-// isHost reports whether a name is that of this unit: the one by which the request came,
-// the unit's own, or the address that took the connection.
-func (q *request) isHost(name string) bool {
-	name = strings.ToLower(name)
-	here := url.URL{Host: q.Host}
-	if name == strings.ToLower(here.Hostname()) || name == q.h.unitHost {
-		return true
-	}
-	local, ok := q.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	return ok && name == local.IP.String()
+// inThisCell returns the names below the cell of a URL of the cell that the request is for.
+func (q *request) inThisCell(u *url.URL) (names []string, ok bool) {
+	return q.h.urls.InCell(q.Request, q.target.Path.Cell(), u)
 }

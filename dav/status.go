@@ -13,6 +13,7 @@ import (
 	"cellar/cellfs/control"
 	"cellar/dav/answer"
 	"cellar/dav/ops"
+	"cellar/dav/target"
 )
 
 var (
@@ -46,10 +47,10 @@ var statuses = []struct {
 	{account.ErrNone, say(answer.EntityNotFound)},
 	{cellfs.ErrNoCell, say(answer.CellNotFound)},
 	{cellfs.ErrNoBox, func(q *request, _ error) *answer.Error {
-		return answer.New(answer.BoxNotFound, q.target.cellURL+q.target.path.Box())
+		return answer.New(answer.BoxNotFound, q.target.CellURL+q.target.Path.Box())
 	}},
 	{cellfs.ErrNoParent, func(q *request, _ error) *answer.Error { // RFC 4918, 9.3.1, 9.7.1, 9.8.5
-		return answer.New(answer.ParentMissing, q.target.url())
+		return answer.New(answer.ParentMissing, q.target.URL())
 	}},
 	{cellfs.ErrName, func(_ *request, err error) *answer.Error {
 		var e *cellfs.NameError
@@ -70,7 +71,7 @@ var statuses = []struct {
 	{cellfs.ErrLocked, func(q *request, err error) *answer.Error { // RFC 4918, 11.3, 16
 		var e *cellfs.LockedError
 		errors.As(err, &e)
-		inside := "<D:href>" + string(q.target.href(nil, e.Root, e.Collection)) + "</D:href>"
+		inside := "<D:href>" + string(q.target.AppendHref(nil, e.Root, e.Collection)) + "</D:href>"
 		return answer.New(answer.Locked).As("lock-token-submitted", inside)
 	}},
 	{cellfs.ErrLockConflict, sayErr(answer.New(answer.Locked).As("no-conflicting-lock", ""))},
@@ -86,7 +87,7 @@ var statuses = []struct {
 	{cellfs.ErrManyLocks, say(answer.TooManyLocks)},
 	{fs.ErrExist, say(answer.MkcolExists)},
 	{fs.ErrNotExist, func(q *request, _ error) *answer.Error {
-		return answer.New(answer.ResourceNotFound, q.target.url())
+		return answer.New(answer.ResourceNotFound, q.target.URL())
 	}},
 	{cellfs.ErrShortBody, sayErr(errBroken)},
 	{context.Canceled, sayErr(errBroken)}, // nobody reads the answer
@@ -164,11 +165,11 @@ func (q *request) fail(err error) {
 // JSON, also those for which RFC 4918 has an element. An install is one of them, though
 // its method is MKCOL.
 func (q *request) speaksJSON() bool {
-	switch q.target.kind {
-	case targetToken, targetExport, targetImport, targetMyPassword, targetEvent, targetCtl, targetUnitCtl, targetEntity:
+	switch {
+	case q.target.Kind.JSON():
 		return true
-	case targetBox:
-		return q.Method == "MKCOL" && q.installs()
+	case q.target.Kind == target.Box && q.Method == "MKCOL" && q.installs():
+		return true
 	}
 	return q.asksFor("json")
 }

@@ -69,7 +69,7 @@ func (q *request) grant() error {
 	if form.Get("p_target") != "" {
 		return oauth("invalid_request", answer.TokenTarget) // tokens for others are not issued
 	}
-	t, err := q.h.auth.Issue(q.Context(), q.target.path.Cell(), &caller, g)
+	t, err := q.h.auth.Issue(q.Context(), q.target.Path.Cell(), &caller, g)
 	switch {
 	case errors.Is(err, auth.ErrScope):
 		return errNoScope
@@ -84,7 +84,7 @@ func (q *request) grant() error {
 
 // recognise finds who asks for a token.
 func (q *request) recognise(form url.Values) (c auth.Caller, err error) {
-	cell := q.target.path.Cell()
+	cell := q.target.Path.Cell()
 	switch form.Get("grant_type") {
 	case "password":
 		for _, field := range []string{"username", "password"} {
@@ -139,8 +139,8 @@ func (q *request) writeTokens(t auth.Tokens, byPassword bool) error {
 	if t.Cookie != "" {
 		answer["p_cookie_peer"] = t.Peer
 		path := "/"
-		if !q.target.hostForm && q.target.path.Len() > 0 {
-			path = "/" + url.PathEscape(q.target.path.Cell()) + "/"
+		if !q.target.HostForm && q.target.Path.Len() > 0 {
+			path = "/" + url.PathEscape(q.target.Path.Cell()) + "/"
 		}
 		http.SetCookie(q.w, &http.Cookie{
 			Name: cookieName, Value: t.Cookie, Path: path, MaxAge: t.Life, HttpOnly: true,
@@ -159,10 +159,10 @@ func (q *request) secure() bool {
 // only for that.
 func (q *request) mustChange(t auth.Tokens) error {
 	e := oauth("invalid_grant", answer.PasswordChangeRequired)
-	q.w.Header().Set("WWW-Authenticate", `Basic realm="`+q.target.cellURL+`"`)
+	q.w.Header().Set("WWW-Authenticate", `Basic realm="`+q.target.CellURL+`"`)
 	return q.sendJSON(http.StatusUnauthorized, map[string]any{
 		"error": e.kind, "error_description": e.Error(), "access_token": t.Access, "token_type": "Bearer", "expires_in": t.Life,
-		"url": q.target.cellURL + "__mypassword", "last_authenticated": nil, "failed_count": 0,
+		"url": q.target.CellURL + "__mypassword", "last_authenticated": nil, "failed_count": 0,
 	})
 }
 
@@ -184,7 +184,7 @@ func (q *request) changePassword() error {
 		return err
 	}
 	err = q.h.fs.Update(q.Context(), func(tx cellfs.Tx) error {
-		s, err := control.In(q.h.fs, tx, q.target.path.Cell())
+		s, err := control.In(q.h.fs, tx, q.target.Path.Cell())
 		if err == nil {
 			err = q.h.auth.Again(tx, &q.caller)
 		}

@@ -6,12 +6,12 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"cellar/cellfs"
 	"cellar/dav/answer"
+	"cellar/dav/target"
 )
 
 // check is the precondition of a change at p: the conditional headers, the If
@@ -39,7 +39,7 @@ var longRequest = time.Second
 // mayChange asks once more, inside the transaction, whether the caller may: ACLs and the
 // tree may have changed since the request came in.
 func (q *request) mayChange(tx cellfs.Tx, at *cellfs.Place, rules []rule, deep bool) error {
-	if time.Since(q.began) > longRequest || q.target.kind == targetCtl || q.Method == "ACL" {
+	if time.Since(q.began) > longRequest || q.target.Kind == target.Ctl || q.Method == "ACL" {
 		if err := q.h.auth.Again(tx, &q.caller); err != nil {
 			return err
 		}
@@ -52,13 +52,13 @@ func (q *request) mayChange(tx cellfs.Tx, at *cellfs.Place, rules []rule, deep b
 
 // put answers PUT.
 func (q *request) put() error {
-	if q.target.slash {
+	if q.target.Slash {
 		return cellfs.ErrIsCollection // RFC 4918, 9.7.2
 	}
 	if q.Header.Get("Content-Range") != "" { // RFC 9110, 14.5
 		return answer.New(answer.HeaderValue, "Content-Range", q.Header.Get("Content-Range"))
 	}
-	check := q.check(q.target.path, false)
+	check := q.check(q.target.Path, false)
 	mtime, err := q.mtime()
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (q *request) put() error {
 	if q.ContentLength > cellfs.MaxInline || q.ContentLength < 0 || q.Header.Get("Expect") != "" {
 		// Refuse before the body comes, and before a client that waits for "100
 		// Continue" sends it. Judged again when the body is complete.
-		room, err := q.h.fs.PutAllowed(q.Context(), q.target.path, check)
+		room, err := q.h.fs.PutAllowed(q.Context(), q.target.Path, check)
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (q *request) put() error {
 		}
 		body = &within{r: body, left: room}
 	}
-	n, created, err := q.h.fs.Put(q.Context(), q.target.path, body, cellfs.PutOptions{
+	n, created, err := q.h.fs.Put(q.Context(), q.target.Path, body, cellfs.PutOptions{
 		ContentType: q.contentType(), MTime: mtime, Check: q.recorded(check, writingFile),
 	})
 	if err != nil {
@@ -99,7 +99,7 @@ func (q *request) contentType() string {
 	base, _, _ := mime.ParseMediaType(t)
 	valid := cellfs.IsContentType(t)
 	if !valid || base == "application/octet-stream" || base == "application/x-www-form-urlencoded" {
-		if guess := cellfs.TypeByName(q.target.path.Name()); guess != "" {
+		if guess := cellfs.TypeByName(q.target.Path.Name()); guess != "" {
 			return guess
 		}
 	}
@@ -121,8 +121,8 @@ func (q *request) created(created bool) error {
 
 // delete answers DELETE on a box and on what is below (contract 1.10, 1.12).
 func (q *request) delete() error {
-	check := q.check(q.target.path, true)
-	err := q.h.fs.Delete(q.Context(), q.target.path, q.recorded(func(tx cellfs.Tx, at cellfs.Place) error {
+	check := q.check(q.target.Path, true)
+	err := q.h.fs.Delete(q.Context(), q.target.Path, q.recorded(func(tx cellfs.Tx, at cellfs.Place) error {
 		if d := q.Header.Get("Depth"); d != "" && !strings.EqualFold(d, "infinity") && at.Node.IsCollection() {
 			return errDepth(d) // RFC 4918, 9.6.1
 		}
@@ -148,7 +148,7 @@ func (q *request) deleteCell() error {
 	if err != nil {
 		return err
 	}
-	check := q.check(q.target.path, true)
+	check := q.check(q.target.Path, true)
 	err = q.h.fs.DeleteCell(q.Context(), cell.Name, func(tx cellfs.Tx, at cellfs.Place) error {
 		if q.h.ops.Busy(at.Node.Cell) {
 			return errBusyCell
@@ -207,7 +207,7 @@ func (q *request) copyMove() error {
 	if err := q.admitted(dst, destination); err != nil {
 		return err
 	}
-	src := q.target.path
+	src := q.target.Path
 	var from cellfs.Node
 	o.Source = func(tx cellfs.Tx, at cellfs.Place) error {
 		from = *at.Node
@@ -315,14 +315,14 @@ func (q *request) copySpecial() error {
 		if err := q.evaluate(&n, time.Time{}); err != nil {
 			return err
 		}
-		if err := q.checkIf(tx, q.target.path, &n); err != nil {
+		if err := q.checkIf(tx, q.target.Path, &n); err != nil {
 			return err
 		}
 		return q.h.fs.CheckLocks(tx, q.change(dst, false, there == nil))
 	}
 	room, err := q.h.fs.PutAllowed(q.Context(), dst, check)
 	if err != nil {
-		return q.transferError(&cellfs.DestinationError{Err: err}, q.target.path, dst)
+		return q.transferError(&cellfs.DestinationError{Err: err}, q.target.Path, dst)
 	}
 	_, created, err := q.h.fs.Put(q.Context(), dst, &within{r: from, left: room}, cellfs.PutOptions{
 		ContentType: n.ContentType, Check: func(tx cellfs.Tx, at cellfs.Place) error {
@@ -333,7 +333,7 @@ func (q *request) copySpecial() error {
 		},
 	})
 	if err != nil {
-		return q.transferError(&cellfs.DestinationError{Err: err}, q.target.path, dst)
+		return q.transferError(&cellfs.DestinationError{Err: err}, q.target.Path, dst)
 	}
 	q.w.Header()["Content-Length"] = []string{"0"}
 	return q.created(created)
@@ -343,17 +343,17 @@ func (q *request) copySpecial() error {
 // by piece.
 func (q *request) openSpecial() (n cellfs.Node, r io.ReadCloser, err error) {
 	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) (err error) {
-		n, err = q.h.fs.Lookup(tx, q.target.path)
+		n, err = q.h.fs.Lookup(tx, q.target.Path)
 		return err
 	})
 	if err != nil {
 		return n, nil, err
 	}
 	if n.Kind == cellfs.KindLog {
-		text, _, err := q.h.fs.ReadLog(q.Context(), n, q.target.logURLs())
+		text, _, err := q.h.fs.ReadLog(q.Context(), n, q.target.LogURLs())
 		return n, io.NopCloser(text), err
 	}
-	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.path)
+	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.Path)
 	if err == nil && content == nil {
 		err = errMethod
 	}
@@ -377,45 +377,17 @@ func (q *request) destination() (cellfs.Path, error) {
 	}
 	host := q.Host
 	if u.Host != "" {
-		if !q.sameUnit(u) {
+		if !q.h.urls.SameUnit(q.Request, u) {
 			return cellfs.Path{}, answer.New(answer.OtherServer, printable(v))
 		}
 		host = u.Host
 	}
-	t, err := q.h.route(&http.Request{Host: host, URL: u}, q.peer.https)
+	t, err := q.h.urls.Resolve(&http.Request{Host: host, URL: u}, q.peer.https)
 	switch {
-	case errors.Is(err, errNotMapped), err == nil && t.kind.cut():
+	case errors.Is(err, errNotMapped), err == nil && t.Kind.Cut():
 		return cellfs.Path{}, invalid
-	case err == nil && t.kind == targetEntity: // its path is what is above
-		return cellfs.Path{}, &cellfs.NameError{Name: t.entity[0]}
+	case err == nil && t.Kind == target.Entity: // its path is what is above
+		return cellfs.Path{}, &cellfs.NameError{Name: t.Rest[0]}
 	}
-	return t.path, err
-}
-
-// sameUnit reports whether a URL is of this unit: of the host the request came
-// to, of the unit's own or a cell's, or of the address that took the connection,
-// on the same port. Behind a proxy the standard ports stand for each other.
-func (q *request) sameUnit(u *url.URL) bool {
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return false
-	}
-	here := url.URL{Host: q.Host}
-	n := strings.ToLower(u.Hostname())
-	known := q.isHost(n)
-	if cell, ok := strings.CutSuffix(n, "."+q.h.unitHost); ok && !strings.Contains(cell, ".") {
-		known = true
-	}
-	ports := []string{plainPort(here.Port())}
-	if q.h.cfg.UnitURL != nil {
-		ports = append(ports, plainPort(q.h.cfg.UnitURL.Port()))
-	}
-	return known && slices.Contains(ports, plainPort(u.Port()))
-}
-
-// plainPort makes the standard ports one.
-func plainPort(p string) string {
-	if p == "80" || p == "443" {
-		return ""
-	}
-	return p
+	return t.Path, err
 }

@@ -33,6 +33,12 @@ func (e Error) As(condition, detail string) *Error {
 // Error implements error.
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
+// Is reports whether target is an error of the same code.
+func (e *Error) Is(target error) bool {
+	o, ok := target.(*Error)
+	return ok && o.Code == e.Code
+}
+
 // Status is the HTTP status of a code: its three digits; 500 for what has none.
 func (c Code) Status() int {
 	if len(c) > 5 {

@@ -1,0 +1,210 @@
+package target
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"cellar/cellfs"
+	"cellar/dav/answer"
+	"cellar/dav/odata"
+)
+
+// Resolver reads URLs.
+type Resolver struct {
+	unitURL  *url.URL // nil: URLs follow the request
+	unitHost string   // without port
+}
+
+// NewResolver returns a resolver for a unit with that public URL. Cells are also found under
+// {cell}.{its host}. nil: URLs follow the request, and the host is localhost.
+func NewResolver(unitURL *url.URL) *Resolver {
+	r := &Resolver{unitURL: unitURL, unitHost: "localhost"}
+	if unitURL != nil {
+		r.unitHost = strings.ToLower(unitURL.Hostname())
+	}
+	return r
+}
+
+// Resolve reads the URL of a request; https says that the client speaks it. Segments are split
+// before they are decoded, so that an encoded slash is part of a name and refused there. It
+// returns an [*answer.Error] for a bad host, and errors of [cellfs.NewPath].
+func (v *Resolver) Resolve(r *http.Request, https bool) (t Target, err error) {
+	if r.Host == "" { // HTTP/1.0, which has none
+		r.Host = localHost(r)
+	}
+	if len(r.Host) > maxHost || !IsAuthority(r.Host) {
+		return t, answer.New(answer.Authority, cellfs.Printable(r.Host[:min(len(r.Host), maxHost)]))
+	}
+	var segs []string
+	host, cell := v.CellHost(r.Host)
+	if cell != "" {
+		segs, t.HostForm = append(segs, cell), true
+	}
+	escaped := r.URL.EscapedPath()
+	t.Slash = strings.HasSuffix(escaped, "/")
+	for seg := range strings.SplitSeq(escaped, "/") {
+		if seg == "" {
+			continue
+		}
+		name, err := url.PathUnescape(seg)
+		if err != nil {
+			return t, &cellfs.NameError{Name: seg}
+		}
+		segs = append(segs, name)
+	}
+	t.Kind = kindOf(segs)
+	if t.Kind == Token && len(segs) == 1 {
+		segs = nil // the unit's
+	}
+	if n := rows[t.Kind].rest; n > 0 {
+		segs, t.Rest = segs[:n-1], segs[n:]
+	}
+	v.baseURLs(&t, https, host, segs)
+	if t.Kind == Unknown {
+		return t, answer.New(answer.NotMapped)
+	}
+	if t.Path, err = cellfs.NewPath(segs...); err != nil && t.Kind == Resource {
+		err = t.entityPath(segs, err)
+	}
+	return t, err
+}
+
+// authority is a host, with or without a port (RFC 9110, 4.2): a name that DNS could hold, or
+// an address. What a request line or a Host header can hold besides, quotes for one, would
+// stand in headers and URLs of answers.
+var authority = regexp.MustCompile(`^([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._~%-]+)?\])(:[0-9]{0,5})?$`)
+
+// IsAuthority reports whether a text is a host, with or without a port.
+func IsAuthority(host string) bool { return authority.MatchString(host) }
+
+// maxHost bounds the host of a request with its port, in bytes: a name of RFC 1035 and
+// five digits. It stands in answers, and in the log that is read for each URL of the cell.
+const maxHost = 253 + len(":65535")
+
+// localHost is the address at which a request came in.
+func localHost(r *http.Request) string {
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return a.String()
+	}
+	return "localhost"
+}
+
+// entityPath reads a path of which NewPath said invalid: keys of entities can be
+// longer than names, and hold what they cannot.
+func (t *Target) entityPath(segs []string, invalid error) (err error) {
+	i := slices.IndexFunc(segs, odata.IsKeyed)
+	if i < 3 { // cell, box, collection
+		return invalid
+	}
+	if t.Path, err = cellfs.NewPath(segs[:i]...); err != nil {
+		return invalid
+	}
+	t.Kind, t.Rest = Entity, segs[i:]
+	return nil
+}
+
+// CellHost splits {cell}.{unit host} (contract 1.1). host is the whole authority; cell is "" if
+// the host is not of that form.
+func (v *Resolver) CellHost(authority string) (host, cell string) {
+	name := authority
+	if n, _, err := net.SplitHostPort(authority); err == nil {
+		name = n
+	}
+	// Lower case can be longer than what it is of; of ASCII it is not.
+	cell, ok := strings.CutSuffix(strings.ToLower(name), "."+v.unitHost)
+	if !ok || strings.ContainsFunc(name, func(c rune) bool { return c >= 0x80 }) || cellfs.CheckCellName(cell) != nil {
+		return authority, ""
+	}
+	return authority, cell
+}
+
+// baseURLs fills in the URLs in the form in which the request came.
+func (v *Resolver) baseURLs(t *Target, https bool, host string, segs []string) {
+	scheme := "http"
+	if https {
+		scheme = "https"
+	}
+	if v.unitURL != nil {
+		scheme = v.unitURL.Scheme
+	}
+	switch {
+	case t.HostForm:
+		t.CellURL = scheme + "://" + host + "/"
+		_, unit, _ := strings.Cut(host, ".")
+		t.UnitURL = scheme + "://" + unit + "/"
+		return
+	case v.unitURL != nil:
+		t.UnitURL = strings.TrimSuffix(v.unitURL.String(), "/") + "/"
+	default:
+		t.UnitURL = scheme + "://" + host + "/"
+	}
+	if len(segs) > 0 {
+		t.CellURL = t.UnitURL + url.PathEscape(segs[0]) + "/"
+	}
+}
+
+// InCell returns the names below a cell that a URL names in either of its forms, and false if
+// it names another cell or another server. Ports are not compared. r is the request that has
+// the URL.
+func (v *Resolver) InCell(r *http.Request, cell string, u *url.URL) (names []string, ok bool) {
+	if u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, false
+	}
+	for s := range strings.SplitSeq(u.Path, "/") {
+		if s != "" {
+			names = append(names, s)
+		}
+	}
+	_, named := v.CellHost(u.Host)
+	if named == "" {
+		if !v.IsHost(r, u.Hostname()) || len(names) == 0 {
+			return nil, false
+		}
+		named, names = names[0], names[1:]
+	}
+	return names, named == cell
+}
+
+// IsHost reports whether a name is that of this unit: the one by which the request came,
+// the unit's own, or the address that took the connection.
+func (v *Resolver) IsHost(r *http.Request, name string) bool {
+	name = strings.ToLower(name)
+	here := url.URL{Host: r.Host}
+	if name == strings.ToLower(here.Hostname()) || name == v.unitHost {
+		return true
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return ok && name == local.IP.String()
+}
+
+// SameUnit reports whether a URL is of this unit: of the host the request came
+// to, of the unit's own or a cell's, or of the address that took the connection,
+// on the same port. Behind a proxy the standard ports stand for each other.
+func (v *Resolver) SameUnit(r *http.Request, u *url.URL) bool {
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	here := url.URL{Host: r.Host}
+	n := strings.ToLower(u.Hostname())
+	known := v.IsHost(r, n)
+	if cell, ok := strings.CutSuffix(n, "."+v.unitHost); ok && !strings.Contains(cell, ".") {
+		known = true
+	}
+	ports := []string{plainPort(here.Port())}
+	if v.unitURL != nil {
+		ports = append(ports, plainPort(v.unitURL.Port()))
+	}
+	return known && slices.Contains(ports, plainPort(u.Port()))
+}
+
+// plainPort makes the standard ports one.
+func plainPort(p string) string {
+	if p == "80" || p == "443" {
+		return ""
+	}
+	return p
+}
