@@ -57,7 +57,6 @@ var fixtures = map[string]fixture{
 	"`__import`":                 {path: "/cell1/__import", at: "/cell1"},
 	"`__mypassword`":             {path: "/cell1/__mypassword", at: "/cell1"},
 	"`__event`":                  {path: "/cell1/__event", at: "/cell1"},
-	"`__size`":                   {path: "/cell1/__size", at: "/cell1"},
 	"control objects, `__ctl/…`": {at: "/cell1"},
 	"cells as control objects, `/__ctl/Cell`": {path: "/__ctl/Cell('cell1')", at: ""},
 	"`__snapshot`":                              {path: "/cell1/__snapshot", at: "/cell1"},

@@ -71,7 +71,6 @@ func init() {
 			"PROPPATCH": {serve: (*request).proppatch, rules: adminOnly},
 			"ACL":       {serve: (*request).setACL, rules: needs(access.ACL)},
 		}).options(needsAny(access.SocialRead | access.Propfind)),
-		target.Size:      get((*request).getSize, needs(access.Propfind)).options(needs(access.Propfind)),
 		target.Ctl:       ctl(controlRules(true), controlRules(false)),
 		target.UnitCtl:   ctl(adminOnly, adminOnly),
 		target.Export:    job((*request).getExport, (*request).postExport),

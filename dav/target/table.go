@@ -18,7 +18,6 @@ const (
 	Import          // __import
 	MyPassword      // __mypassword
 	Event           // __event
-	Size            // __size
 	Ctl             // control objects of a cell; Rest is what follows __ctl
 	UnitCtl         // control objects of the unit
 	Snapshots       // __snapshot
@@ -66,7 +65,6 @@ var table = []row{
 	{kind: Import, name: "`__import`", patterns: []string{"{}/__import"}, needs: theCell, ofCell: true, json: true},
 	{kind: MyPassword, name: "`__mypassword`", patterns: []string{"{}/__mypassword"}, needs: theCell, ofCell: true, json: true},
 	{kind: Event, name: "`__event`", patterns: []string{"{}/__event"}, needs: theCell, ofCell: true, json: true},
-	{kind: Size, name: "`__size`", patterns: []string{"{}/__size"}, needs: theCell, ofCell: true, json: true},
 	{kind: Ctl, name: "control objects, `__ctl/…`", patterns: []string{"{}/__ctl/…"}, needs: theCell, ofCell: true, rest: 2, json: true},
 	{kind: Snapshots, name: "`__snapshot`", patterns: []string{"{}/" + cellfs.SnapshotArea}, needs: theCell},
 	{kind: Snapshot, name: "a file in `__snapshot`", patterns: []string{"{}/" + cellfs.SnapshotArea + "/{}"}, needs: theCell},
