@@ -13,6 +13,7 @@ import (
 	"cellar/cellfs/access"
 	"cellar/dav"
 	"cellar/dav/davtest"
+	"cellar/dav/target"
 )
 
 var update = flag.Bool("update", false, "write docs/access.md anew")
@@ -49,23 +50,23 @@ type fixture struct {
 	at   string // whose ACL is the nearest that counts
 }
 
-var fixtures = map[string]fixture{
-	"the unit, `/`":              {path: "/", at: ""},
-	"`__token`":                  {path: "/cell1/__token", at: "/cell1"},
-	"a cell":                     {path: "/cell1", at: "/cell1"},
-	"`__export`":                 {path: "/cell1/__export", at: "/cell1"},
-	"`__import`":                 {path: "/cell1/__import", at: "/cell1"},
-	"`__mypassword`":             {path: "/cell1/__mypassword", at: "/cell1"},
-	"`__event`":                  {path: "/cell1/__event", at: "/cell1"},
-	"control objects, `__ctl/…`": {at: "/cell1"},
-	"cells as control objects, `/__ctl/Cell`": {path: "/__ctl/Cell('cell1')", at: ""},
-	"`__snapshot`":                              {path: "/cell1/__snapshot", at: "/cell1"},
-	"a file in `__snapshot`":                    {path: "/cell1/__snapshot/s.zip", at: "/cell1"},
-	"`__log`, `__log/current`, `__log/archive`": {path: "/cell1/__log/current", at: "/cell1"},
-	"a file of the log":                         {path: "/cell1/__log/current/default.log", at: "/cell1"},
-	"a box":                                     {path: "/cell1/b", none: "/cell1/new", at: "/cell1/b"},
-	"a collection or file in a box":             {path: "/cell1/b/d/f", none: "/cell1/b/d/new", at: "/cell1/b/d/f"},
-	"an entity whose key is no name":            {path: "/cell1/b/o/T('" + strings.Repeat("k", 300) + "')", at: "/cell1/b"},
+var fixtures = map[target.Kind]fixture{
+	target.Unit:       {path: "/", at: ""},
+	target.Token:      {path: "/cell1/__token", at: "/cell1"},
+	target.Cell:       {path: "/cell1", at: "/cell1"},
+	target.Export:     {path: "/cell1/__export", at: "/cell1"},
+	target.Import:     {path: "/cell1/__import", at: "/cell1"},
+	target.MyPassword: {path: "/cell1/__mypassword", at: "/cell1"},
+	target.Event:      {path: "/cell1/__event", at: "/cell1"},
+	target.Ctl:        {at: "/cell1"},
+	target.UnitCtl:    {path: "/__ctl/Cell('cell1')", at: ""},
+	target.Snapshots:  {path: "/cell1/__snapshot", at: "/cell1"},
+	target.Snapshot:   {path: "/cell1/__snapshot/s.zip", at: "/cell1"},
+	target.Logs:       {path: "/cell1/__log/current", at: "/cell1"},
+	target.Log:        {path: "/cell1/__log/current/default.log", at: "/cell1"},
+	target.Box:        {path: "/cell1/b", none: "/cell1/new", at: "/cell1/b"},
+	target.Resource:   {path: "/cell1/b/d/f", none: "/cell1/b/d/new", at: "/cell1/b/d/f"},
+	target.Entity:     {path: "/cell1/b/o/T('" + strings.Repeat("k", 300) + "')", at: "/cell1/b"},
 }
 
 // entityPath is that of a control object of a set.
@@ -87,7 +88,7 @@ type try struct {
 func tryOf(t *testing.T, r dav.AccessRow) try {
 	f, ok := fixtures[r.Kind]
 	if !ok {
-		t.Fatalf("%s has no fixture", r.Kind)
+		t.Fatalf("%s has no fixture", r.Kind.Name())
 	}
 	x := try{row: r, path: f.path, at: f.at}
 	if set, ok := strings.CutPrefix(r.When, "it is of set "); ok {
@@ -96,7 +97,7 @@ func tryOf(t *testing.T, r dav.AccessRow) try {
 			x.path, _, _ = strings.Cut(x.path, "(")
 		}
 	}
-	mkcol := r.Method == "MKCOL" && r.Kind != "a cell"
+	mkcol := r.Method == "MKCOL" && r.Kind != target.Cell
 	if f.none != "" && (r.When == "nothing is there" || mkcol) {
 		x.path, x.at = f.none, f.none[:strings.LastIndex(f.none, "/")]
 	} else if r.Above {
@@ -137,7 +138,7 @@ func (x *try) request(s *davtest.Server, add func(*http.Request)) *http.Response
 	if x.row.Method == "COPY" || x.row.Method == "MOVE" {
 		h.Set("Destination", s.URL+"/cell1/free/x")
 	}
-	if x.row.Kind == "`__token`" {
+	if x.row.Kind == target.Token {
 		h.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	add(req)

@@ -18,11 +18,12 @@ import (
 
 // AccessRow is a row of the access table, for the test that walks it.
 type AccessRow struct {
-	Kind, Method string
-	Who          string // anyone, admin, itself or privileges
-	Above        bool   // the privileges are looked for at what holds the resource
-	All, Any     access.Set
-	When         string
+	Kind     target.Kind
+	Method   string
+	Who      string // anyone, admin, itself or privileges
+	Above    bool   // the privileges are looked for at what holds the resource
+	All, Any access.Set
+	When     string
 }
 
 // AccessTable lists all rules of all methods.
@@ -30,7 +31,7 @@ func AccessTable() (rows []AccessRow) {
 	for k := range target.Unknown {
 		for _, method := range slices.Sorted(maps.Keys(methods[k])) {
 			for _, r := range methods[k][method].rules {
-				row := AccessRow{Kind: k.Name(), Method: method, Above: r.where == above, All: r.all, Any: r.any}
+				row := AccessRow{Kind: k, Method: method, Above: r.where == above, All: r.all, Any: r.any}
 				row.Who = map[who]string{anyone: "anyone", admin: "admin", itself: "itself", somebody: "somebody", granted: "privileges"}[r.who]
 				if r.when != nil {
 					row.When = r.when.text
@@ -77,8 +78,8 @@ func AccessDoc() string {
 	var b strings.Builder
 	kind := ""
 	for _, r := range AccessTable() {
-		if r.Kind != kind {
-			kind = r.Kind
+		if r.Kind.Name() != kind {
+			kind = r.Kind.Name()
 			fmt.Fprintf(&b, "\n### %s%s\n\n| method | who | where the privilege is looked for | when |\n|---|---|---|---|\n", strings.ToUpper(kind[:1]), kind[1:])
 		}
 		needed, where := "", ""
