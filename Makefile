@@ -13,7 +13,7 @@ RACE        := $(if $(shell command -v cc gcc clang 2>/dev/null),-race $(UNWATCH
 # Where make run serves: make run LISTEN=127.0.0.1:9000
 LISTEN      ?= 127.0.0.1:8080
 
-.PHONY: build run test skips race bench lint fmt sample fuzz soak clean
+.PHONY: build run test test-short skips race bench lint fmt sample fuzz soak clean
 
 build: ## one static program: bin/cellar
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/cellar ./cmd/cellar
@@ -23,6 +23,9 @@ run: build ## serve on LISTEN, 127.0.0.1:8080, with a first cell, cell1
 
 test: skips ## all tests, with the race detector where there is a C compiler
 	go test $(RACE) -parallel 4 -timeout 20m ./...
+
+test-short: ## the tests that take no seconds and run no programs, without the race detector
+	go test -short -parallel 4 ./...
 
 # go test shows no skips of tests that pass, so what is left out is said here.
 skips:

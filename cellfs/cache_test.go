@@ -30,6 +30,9 @@ func read(f *cellfs.FS, p cellfs.Path) (string, error) {
 // TestCacheIsExact reads files while others write them: a reader never sees less
 // than what was acknowledged before it began.
 func TestCacheIsExact(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short: it takes seconds")
+	}
 	m, b := openReal(t)
 	f := cellfs.New(cellfs.Config{Meta: m, Blobs: b, Snapshots: cellfstest.NoSnapshots{}})
 	seed(t, f)

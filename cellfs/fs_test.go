@@ -50,6 +50,9 @@ func TestFS(t *testing.T) {
 // ways. The operation must say so, the tree must be as before or as after it,
 // and the store must be sound.
 func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short: it takes seconds")
+	}
 	ctx := context.Background()
 	large := strings.Repeat("x", cellfs.MaxInline+1)
 	path := func(s string) cellfs.Path { return cellfstest.Path(t, s) }
@@ -181,6 +184,9 @@ func seed(t *testing.T, f *cellfs.FS) {
 
 // TestSweepBatches sweeps more contents than are looked for in the snapshots at once.
 func TestSweepBatches(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short: it takes seconds")
+	}
 	defer cellfs.SetUnnamedBatch(1000)()
 	ctx := context.Background()
 	m, b := openReal(t)

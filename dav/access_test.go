@@ -210,6 +210,7 @@ func bit(p cellfs.Privilege) access.Set {
 // needs, lack it, have it by what lies above, as root of the cell, within and beyond the
 // scope of a token, with a cookie, and who are nobody.
 func TestAccessTable(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t)
 	s.Account("cell1", "me", "r")

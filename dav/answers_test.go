@@ -42,6 +42,7 @@ func wideBox(t testing.TB, s *davtest.Server, name string, files, property int) 
 // TestAnswersShareTheDisk makes answers in files that fit into what all of them may take,
 // and ones that do not: those are refused, and leave the space to others.
 func TestAnswersShareTheDisk(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	const space = 12 << 20 // half of it for one address
 	s := davtest.New(t, davtest.Config{AnswerSpace: space})

@@ -52,6 +52,7 @@ func sameBars(t *testing.T, a, b []byte) {
 
 // TestBarExport takes boxes out as bars and installs them elsewhere: they are equal.
 func TestBarExport(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s, other := davtest.New(t), davtest.New(t)
 	furnish(t, s, "cell1")
@@ -152,6 +153,7 @@ func TestBarStalled(t *testing.T) {
 
 // TestBarExportReal takes the archives of real applications in and out and in again.
 func TestBarExportReal(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	dir := davtest.Corpus(t)
 	s, other := davtest.New(t), davtest.New(t)

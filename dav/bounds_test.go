@@ -28,6 +28,7 @@ func pad(body string, size int) string {
 // TestBodiesAreBounded sends XML bodies of the largest size, with the most elements and the
 // most of what they are for, and a little more, to each method that reads one.
 func TestBodiesAreBounded(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")

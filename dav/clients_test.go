@@ -23,6 +23,7 @@ import (
 // and wants the answers they need (testdata/clients; the form is told in its
 // README).
 func TestClients(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join("testdata", "clients", "*.http"))
 	if err != nil || len(files) == 0 {

@@ -196,6 +196,7 @@ func wantText(t *testing.T, what, got string, want *string) {
 
 // TestCorpus installs every archive of the shared collection.
 func TestCorpus(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	c := &corpus{davtest.New(t), davtest.Corpus(t)}
 	for _, list := range []string{"expected.json", "boundary.json", "realworld.json"} {
@@ -233,6 +234,7 @@ type barEvent struct{ Type, Object, Info string }
 
 // TestCorpusEvents compares the log of every accepted archive.
 func TestCorpusEvents(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	c := &corpus{davtest.New(t), davtest.Corpus(t)}
 	text, err := os.ReadFile(filepath.Join(c.dir, "events.json"))

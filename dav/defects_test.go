@@ -26,6 +26,7 @@ import (
 // Overwrite. What is refused changes nothing (A2, A3, A4, A27, A30; RFC 4918, 9.8.4,
 // 9.8.5, 9.9.4, 10.6).
 func TestTransfers(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	const b = "/cell1/box"
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})

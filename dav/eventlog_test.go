@@ -16,6 +16,7 @@ import (
 // TestEventLogRotation: a log that is too long is closed, twelve closed ones are
 // kept, and no line is lost or told twice until then (contract 6.6).
 func TestEventLogRotation(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	const limit = 1600
 	s := davtest.New(t, davtest.Config{LogLimit: limit})

@@ -26,6 +26,7 @@ import (
 // of one moment: at any moment a writer has deleted at most one file that it has
 // not written again.
 func TestExportWhileWritersWork(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	const writers = 8
 	files := 3_000
@@ -356,6 +357,7 @@ func TestKeepSnapshots(t *testing.T) {
 // Exports under that load never show it in both, or in none (20 of them; 200 with
 // CELLAR_SOAK).
 func TestExportKeepsInvariant(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	const pairs = 8
 	exports := 10

@@ -133,6 +133,7 @@ func escapeAll(name string) string {
 // TestImport restores snapshots: into the cell itself, into another, and into one of
 // another server. Each then exports the same.
 func TestImport(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	furnish(t, s, "cell1")
@@ -296,6 +297,7 @@ func replacing(name, old, text string) func(*zip.FileHeader, string) (string, bo
 // TestImportRefused sends snapshots with every kind of fault. Each is refused at once
 // or ends as failed, and leaves the cell as it was.
 func TestImportRefused(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	furnish(t, s, "cell1")
@@ -493,6 +495,7 @@ const lockBody = `<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><loc
 // TestImportReal takes the archives of real applications side by side, and 5,000
 // files at random, through a snapshot into another server and out again.
 func TestImportReal(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	dir := davtest.Corpus(t)
 	s := davtest.New(t)

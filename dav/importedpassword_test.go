@@ -49,6 +49,7 @@ func secretOf(t *testing.T, s *davtest.Server, name string) (hidden string) {
 // TestImportedHashesAreReplaced: the first right password of an imported account puts a hash
 // at this server's cost in the place of its own; a wrong one, and what costs too much, do not.
 func TestImportedHashesAreReplaced(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t, davtest.Config{PasswordCost: account.DefaultCost})
 	const password = "password-of-alice"

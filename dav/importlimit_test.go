@@ -16,6 +16,7 @@ import (
 // TestImportBodyIsBounded: the body of an import ends at its limit, whether its length is
 // announced or not; nothing of it is kept.
 func TestImportBodyIsBounded(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	source := davtest.New(t)
 	noise := make([]byte, 100_000) // does not compress, and is stored in a file

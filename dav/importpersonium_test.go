@@ -18,6 +18,7 @@ import (
 // TestImportPersonium imports a snapshot as Personium writes them, with something of
 // everything, and looks at all of it.
 func TestImportPersonium(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	s.Put("/cell1/__/old", "old")
@@ -241,6 +242,7 @@ func TestImportPersoniumDefaults(t *testing.T) {
 // TestImportPersoniumDeep: complex values lie in each other as deep as Personium has
 // them, and no deeper; a null for a list of an ACL is an empty one.
 func TestImportPersoniumDeep(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t)
 	for depth, want := range map[int]string{3: "ready", 4: "import failed"} {
@@ -265,6 +267,7 @@ func TestImportPersoniumDeep(t *testing.T) {
 // TestImportPersoniumRefused sends damaged ones: what lacks a part is refused at once,
 // all else ends as failed and leaves the cell as it was.
 func TestImportPersoniumRefused(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t)
 	s.Put("/cell1/__/kept", "kept")
@@ -357,6 +360,7 @@ func dataOf(t *testing.T, all personiumtest.Entries, name string) []byte {
 
 // TestImportPersoniumLarge imports more than fits in one transaction.
 func TestImportPersoniumLarge(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t)
 	c := personiumtest.New("cell")

@@ -30,6 +30,7 @@ func unchanged(t *testing.T, s *davtest.Server, f func()) {
 // TestRefusedBars sends what must not be installed: each gets its error, leaves
 // nothing but a line in the log, and the server goes on.
 func TestRefusedBars(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})
 	install := func(path string, body []byte) {
@@ -116,6 +117,7 @@ func TestLargestBar(t *testing.T) {
 
 // TestHostileXML sends XML bodies that are too large, too deep or not XML.
 func TestHostileXML(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t)
 	s.Mkcol("/cell1/box")

@@ -18,6 +18,7 @@ import (
 // TestSharedContents installs one application into 40 cells (200 with CELLAR_SOAK): it is
 // stored once.
 func TestSharedContents(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	cells := 40
 	if os.Getenv("CELLAR_SOAK") != "" {
@@ -63,6 +64,7 @@ func TestSharedContents(t *testing.T) {
 // TestManyInstallsAtOnce installs into 2 boxes (20 with CELLAR_SOAK) of 20 cells at
 // once, with readers and writers in other boxes: nothing fails.
 func TestManyInstallsAtOnce(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	const cells = 20
 	boxes := 2

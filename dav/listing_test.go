@@ -66,6 +66,7 @@ func stream(t *testing.T, s *davtest.Server, path, depth, encoding string) *http
 
 // TestManyMembers lists more than is kept in memory.
 func TestManyMembers(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	s := davtest.New(t, davtest.Config{PropfindLimit: 100_000})
 	s.Mkcol("/cell1/box")
@@ -145,6 +146,7 @@ func (t failingTx) Children(parent int64, p cellfs.Page) ([]cellfs.Node, bool, e
 // TestListingThatFails: a client deletes what a listing does not show, so that one
 // that fails half way must not look complete (RFC 4918, 9.1; A6).
 func TestListingThatFails(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	var store *failing
 	s := davtest.New(t, davtest.Config{NoCheck: true, Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {

@@ -14,6 +14,7 @@ import (
 // TestExportNamesWhatIsLost: a snapshot, or a bar, is not told as good if the content of a
 // resource is missing or of another size. It names the resource, and nothing of the server.
 func TestExportNamesWhatIsLost(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	large := strings.Repeat("0123456789abcdef", cellfs.MaxInline/8)
 	for name, lose := range map[string]func(t *testing.T, s *davtest.Server, blobs cellfs.Blobs){

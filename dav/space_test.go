@@ -11,6 +11,7 @@ import (
 // TestSpace: what a unit stores is told apart by what holds it, over more contents
 // than a sweep looks at in one go.
 func TestSpace(t *testing.T) {
+	davtest.Long(t)
 	t.Parallel()
 	const files = 2500
 	s := davtest.New(t, davtest.Config{Cells: []string{"cell1", "cell2"}})

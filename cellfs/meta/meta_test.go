@@ -33,6 +33,9 @@ func open(t *testing.T, dir string, d meta.Durability) *meta.Store {
 }
 
 func TestSQLite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short: it takes seconds")
+	}
 	for name, d := range map[string]meta.Durability{"full": meta.Full, "relaxed": meta.Relaxed} {
 		t.Run(name, func(t *testing.T) {
 			cellfstest.TestMeta(t, func(t *testing.T) cellfs.Meta { return open(t, t.TempDir(), d) })
@@ -165,6 +168,9 @@ func TestCloseUnderLoad(t *testing.T) {
 
 // An Update is synced when it returns, one that need not be a while later.
 func TestUpdatesAreSynced(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short: it takes seconds")
+	}
 	synced := make(chan struct{}, 100)
 	meta.WithSync(t, func(f *os.File) error {
 		synced <- struct{}{}

@@ -49,6 +49,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// programs skips a test that runs programs when only the short ones are to run.
+func programs(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED: -short: it runs programs")
+	}
+}
+
 // program is a running "cellar serve".
 type program struct {
 	t    testing.TB
@@ -70,6 +78,7 @@ func serve(t testing.TB, dir string, args ...string) *program {
 // serveWith is serve with other variables in the environment.
 func serveWith(t testing.TB, env []string, dir string, args ...string) *program {
 	t.Helper()
+	programs(t)
 	file, err := binary()
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 // TestScripts runs the program as a user does.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	programs(t)
 	file, err := binary()
 	if err != nil {
 		t.Fatal(err)

@@ -85,6 +85,14 @@ type Server struct {
 	closed bool
 }
 
+// Long skips a test that takes seconds when only the short ones are to run.
+func Long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED: -short: it takes seconds")
+	}
+}
+
 // New starts a server that is stopped when the test ends.
 func New(t testing.TB, c ...Config) *Server {
 	t.Helper()
