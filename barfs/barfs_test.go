@@ -45,7 +45,7 @@ func TestFS(t *testing.T) {
 }
 
 // TestHostileNames: an archive with an entry that could mean two things is
-// refused whole, and the answer names the entry (DECISIONS 29).
+// refused whole, and the answer names the entry (contract 3.2).
 func TestHostileNames(t *testing.T) {
 	base := func() *bartest.Bar { return bartest.New("") }
 	link := func(h *zip.FileHeader) { h.SetMode(fs.ModeSymlink | 0o777) }
@@ -157,7 +157,7 @@ func TestLyingHeaders(t *testing.T) {
 	}
 }
 
-// TestRootProps is one altered document for each rule of spec/bar-format.md §4.1.
+// TestRootProps is one altered document for each rule of contract 3.6.1.
 func TestRootProps(t *testing.T) {
 	const file, col = "<getcontenttype>a/b</getcontenttype><resourcetype/>", "<resourcetype><collection/></resourcetype>"
 	response := func(href, prop string) string {

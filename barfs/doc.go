@@ -5,7 +5,7 @@
 // once, its sizes and checksums. Archives
 // that could mean two things (absolute names, "..", duplicates, links) are
 // refused whole. Both layouts are read: version 2, with 00_meta at the root, and
-// version 1, with everything below bar/ (spec/bar-format.md).
+// version 1, with everything below bar/ (contract 3).
 //
 // What is wrong with an archive is an [*Error] with the code a client gets; any
 // other error comes from the reader. An Archive is safe for concurrent use.

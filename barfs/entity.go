@@ -9,7 +9,7 @@ import (
 )
 
 // maxText is the longest string value of a property, in bytes
-// (bars/NOTES.md §7).
+// (contract 3.11).
 const maxText = 51_200
 
 // Checker checks the entities of one collection, one after the other: properties

@@ -10,7 +10,8 @@ import (
 )
 
 // A cause is why an install fails, as the text within "Installation failed(…)".
-// The codes PL-BI-2xxx of these texts are never shown (spec/errors.md §3).
+// Personium has codes PL-BI-2xxx for these texts, and never shows them; contract 3.14 says what
+// each means.
 const (
 	CauseStructure   = "Invalid structure of bar file or empty."               // PL-BI-2001
 	CauseParse       = "JSON/XML parse error."                                 // PL-BI-2002
@@ -77,7 +78,7 @@ type DataLink struct {
 // List reads a JSON file that holds one array under the given key, such as
 // {"Roles":[…]}. check, if not nil, tells whether an item has what it needs. It
 // returns the items before the first bad one together with the error, because
-// those are installed (bars/NOTES.md §1.2).
+// those are installed (contract 3.5).
 func List[T any](a *Archive, name, key string, check func(*T) bool) ([]T, error) {
 	text, err := a.Read(name)
 	if err != nil {
@@ -150,7 +151,7 @@ func strict(raw json.RawMessage, into any) error {
 var errDefinition = errors.New("unknown field or wrong type")
 
 // jsonError is the cause of a JSON problem. Version 1 tells the kinds apart,
-// version 2 only where links of user data are read (spec/bar-format.md §7).
+// version 2 only where links of user data are read (contract 3.5).
 func (a *Archive) jsonError(name string, err error) error {
 	links := path.Base(name) == DataLinksFile
 	switch {

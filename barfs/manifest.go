@@ -23,7 +23,7 @@ type Manifest struct {
 const maxSchema = 1024
 
 // readManifest decides the version and reads the manifest, checking in the
-// order of spec/box-install.md §4 and §4.1.
+// order of contract 2.3.
 func (a *Archive) readManifest() error {
 	if e, ok := a.byName[ManifestFile]; ok && !e.IsDir() {
 		a.Version = 2
@@ -72,7 +72,7 @@ func (a *Archive) metaFirst() error {
 }
 
 // contains reports whether the entry is there; a directory is also there if
-// something is in it (DECISIONS 30).
+// something is in it (contract 3.10).
 func (a *Archive) contains(name string) bool {
 	dir, isDir := strings.CutSuffix(name, "/")
 	if e, ok := a.byName[dir]; ok {

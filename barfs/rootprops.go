@@ -77,7 +77,7 @@ func (a *Archive) Scheme() string {
 
 // RootProps reads and checks 90_rootprops.xml. The resources come with every
 // collection before its members, otherwise in document order. An [*Invalid]
-// says what is wrong (spec/bar-format.md §4.1).
+// says what is wrong (contract 3.6.1).
 func (a *Archive) RootProps() ([]Resource, error) {
 	text, err := a.Read(RootPropsFile)
 	if err != nil {
@@ -356,7 +356,7 @@ func (a *Archive) fits(r *Resource, byPath map[string]*Resource) error {
 		name = ""
 	}
 	// A name that came percent-encoded follows the rule for names that arrive over
-	// WebDAV (DECISIONS 31).
+	// WebDAV (contract 3.6.1).
 	encoded := strings.Contains(href[strings.LastIndexByte(href, '/')+1:], "%")
 	if !validName(name) || !encoded && !resourceName.MatchString(name) {
 		return Invalidf("Resource name is invalid: %s", name)

@@ -258,7 +258,7 @@ func (w *schemaWalk) association(a Association) error {
 	return nil
 }
 
-// Limits of schemas, as Personium has them by default (bars/NOTES.md §7).
+// Limits of schemas, as Personium has them by default (contract 3.11).
 const (
 	MaxEntityTypes = 100
 	// MaxProperties bounds the properties of an entity type, those of its complex

@@ -17,7 +17,7 @@ import (
 	"cellar/jobs"
 )
 
-// The states of a box (spec/box-install.md §6).
+// The states of a box (contract 2.5).
 const (
 	boxReady      = "ready"
 	boxInstalling = "installation in progress"
@@ -168,7 +168,7 @@ const (
 )
 
 // logRefusal writes the line of an install that was refused with err, for whatever
-// reason (bars/NOTES.md §1.1). What nobody in particular asked for is no event of the cell:
+// reason (contract 2.3). What nobody in particular asked for is no event of the cell:
 // it would push out those that are.
 func (q *request) logRefusal(err error) error {
 	install := q.Method == "MKCOL" && q.target.Kind == target.Box && q.installs()

@@ -74,7 +74,7 @@ func readCases(t *testing.T, file string) (all []barCase) {
 }
 
 // settle takes out what need not be copied: texts that a defect made, and what the
-// case itself is not sure of (NOTES.md, 8 and 11).
+// case itself is not sure of.
 func (c *barCase) settle() {
 	unsure := c.FinalMessageSure != nil && !*c.FinalMessageSure
 	if m := c.FinalMessage; m != nil && (unsure || strings.Contains(*m, `because "pattern" is null`) || strings.HasPrefix(*m, "Installation failed(Installation failed(")) {
@@ -210,7 +210,7 @@ func TestCorpus(t *testing.T) {
 			}
 			if name == "v1_odata_no_90data_dir_entry" {
 				// The reference drops the documents here without a word. Directory
-				// entries are optional and user data is never dropped (DECISIONS 18, 30).
+				// entries are optional and user data is never dropped (contract 3.1, 3.9).
 				x.Installed.OData[0].Entities = append(x.Installed.OData[0].Entities, installedEntity{"item", "a"})
 				x.Checks = nil
 			}
@@ -317,7 +317,7 @@ func (c *corpus) events(t *testing.T, cell string) (all []barEvent) {
 }
 
 // TestAcceptance sends installs whose request, not whose archive, is what is
-// special (bars/NOTES.md §1.1). Each refusal of somebody leaves one line in the log.
+// special (contract 2.3). Each refusal of somebody leaves one line in the log.
 func TestAcceptance(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64

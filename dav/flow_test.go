@@ -297,7 +297,7 @@ func checkLog(t *testing.T, log, box string) {
 }
 
 // TestInstallingBoxIsLocked holds an install at its start and tries everything
-// on the box (DECISIONS 15).
+// on the box (contract 2.6).
 func TestInstallingBoxIsLocked(t *testing.T) {
 	t.Parallel()
 	gate := &gated{open: make(chan struct{})}
@@ -425,7 +425,7 @@ func TestODataIsKept(t *testing.T) {
 }
 
 // TestBadLump: of documents that are made together none is made if one is bad, and
-// those of a lump before are (bars/NOTES.md §2).
+// those of a lump before are (contract 3.9.2).
 func TestBadLump(t *testing.T) {
 	t.Parallel()
 	s := davtest.New(t)

@@ -75,7 +75,7 @@ var statuses = []struct {
 		return answer.New(answer.Locked).As("lock-token-submitted", inside)
 	}},
 	{cellfs.ErrLockConflict, sayErr(answer.New(answer.Locked).As("no-conflicting-lock", ""))},
-	{cellfs.ErrInstalling, func(q *request, err error) *answer.Error { // DECISIONS 15
+	{cellfs.ErrInstalling, func(q *request, err error) *answer.Error { // contract 2.6
 		var e *cellfs.InstallingError
 		errors.As(err, &e)
 		q.w.Header().Set("Retry-After", "1")

@@ -4,7 +4,7 @@
 // run, and hands them in batches to a [Target], which performs each batch whole
 // or not at all and remembers how many steps are done. A run that was cut off
 // goes on from there. The first error ends an install; what was done before it
-// stays (spec/box-install.md §1: no rollback).
+// stays (contract 2.1).
 package install
 
 import (

@@ -56,7 +56,7 @@ func (r *run) manifest() error {
 }
 
 // findWrong looks for the first entry that version 1 does not allow where it lies
-// (DECISIONS 30): the manifest first, then the parts of 00_meta by their numbers,
+// (contract 3.10): the manifest first, then the parts of 00_meta by their numbers,
 // then the contents. What lies before it is installed.
 func (r *run) findWrong() {
 	known := []string{
@@ -237,7 +237,7 @@ func (r *run) rootProps() error {
 }
 
 // collections makes the collections as the document has them: what holds others
-// must come before them (bars/NOTES.md §6). One whose ACL has a fault is made
+// must come before them (contract 3.6.4). One whose ACL has a fault is made
 // without it.
 func (r *run) collections() error {
 	made := map[string]bool{"": true}
@@ -261,7 +261,7 @@ func (r *run) collections() error {
 	return nil
 }
 
-// Box-level privileges (spec/auth-and-acl.md §6) by namespace.
+// Box-level privileges (contract 5.11) by namespace.
 var (
 	davPrivileges = map[string]bool{
 		"all": true, "read": true, "read-properties": true, "read-acl": true, "write": true, "write-acl": true,
@@ -271,7 +271,7 @@ var (
 )
 
 // checkACL refuses privileges that do not exist, and gives those that many
-// published bars carry in an old namespace their right one (DECISIONS 28).
+// published bars carry in an old namespace their right one (contract 3.6.4).
 func checkACL(a *barfs.ACL) error {
 	if a == nil {
 		return nil

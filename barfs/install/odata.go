@@ -40,7 +40,7 @@ type entity struct {
 }
 
 // lumpSize is how many documents are made at once: if one of them is bad, none of
-// its lump is made (bars/NOTES.md §2). A lump also ends at batchBytes, because it
+// its lump is made (contract 3.9.2). A lump also ends at batchBytes, because it
 // waits in memory.
 const lumpSize = 1000
 
@@ -246,7 +246,7 @@ func parseDocument(text []byte, entry string) (id string, doc []byte, err error)
 }
 
 // DocumentName is the name under which an entity's document is found over
-// WebDAV (DECISIONS 18): its id, escaped where a name cannot hold it, and
+// WebDAV (contract 3.9): its id, escaped where a name cannot hold it, and
 // ".json". Ids too long for a name end in their hash.
 func DocumentName(id string) string {
 	const room = 255 - len(".json")

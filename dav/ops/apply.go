@@ -216,7 +216,7 @@ func patches(props []cellfs.Property) (out []cellfs.PropPatch) {
 }
 
 // acl resolves the roles of an ACL against {cell}__role/{box}/
-// (spec/bar-format.md §4.4).
+// (contract 3.6.4).
 func (a *applier) acl(from *barfs.ACL) (*cellfs.ACL, error) {
 	if from == nil {
 		return nil, nil

@@ -15,7 +15,7 @@ import (
 )
 
 // Installing reports whether the box with that node id is being installed: all
-// that changes it or looks below is refused then (DECISIONS 15).
+// that changes it or looks below is refused then (contract 2.6).
 func (o *Ops) Installing(cell, box int64) bool { return o.jobs.Active(KindInstall, cell, box) }
 
 // InstallOf returns the install by which the box was made, with exact progress;
@@ -29,7 +29,7 @@ func (o *Ops) WaitInstall(ctx context.Context, cell, box int64) (jobs.Job, bool)
 
 // Install accepts the bar in body for the box name of the cell: on return the
 // box exists, is locked, and the install is under way. Checks are those of
-// spec/box-install.md §4 from the body on; nothing is kept of a refused bar but
+// contract 2.3 from the body on; nothing is kept of a refused bar but
 // the line in the event log that its caller writes.
 func (o *Ops) Install(ctx context.Context, cell cellfs.Cell, name string, body io.Reader, c Caller) error {
 	limit := o.cfg.Limits.Archive
