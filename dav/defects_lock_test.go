@@ -1,6 +1,6 @@
 package dav_test
 
-// What is known to go wrong with locks, as defects_test.go: rows A9 to A26.
+// What is known to go wrong with locks, as defects_test.go.
 
 import (
 	"fmt"
@@ -65,7 +65,7 @@ func (l locker) refused(requests map[string]func() *httpexpect.Response) {
 	}
 }
 
-// TestForeignTagOpensNothing (A9; RFC 4918, 10.4): a token for one resource does
+// TestForeignTagOpensNothing (RFC 4918, 10.4): a token for one resource does
 // not stand for the lock of another.
 func TestForeignTagOpensNothing(t *testing.T) {
 	t.Parallel()
@@ -87,7 +87,7 @@ func TestForeignTagOpensNothing(t *testing.T) {
 	})
 }
 
-// TestLocksBelowACollection (A10; RFC 4918, 9.6.1, 9.9.2): what is locked inside a
+// TestLocksBelowACollection (RFC 4918, 9.6.1, 9.9.2): what is locked inside a
 // collection does not go with it.
 func TestLocksBelowACollection(t *testing.T) {
 	t.Parallel()
@@ -111,7 +111,7 @@ func TestLocksBelowACollection(t *testing.T) {
 	l.unlock("/cell1/box/d/e/y", token).Status(http.StatusNoContent)
 }
 
-// TestLockOfMembers (A11; RFC 4918, 7.4): a lock of depth 0 keeps the members of a
+// TestLockOfMembers (RFC 4918, 7.4): a lock of depth 0 keeps the members of a
 // collection together, but not their contents.
 func TestLockOfMembers(t *testing.T) {
 	t.Parallel()
@@ -131,7 +131,7 @@ func TestLockOfMembers(t *testing.T) {
 	l.put("/cell1/box/d/new", "<"+l.URL+"/cell1/box/d> (<"+token+">)").Status(http.StatusCreated)
 }
 
-// TestParallelPutsUnderOneLock (A13).
+// TestParallelPutsUnderOneLock.
 func TestParallelPutsUnderOneLock(t *testing.T) {
 	t.Parallel()
 	l := newLocker(t)
@@ -145,7 +145,7 @@ func TestParallelPutsUnderOneLock(t *testing.T) {
 	wg.Wait()
 }
 
-// TestLocksEndWithTheResource (A15; RFC 4918, 9.6, 7.5): a lock neither stays behind
+// TestLocksEndWithTheResource (RFC 4918, 9.6, 7.5): a lock neither stays behind
 // nor moves along.
 func TestLocksEndWithTheResource(t *testing.T) {
 	t.Parallel()
@@ -165,7 +165,7 @@ func TestLocksEndWithTheResource(t *testing.T) {
 	l.put("/cell1/box/g", "").Status(http.StatusLocked)
 }
 
-// TestIfHeader (A16, A17; RFC 4918, 10.4): AND within a list, OR between them, Not,
+// TestIfHeader (RFC 4918, 10.4): AND within a list, OR between them, Not,
 // entity tags, and tags that are only a path or another spelling of the host.
 func TestIfHeader(t *testing.T) {
 	t.Parallel()
@@ -198,7 +198,7 @@ func TestIfHeader(t *testing.T) {
 	}
 }
 
-// TestTokens (A18; RFC 4918, 6.5, 9.11): a token is unique, names one lock, and
+// TestTokens (RFC 4918, 6.5, 9.11): a token is unique, names one lock, and
 // works on its resource only.
 func TestTokens(t *testing.T) {
 	t.Parallel()
@@ -221,7 +221,7 @@ func TestTokens(t *testing.T) {
 	l.unlock("/cell1/box/f", token).Status(http.StatusConflict)
 }
 
-// TestTimeouts (A20, A24; RFC 4918, 10.7): every lock ends, and the answer tells
+// TestTimeouts (RFC 4918, 10.7): every lock ends, and the answer tells
 // when.
 func TestTimeouts(t *testing.T) {
 	t.Parallel()
@@ -242,7 +242,7 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// TestLockAnswers (A19, A21, A22, A24; RFC 4918, 9.10, 15.8): what is locked is told,
+// TestLockAnswers (RFC 4918, 9.10, 15.8): what is locked is told,
 // with its own root and an owner that stands anywhere.
 func TestLockAnswers(t *testing.T) {
 	t.Parallel()
@@ -267,7 +267,7 @@ func TestLockAnswers(t *testing.T) {
 	l.Request("LOCK", "/cell1/box/f").WithText(strings.Replace(exclusiveLock, "me", strings.Repeat("x", 5000), 1)).Expect().Status(http.StatusRequestEntityTooLarge)
 }
 
-// TestLocksSurviveARestart (A25).
+// TestLocksSurviveARestart.
 func TestLocksSurviveARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

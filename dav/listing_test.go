@@ -144,7 +144,7 @@ func (t failingTx) Children(parent int64, p cellfs.Page) ([]cellfs.Node, bool, e
 }
 
 // TestListingThatFails: a client deletes what a listing does not show, so that one
-// that fails half way must not look complete (RFC 4918, 9.1; A6).
+// that fails half way must not look complete (RFC 4918, 9.1).
 func TestListingThatFails(t *testing.T) {
 	davtest.Long(t)
 	t.Parallel()

@@ -12,7 +12,7 @@ import (
 	"cellar/dav/davtest"
 )
 
-// TestModificationTimes: clients keep the times of their files (A39, A40), and
+// TestModificationTimes: clients keep the times of their files, and
 // entity tags do not change with them.
 func TestModificationTimes(t *testing.T) {
 	t.Parallel()
