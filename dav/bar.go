@@ -10,6 +10,7 @@ import (
 	"cellar/cellfs/snapshot"
 	"cellar/dav/answer"
 	"cellar/dav/ops"
+	"cellar/dav/wire"
 )
 
 // barType is the type of an exported bar; barTypeOld is how it was once spelt.
@@ -68,7 +69,7 @@ func (q *request) getBar() error {
 	for _, name := range []string{"Range", "If-Range"} {
 		q.Header.Del(name) // of something that is made anew each time there are no parts
 	}
-	w, done := q.steadily()
+	w, done := wire.WriteSteadily(q.w, q.h.cfg.StallTime)
 	defer done()
 	http.ServeContent(w, q.Request, "", time.Time{}, bar)
 	return nil

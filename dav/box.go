@@ -179,7 +179,7 @@ func (q *request) logRefusal(err error) error {
 	now, status := q.h.cfg.Now(), e.Code.Status()
 	if !q.caller.Known() {
 		if ok, leftOut := q.h.refusedNobody.allow(0, now); ok {
-			q.h.log.Warn("install by nobody refused", "path", q.URL.Path, "status", status, "key", q.key, "remote", q.peer.addr, "left_out", leftOut)
+			q.h.log.Warn("install by nobody refused", "path", q.URL.Path, "status", status, "key", q.key, "remote", q.peer.Addr, "left_out", leftOut)
 		}
 		return err
 	}

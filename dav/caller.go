@@ -117,7 +117,7 @@ func (q *request) basic(cell, encoded string) (auth.Caller, error) {
 	if name != q.h.cfg.AdminUser { // Personium's clients encode both parts
 		name, password = unescape(name), unescape(password)
 	}
-	return q.h.auth.Password(q.Context(), cell, name, password, q.peer.addr)
+	return q.h.auth.Password(q.Context(), cell, name, password, q.peer.Addr)
 }
 
 // unescape undoes the encoding of a form, if that is what it is.
@@ -130,10 +130,10 @@ func unescape(s string) string {
 
 // basicAllowed keeps passwords off the open network (contract 5.2).
 func (q *request) basicAllowed() bool {
-	if q.h.cfg.InsecureBasic || q.peer.https {
+	if q.h.cfg.InsecureBasic || q.peer.HTTPS {
 		return true
 	}
-	if !q.peer.addr.IsLoopback() && len(q.h.cfg.TrustedProxies) > 0 {
+	if !q.peer.Addr.IsLoopback() && len(q.h.cfg.TrustedProxies) > 0 {
 		return false // the proxy is near, the client is not
 	}
 	local, ok := q.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -16,6 +15,7 @@ import (
 	"cellar/dav/auth"
 	"cellar/dav/ops"
 	"cellar/dav/target"
+	"cellar/dav/wire"
 )
 
 // Version is the X-Personium-Version of every response (contract 1.4).
@@ -58,6 +58,7 @@ type Handler struct {
 	fs      *cellfs.FS
 	ops     *ops.Ops
 	urls    *target.Resolver
+	chain   http.Handler // the middleware, and serve behind it
 	auth    *auth.Auth
 	log     *slog.Logger
 	reads   *reads        // nil: reads are in no log
@@ -66,6 +67,9 @@ type Handler struct {
 
 	refusedNobody, refusedOfCell *limiter // lines about refused installs
 }
+
+// DefaultStallTime is how long a client may send nothing of a body, or take nothing of a bar.
+const DefaultStallTime = 2 * time.Minute
 
 // New returns a handler, or an error if the configuration lacks something.
 func New(ctx context.Context, c Config) (*Handler, error) {
@@ -97,6 +101,7 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	if c.LogReads {
 		h.reads = newReads(c.FS, c.Log)
 	}
+	h.chain = wire.FindPeers(c.TrustedProxies, wire.LimitStalls(c.StallTime, http.HandlerFunc(h.serve)))
 	return h, nil
 }
 
@@ -118,16 +123,13 @@ func (h *Handler) SetAdminPassword(password string) { h.auth.SetAdminPassword(pa
 // request is one request on its way.
 type request struct {
 	*http.Request
-	h      *Handler
-	w      *response
-	key    string // X-Personium-RequestKey
-	target target.Target
-	peer   peer
-	began  time.Time
-	wire   string // method as it was sent
-	// stalled: the body did. Package http takes that for a client that is gone, so that what
-	// the work says of it is of no use.
-	stalled bool
+	h       *Handler
+	w       *wire.Response
+	key     string // X-Personium-RequestKey
+	target  target.Target
+	peer    wire.Peer
+	began   time.Time
+	wire    string // method as it was sent
 	caller  auth.Caller
 	byToken bool   // the caller came with a token or a cookie, as Personium's clients do
 	rules   []rule // of the method
@@ -139,18 +141,18 @@ type request struct {
 }
 
 // ServeHTTP implements [http.Handler].
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
-	req := &request{Request: r, h: h, w: &response{ResponseWriter: w}}
-	req.peer, req.began = h.findPeer(r), start
-	req.arrives()
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.chain.ServeHTTP(w, r) }
+
+// serve answers one request.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	req := &request{Request: r, h: h, w: &wire.Response{ResponseWriter: w}, peer: wire.PeerOf(r), began: time.Now()}
 	defer func() {
-		h.log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", req.w.status, "key", req.key,
-			"remote", req.peer.addr, "took", time.Since(start))
+		h.log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", req.w.Status, "key", req.key,
+			"remote", req.peer.Addr, "took", time.Since(req.began))
 	}()
 	if err := req.serve(); err != nil {
-		if req.stalled {
-			err = errStalled
+		if wire.Stalled(r) {
+			err = wire.ErrStalled
 		}
 		req.fail(err)
 	} else if h.reads != nil {
@@ -167,7 +169,7 @@ func (q *request) serve() error {
 		return err
 	}
 	var err error
-	if q.target, err = q.h.urls.Resolve(q.Request, q.peer.https); err != nil {
+	if q.target, err = q.h.urls.Resolve(q.Request, q.peer.HTTPS); err != nil {
 		return err
 	}
 	route := methods[q.target.Kind][q.Method]
@@ -217,7 +219,7 @@ func (q *request) findsItself(route route) bool {
 // first is the error of work that was not admitted, in the order of admit: a box or cell that
 // is missing comes before all else that is wrong.
 func (q *request) first(err error) error {
-	if q.w.status != 0 || isNotExist(err) {
+	if q.w.Status != 0 || isNotExist(err) {
 		return err
 	}
 	return cmp.Or(q.exists(), err)
@@ -298,44 +300,3 @@ func (q *request) health() error {
 	_, err := q.w.Write([]byte("ok\n"))
 	return err
 }
-
-// response remembers whether and how the answer began.
-type response struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w *response) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *response) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	return w.ResponseWriter.Write(b)
-}
-
-// ReadFrom hands the source on, so that the kernel can send a file by itself, and a
-// snapshot the files that it is made of.
-func (w *response) ReadFrom(src io.Reader) (int64, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	if part, ok := src.(*io.LimitedReader); ok {
-		if s, ok := part.R.(interface {
-			CopyTo(w io.Writer, n int64) (int64, error)
-		}); ok {
-			n, err := s.CopyTo(w.ResponseWriter, part.N)
-			part.N -= n
-			return n, err
-		}
-	}
-	return io.Copy(w.ResponseWriter, src)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }

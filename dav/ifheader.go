@@ -247,7 +247,7 @@ func (q *request) taggedTarget(tag string) (target.Target, bool) {
 	if u.Host != "" {
 		r.Host = u.Host
 	}
-	t, err := q.h.urls.Resolve(r, q.peer.https)
+	t, err := q.h.urls.Resolve(r, q.peer.HTTPS)
 	return t, err == nil && t.Kind != target.Entity && !t.Kind.Cut()
 }
 

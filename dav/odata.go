@@ -7,6 +7,7 @@ import (
 	"cellar/cellfs"
 	"cellar/dav/odata"
 	"cellar/dav/target"
+	"cellar/dav/wire"
 )
 
 // maxBelow is how many segments of an OData URL follow the collection:
@@ -76,7 +77,7 @@ func (q *request) getOData(col cellfs.Path) error {
 	if q.Method == http.MethodHead {
 		return nil
 	}
-	w, done := q.steadily()
+	w, done := wire.WriteSteadily(q.w, q.h.cfg.StallTime)
 	defer done()
 	return a.Write(q.Context(), w)
 }

@@ -116,7 +116,7 @@ func (q *request) saw(n *cellfs.Node) { q.seenCell, q.seenKind = n.Cell, n.Kind 
 
 // recordRead adds the line about a request that read something.
 func (q *request) recordRead() {
-	if q.seenCell == 0 || q.w.status >= http.StatusBadRequest || eventKinds[q.seenKind] == "" && q.target.Kind != target.Ctl {
+	if q.seenCell == 0 || q.w.Status >= http.StatusBadRequest || eventKinds[q.seenKind] == "" && q.target.Kind != target.Ctl {
 		return
 	}
 	verb := "get"
@@ -125,7 +125,7 @@ func (q *request) recordRead() {
 	}
 	e := cellfs.Event{
 		Cell: q.seenCell, Time: q.h.fs.Now(), RequestKey: q.key, Schema: q.caller.Schema, Subject: q.subject(),
-		Type: eventKinds[q.seenKind] + "." + verb, Object: localURL(q.target.Path), Info: strconv.Itoa(q.w.status),
+		Type: eventKinds[q.seenKind] + "." + verb, Object: localURL(q.target.Path), Info: strconv.Itoa(q.w.Status),
 	}
 	if q.target.Kind == target.Ctl {
 		r, err := q.parseControl()

@@ -35,7 +35,7 @@ type share struct {
 	taken int64
 }
 
-func (q *request) answerShare() *share { return &share{space: q.h.answers, addr: q.peer.addr} }
+func (q *request) answerShare() *share { return &share{space: q.h.answers, addr: q.peer.Addr} }
 
 // take takes so many bytes more. It returns [auth.ErrBusy] if they are not there, and
 // errLongAnswer if they never are for one answer.

@@ -14,6 +14,7 @@ import (
 	"cellar/dav/answer"
 	"cellar/dav/ops"
 	"cellar/dav/target"
+	"cellar/dav/wire"
 )
 
 var (
@@ -27,7 +28,7 @@ var (
 	// RFC 4918, 11.5 and RFC 4331, 6
 	errNoSpace    = answer.New(answer.NoSpace).As("sufficient-disk-space", "")
 	errQuota      = answer.New(answer.QuotaExceeded).As("quota-not-exceeded", "")
-	errBroken     = answer.New(answer.BodyIncomplete)
+	errBroken     = wire.ErrBroken
 	errLongAnswer = answer.New(answer.AnswerTooLarge)
 )
 
@@ -142,7 +143,7 @@ func (q *request) fail(err error) {
 	if !known {
 		q.h.log.Error("request failed", "method", q.Method, "path", q.URL.Path, "key", q.key, "err", err)
 	}
-	if q.w.status != 0 {
+	if q.w.Status != 0 {
 		panic(http.ErrAbortHandler)
 	}
 	h := q.w.Header()

@@ -92,7 +92,7 @@ func (q *request) recognise(form url.Values) (c auth.Caller, err error) {
 				return c, errMissing(field)
 			}
 		}
-		c, err = q.h.auth.Password(q.Context(), cell, form.Get("username"), form.Get("password"), q.peer.addr)
+		c, err = q.h.auth.Password(q.Context(), cell, form.Get("username"), form.Get("password"), q.peer.Addr)
 		if err == nil && c.Fault != nil && c.Fault != auth.ErrMustChange {
 			err = errLogin
 		}
@@ -152,7 +152,7 @@ func (q *request) writeTokens(t auth.Tokens, byPassword bool) error {
 
 // secure says that the client speaks HTTPS.
 func (q *request) secure() bool {
-	return q.peer.https || q.h.cfg.UnitURL != nil && q.h.cfg.UnitURL.Scheme == "https"
+	return q.peer.HTTPS || q.h.cfg.UnitURL != nil && q.h.cfg.UnitURL.Scheme == "https"
 }
 
 // mustChange is the answer to who must set another password first: a token that is good
@@ -214,7 +214,7 @@ func (q *request) hash(password string) (json.RawMessage, error) {
 	if !account.IsPassword(password) {
 		return nil, errPassword // without waiting
 	}
-	leave, err := q.h.auth.Turn(q.Context(), q.peer.addr)
+	leave, err := q.h.auth.Turn(q.Context(), q.peer.Addr)
 	if err != nil {
 		return nil, err
 	}

@@ -382,7 +382,7 @@ func (q *request) destination() (cellfs.Path, error) {
 		}
 		host = u.Host
 	}
-	t, err := q.h.urls.Resolve(&http.Request{Host: host, URL: u}, q.peer.https)
+	t, err := q.h.urls.Resolve(&http.Request{Host: host, URL: u}, q.peer.HTTPS)
 	switch {
 	case errors.Is(err, errNotMapped), err == nil && t.Kind.Cut():
 		return cellfs.Path{}, invalid

@@ -4,13 +4,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"cellar/cellfs"
 	"cellar/dav/answer"
 	"cellar/dav/odata"
+	"cellar/dav/wire"
 )
 
 // Resolver reads URLs.
@@ -36,7 +36,7 @@ func (v *Resolver) Resolve(r *http.Request, https bool) (t Target, err error) {
 	if r.Host == "" { // HTTP/1.0, which has none
 		r.Host = localHost(r)
 	}
-	if len(r.Host) > maxHost || !IsAuthority(r.Host) {
+	if len(r.Host) > maxHost || !wire.IsAuthority(r.Host) {
 		return t, answer.New(answer.Authority, cellfs.Printable(r.Host[:min(len(r.Host), maxHost)]))
 	}
 	var segs []string
@@ -72,14 +72,6 @@ func (v *Resolver) Resolve(r *http.Request, https bool) (t Target, err error) {
 	}
 	return t, err
 }
-
-// authority is a host, with or without a port (RFC 9110, 4.2): a name that DNS could hold, or
-// an address. What a request line or a Host header can hold besides, quotes for one, would
-// stand in headers and URLs of answers.
-var authority = regexp.MustCompile(`^([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._~%-]+)?\])(:[0-9]{0,5})?$`)
-
-// IsAuthority reports whether a text is a host, with or without a port.
-func IsAuthority(host string) bool { return authority.MatchString(host) }
 
 // maxHost bounds the host of a request with its port, in bytes: a name of RFC 1035 and
 // five digits. It stands in answers, and in the log that is read for each URL of the cell.

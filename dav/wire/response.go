@@ -1,0 +1,70 @@
+package wire
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// Response is an answer that remembers how far it has come.
+type Response struct {
+	http.ResponseWriter
+	Status int // 0 until the answer has begun
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (w *Response) WriteHeader(status int) {
+	if w.Status == 0 {
+		w.Status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (w *Response) Write(b []byte) (int, error) {
+	if w.Status == 0 {
+		w.Status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// ReadFrom hands the source on, so that the kernel can send a file by itself, and a
+// snapshot the files that it is made of.
+func (w *Response) ReadFrom(src io.Reader) (int64, error) {
+	if w.Status == 0 {
+		w.Status = http.StatusOK
+	}
+	if part, ok := src.(*io.LimitedReader); ok {
+		if s, ok := part.R.(interface {
+			CopyTo(w io.Writer, n int64) (int64, error)
+		}); ok {
+			n, err := s.CopyTo(w.ResponseWriter, part.N)
+			part.N -= n
+			return n, err
+		}
+	}
+	return io.Copy(w.ResponseWriter, src)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *Response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteSteadily returns w with a limit on how long a client may take nothing of the answer, and
+// what takes the limit off again. It is for answers for which contents are held: while they
+// are, nothing that is deleted can be swept.
+func WriteSteadily(w http.ResponseWriter, stall time.Duration) (limited http.ResponseWriter, done func()) {
+	s := steady{w, http.NewResponseController(w), stall}
+	return s, func() { _ = s.control.SetWriteDeadline(time.Time{}) } // a connection without deadlines never had one
+}
+
+type steady struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	stall   time.Duration
+}
+
+// Write implements [http.ResponseWriter].
+func (s steady) Write(b []byte) (int, error) {
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.stall))
+	return s.ResponseWriter.Write(b)
+}
