@@ -145,26 +145,26 @@ func nameOfCell(tx Tx, id int64) string {
 	return c.Name
 }
 
-// told remembers which damage was logged.
-type told struct {
+// reported remembers which damage was logged.
+type reported struct {
 	mu sync.Mutex
 	at map[int64]time.Time // by content
 }
 
 const (
-	// tellAgain is how long a damaged content that is asked for is logged only once.
-	tellAgain = time.Hour
-	// maxTold bounds the contents that are remembered for that.
-	maxTold = 10_000
+	// reportAgain is how long a damaged content that is asked for is logged only once.
+	reportAgain = time.Hour
+	// maxReported bounds the contents that are remembered for that.
+	maxReported = 10_000
 )
 
-func (t *told) tells(id int64, now time.Time) bool {
+func (t *reported) isNew(id int64, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if at, ok := t.at[id]; ok && now.Sub(at) < tellAgain {
+	if at, ok := t.at[id]; ok && now.Sub(at) < reportAgain {
 		return false
 	}
-	if t.at == nil || len(t.at) >= maxTold {
+	if t.at == nil || len(t.at) >= maxReported {
 		t.at = map[int64]time.Time{}
 	}
 	t.at[id] = now
@@ -174,8 +174,8 @@ func (t *told) tells(id int64, now time.Time) bool {
 // notice logs an error if it is a damaged content, with cell and path.
 func (f *FS) notice(tx Tx, err error) {
 	var d *DamagedError
-	if errors.As(err, &d) && f.told.tells(d.ID, f.now()) {
-		f.tellDamage(tx, d)
+	if errors.As(err, &d) && f.reported.isNew(d.ID, f.now()) {
+		f.reportDamage(tx, d)
 	}
 }
 
@@ -193,8 +193,8 @@ func (f *FS) noticeLater(ctx context.Context, err error) {
 	}
 }
 
-// tellDamage logs where a damaged content is.
-func (f *FS) tellDamage(tx Tx, d *DamagedError, held ...Use) {
+// reportDamage logs where a damaged content is.
+func (f *FS) reportDamage(tx Tx, d *DamagedError, held ...Use) {
 	uses, err := Uses(tx, d.ID)
 	if err != nil {
 		f.log.Error("a damaged content cannot be looked for", "content", d.Hash.String(), "err", err)

@@ -46,11 +46,11 @@ type FS struct {
 	logLimit int64
 	maxNodes int64
 
-	holds holds
-	told  told
-	cache cache
-	known known
-	gone  removals
+	holds    holds
+	reported reported
+	cache    cache
+	known    known
+	gone     removals
 }
 
 // New returns the tree kept in the given stores. The caller closes the stores

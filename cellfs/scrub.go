@@ -118,7 +118,7 @@ func (f *FS) tellAll(ctx context.Context, bad []*DamagedError) error {
 	held, err := f.snapshotsOf(ctx, ids)
 	return errors.Join(err, f.meta.View(ctx, func(tx Tx) error {
 		for _, d := range bad {
-			f.tellDamage(tx, d, held[d.ID]...)
+			f.reportDamage(tx, d, held[d.ID]...)
 		}
 		return nil
 	}))

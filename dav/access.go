@@ -14,12 +14,12 @@ import (
 type who int
 
 const (
-	nobody   who = iota // the rule was forgotten: only the admin gets in
-	anyone              // also who is nobody
-	admin               // only the unit admin
-	granted             // who has the privileges
-	itself              // an account, for what is its own; privileges are asked only of the scope
-	somebody            // who is not nobody; besides a rule that asks for privileges
+	unset         who = iota // the rule was forgotten: only the admin gets in
+	anyone                   // also anonymous callers
+	admin                    // only the unit admin
+	privileged               // who has the privileges
+	ownAccount               // an account, for what is its own; privileges are asked only of the scope
+	authenticated            // who is not anonymous; besides a rule that asks for privileges
 )
 
 // where the privileges of a rule are looked for.
@@ -66,26 +66,26 @@ func (q *request) installs() bool {
 	return q.ContentLength != 0 || q.sendsZip()
 }
 
-func needs(all access.Set) []rule      { return []rule{{who: granted, all: all}} }
-func needsAbove(all access.Set) []rule { return []rule{{who: granted, where: above, all: all}} }
-func needsAny(any access.Set) []rule   { return []rule{{who: granted, any: any}} }
+func needs(all access.Set) []rule      { return []rule{{who: privileged, all: all}} }
+func needsAbove(all access.Set) []rule { return []rule{{who: privileged, where: above, all: all}} }
+func needsAny(any access.Set) []rule   { return []rule{{who: privileged, any: any}} }
 
 // Rules of their own.
 var (
 	open      = []rule{{who: anyone}}
 	adminOnly = []rule{{who: admin}}
 	writing   = []rule{
-		{who: granted, where: above, all: access.Bind, when: isNew},
-		{who: granted, all: access.WriteContent, when: isThere},
+		{who: privileged, where: above, all: access.Bind, when: isNew},
+		{who: privileged, all: access.WriteContent, when: isThere},
 	}
 	// A lock is somebody's, also where all may write.
-	locking    = append(writing[:len(writing):len(writing)], rule{who: somebody})
-	lockingBox = append(needs(access.WriteContent), rule{who: somebody})
+	locking    = append(writing[:len(writing):len(writing)], rule{who: authenticated})
+	lockingBox = append(needs(access.WriteContent), rule{who: authenticated})
 	// destination is for what COPY and MOVE make. Both are needed where something is
 	// replaced.
 	destination = []rule{
-		{who: granted, where: above, all: access.Bind},
-		{who: granted, where: above, all: access.Unbind, when: isThere},
+		{who: privileged, where: above, all: access.Bind},
+		{who: privileged, where: above, all: access.Unbind, when: isThere},
 	}
 )
 
@@ -130,7 +130,7 @@ func (q *request) apply(r *rule, at *cellfs.Place) error {
 	switch r.who {
 	case anyone:
 		return nil
-	case itself:
+	case ownAccount:
 		if q.caller.Own() == "" {
 			return q.unauthorized()
 		}
@@ -138,7 +138,7 @@ func (q *request) apply(r *rule, at *cellfs.Place) error {
 			return insufficientScope(r.all)
 		}
 		return nil
-	case somebody:
+	case authenticated:
 		if !q.caller.Known() {
 			return q.unauthorized()
 		}
@@ -151,7 +151,7 @@ func (q *request) apply(r *rule, at *cellfs.Place) error {
 			return errNeedsAdmin
 		}
 		return q.unauthorized()
-	case granted:
+	case privileged:
 		levels := at.Above
 		if r.where == here {
 			levels = at.Levels()

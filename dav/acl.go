@@ -9,9 +9,9 @@ import (
 	"cellar/dav/target"
 )
 
-// standing is what counts for a resource in a listing: the ACLs on the way to it, its
+// permissions are what counts for a resource in a listing: the ACLs on the way to it, its
 // own last, and what they grant to the caller.
-type standing struct {
+type permissions struct {
 	levels   []cellfs.Level
 	schema   string // of the box
 	set      access.Set
@@ -21,9 +21,9 @@ type standing struct {
 // everything is where the admin stands.
 const everything = ^access.Set(0)
 
-// stand judges the ACLs.
-func (q *request) stand(levels []cellfs.Level, schema string) standing {
-	s := standing{levels: levels, schema: schema, set: everything}
+// permissionsAt judges the ACLs.
+func (q *request) permissionsAt(levels []cellfs.Level, schema string) permissions {
+	s := permissions{levels: levels, schema: schema, set: everything}
 	if !q.caller.MayAll() {
 		s.set = access.Granted(levels, q.caller.Roles) | q.caller.Has()
 		if q.caller.Known() { // a token can be narrower than its account
@@ -34,19 +34,19 @@ func (q *request) stand(levels []cellfs.Level, schema string) standing {
 	return s
 }
 
-// below is where the caller stands at a member.
-func (s standing) below(q *request, p cellfs.Path, n *cellfs.Node) standing {
+// ofMember are the permissions at a member.
+func (s permissions) ofMember(q *request, p cellfs.Path, n *cellfs.Node) permissions {
 	if n.Kind == cellfs.KindBox {
 		s.schema = n.Schema
 	}
 	if n.ACL == nil {
 		return s
 	}
-	return q.stand(append(s.levels[:len(s.levels):len(s.levels)], cellfs.Level{Depth: p.Len(), ACL: n.ACL}), s.schema)
+	return q.permissionsAt(append(s.levels[:len(s.levels):len(s.levels)], cellfs.Level{Depth: p.Len(), ACL: n.ACL}), s.schema)
 }
 
-// shows says whether the caller may see the resource at all.
-func (s standing) shows(q *request, n *cellfs.Node) bool {
+// canSee says whether the caller may see the resource at all.
+func (s permissions) canSee(q *request, n *cellfs.Node) bool {
 	switch {
 	case q.caller.MayAll():
 		return true
@@ -63,8 +63,10 @@ func (s standing) shows(q *request, n *cellfs.Node) bool {
 	return s.set&access.ReadProperties != 0 && !s.excluded
 }
 
-// writes says whether the caller may write something at the resource.
-func (s standing) writes() bool { return s.set&(access.Bind|access.WriteContent) != 0 && !s.excluded }
+// canWrite says whether the caller may write something at the resource.
+func (s permissions) canWrite() bool {
+	return s.set&(access.Bind|access.WriteContent) != 0 && !s.excluded
+}
 
 // showsACL tells whether allprop shows the ACL: of cells, boxes and of the resource
 // asked for always, of members only where there is one of their own. RFC 3744 leaves it
@@ -73,8 +75,8 @@ func (l *listing) showsACL(p cellfs.Path, n *cellfs.Node) bool {
 	return n.ACL != nil || n.Kind == cellfs.KindBox || n.Kind == cellfs.KindCell || p.Len() == l.q.target.Path.Len()
 }
 
-// mayReadACL tells whether the caller may see the ACL of a resource.
-func (s standing) mayReadACL(n *cellfs.Node) bool {
+// canReadACL tells whether the caller may see the ACL of a resource.
+func (s permissions) canReadACL(n *cellfs.Node) bool {
 	if n.Kind == cellfs.KindCell {
 		return s.set&access.ACLRead != 0
 	}
@@ -84,7 +86,7 @@ func (s standing) mayReadACL(n *cellfs.Node) bool {
 // acl writes the ACL that counts for the resource: its own aces, then those of what lies
 // above, the nearest first, marked as inherited (contract 5.15).
 func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
-	if n.Kind >= cellfs.KindUnit || !l.at.mayReadACL(n) {
+	if n.Kind >= cellfs.KindUnit || !l.at.canReadACL(n) {
 		return false, nil
 	}
 	if len(l.at.levels) == 0 {

@@ -52,7 +52,7 @@ func (q *request) getBar() error {
 	bar, err := snapshot.Bar(q.Context(), q.h.fs, snapshot.BarOptions{Box: q.target.Path, CellURL: q.target.CellURL, TempDir: q.h.cfg.TempDir, Take: space.take})
 	if lost := (*snapshot.ContentError)(nil); errors.As(err, &lost) {
 		q.h.cfg.Log.Error("bar", "cell", q.target.Path.Cell(), "err", err)
-		return ops.Tell(err)
+		return ops.AnswerOf(err)
 	}
 	if errors.Is(err, snapshot.ErrMainBox) {
 		return answer.New(answer.EntityNotFound)
@@ -69,7 +69,7 @@ func (q *request) getBar() error {
 	for _, name := range []string{"Range", "If-Range"} {
 		q.Header.Del(name) // of something that is made anew each time there are no parts
 	}
-	w, done := wire.WriteSteadily(q.w, q.h.cfg.StallTime)
+	w, done := wire.LimitWrites(q.w, q.h.cfg.StallTime)
 	defer done()
 	http.ServeContent(w, q.Request, "", time.Time{}, bar)
 	return nil

@@ -63,7 +63,7 @@ func (q *request) getBox() error {
 	if err != nil {
 		return err
 	}
-	q.saw(&n)
+	q.noteRead(&n)
 	q.w.Header()["Vary"] = []string{varyPage}
 	if q.asksFor("text/html") && q.h.fs.Guarded(&n) == nil { // while it is installed, how far that is
 		return q.getPage()

@@ -43,13 +43,13 @@ func controlRules(reads bool) (rules []rule) {
 		if reads {
 			needed = s.Read
 		}
-		rules = append(rules, rule{who: granted, all: needed, when: when("it is of set "+s.Name, func(q *request, _ *cellfs.Place) bool {
+		rules = append(rules, rule{who: privileged, all: needed, when: when("it is of set "+s.Name, func(q *request, _ *cellfs.Place) bool {
 			r, err := q.parseControl()
 			return err == nil && (r.Set == s || r.Other == s)
 		})})
 	}
 	// Of what is no set nobody learns more than that.
-	return append(rules, rule{who: granted, all: access.Root, when: when("it is of no set", func(q *request, _ *cellfs.Place) bool {
+	return append(rules, rule{who: privileged, all: access.Root, when: when("it is of no set", func(q *request, _ *cellfs.Place) bool {
 		_, err := q.parseControl()
 		return err != nil && !q.caller.Known()
 	})})
@@ -149,7 +149,7 @@ func (q *request) readControl(r *odata.ControlRequest) error {
 			return err
 		}
 		s, err := control.In(q.h.fs, tx, q.target.Path.Cell())
-		q.seenCell = s.Cell.ID
+		q.readCell = s.Cell.ID
 		switch {
 		case err != nil:
 		case r.Other != nil:

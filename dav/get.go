@@ -28,7 +28,7 @@ func (q *request) get() error {
 	if err != nil {
 		return err
 	}
-	q.saw(&n)
+	q.noteRead(&n)
 	if n.IsCollection() {
 		return q.getCollection()
 	}

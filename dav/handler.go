@@ -136,8 +136,8 @@ type request struct {
 	// ifHeader is the If header once it was read; see submitted.
 	ifHeader *ifHeader
 	// What was read, if something was.
-	seenCell int64
-	seenKind cellfs.Kind
+	readCell int64
+	readKind cellfs.Kind
 }
 
 // ServeHTTP implements [http.Handler].
@@ -179,14 +179,14 @@ func (q *request) serve() error {
 			return err
 		}
 	}
-	itself := q.findsItself(route)
-	if !itself {
+	direct := q.skipsAdmission(route)
+	if !direct {
 		err = q.admit(route)
 	}
 	if err == nil {
 		err = q.work(route)
 	}
-	if err != nil && itself {
+	if err != nil && direct {
 		err = q.first(err)
 	}
 	if err != nil {
@@ -203,9 +203,9 @@ func (q *request) work(route route) error {
 	return route.serve(q)
 }
 
-// findsItself says that the work needs no admission: the caller has all privileges, no job can
+// skipsAdmission says that the work needs no admission: the caller has all privileges, no job can
 // stand in the way, and the work looks for box and cell itself. It saves a look at the store.
-func (q *request) findsItself(route route) bool {
+func (q *request) skipsAdmission(route route) bool {
 	if !q.caller.MayAll() || route.serve == nil {
 		return false
 	}

@@ -32,7 +32,7 @@ func AccessTable() (rows []AccessRow) {
 		for _, method := range slices.Sorted(maps.Keys(methods[k])) {
 			for _, r := range methods[k][method].rules {
 				row := AccessRow{Kind: k, Method: method, Above: r.where == above, All: r.all, Any: r.any}
-				row.Who = map[who]string{anyone: "anyone", admin: "admin", itself: "itself", somebody: "somebody", granted: "privileges"}[r.who]
+				row.Who = map[who]string{anyone: "anyone", admin: "admin", ownAccount: "itself", authenticated: "somebody", privileged: "privileges"}[r.who]
 				if r.when != nil {
 					row.When = r.when.text
 				}
@@ -65,7 +65,7 @@ func TestEveryRouteHasRules(t *testing.T) {
 				t.Errorf("%s %s has no rule: say who may", method, k.Name())
 			}
 			for _, rule := range r.rules {
-				if rule.who == nobody || (rule.who == granted || rule.who == itself) != (rule.all|rule.any != 0) {
+				if rule.who == unset || (rule.who == privileged || rule.who == ownAccount) != (rule.all|rule.any != 0) {
 					t.Errorf("%s %s has a rule that lets in nobody, or by no privilege: %+v", method, k.Name(), rule)
 				}
 			}
@@ -91,7 +91,7 @@ func AccessDoc() string {
 		case "itself":
 			needed = "the account itself; the scope of a token must have `p:auth`"
 		case "somebody":
-			needed = "who is somebody, also where all may"
+			needed = "an authenticated caller, also where all may"
 		default:
 			where = "the resource"
 			if r.Above {

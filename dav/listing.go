@@ -29,7 +29,7 @@ type listing struct {
 	roles   access.Names             // of the roles that ACLs name
 	above   []cellfs.Lock            // that may protect the resource asked for
 	below   map[string][]cellfs.Lock // those of what lies below it, by its key
-	at      standing                 // of the resource that is written now
+	at      permissions              // of the resource that is written now
 	hidden  []xml.Name               // properties of it that the caller may not see
 }
 
@@ -69,14 +69,14 @@ func (l *listing) run(tx cellfs.Tx, d depth) error {
 			return err
 		}
 		n.Kind, n.Name, n.ACL = cellfs.KindLog, p.Name(), nil
-		return l.tree(p, &n, 0, standing{})
+		return l.tree(p, &n, 0, permissions{})
 	}
 	at, err := l.q.h.fs.FindTx(tx, p)
 	if err != nil {
 		return err
 	}
 	n := *at.Node
-	s, err := l.standing(&at)
+	s, err := l.permissions(&at)
 	if err != nil {
 		return err
 	}
@@ -89,12 +89,12 @@ func (l *listing) run(tx cellfs.Tx, d depth) error {
 	return l.tree(p, &n, d, s)
 }
 
-// standing is where the caller stands at what is listed: the privilege is asked once more
+// permissions judges the caller at what is listed: the privilege is asked once more
 // at the point in time of the listing.
-func (l *listing) standing(at *cellfs.Place) (standing, error) {
-	l.q.saw(at.Node)
-	s := l.q.stand(at.Levels(), at.Schema)
-	if !s.shows(l.q, at.Node) {
+func (l *listing) permissions(at *cellfs.Place) (permissions, error) {
+	l.q.noteRead(at.Node)
+	s := l.q.permissionsAt(at.Levels(), at.Schema)
+	if !s.canSee(l.q, at.Node) {
 		return s, l.q.denied()
 	}
 	return s, nil
@@ -121,7 +121,7 @@ func (l *listing) flat(members bool) error {
 		}
 	}
 	l.begin(len(list.Members))
-	s, err := l.standing(&list.Place)
+	s, err := l.permissions(&list.Place)
 	if err != nil {
 		return err
 	}
@@ -181,15 +181,15 @@ func (l *listing) addLock(p cellfs.Path, k cellfs.Lock) {
 
 // member lists what is in a collection where the caller stands so, unless the caller may
 // not see it.
-func (l *listing) member(p cellfs.Path, n *cellfs.Node, d depth, above standing) error {
-	s := above.below(l.q, p, n)
-	if !s.shows(l.q, n) {
+func (l *listing) member(p cellfs.Path, n *cellfs.Node, d depth, above permissions) error {
+	s := above.ofMember(l.q, p, n)
+	if !s.canSee(l.q, n) {
 		return nil
 	}
 	return l.tree(p, n, d, s)
 }
 
-func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s standing) error {
+func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s permissions) error {
 	if l.left--; l.limited && l.left < 0 {
 		return errInfinite
 	}

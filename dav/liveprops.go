@@ -163,7 +163,7 @@ func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	l.buf = append(l.buf, `<D:lockdiscovery>`...)
 	for i := range locks {
 		if k := &locks[i]; k.Protects(p) {
-			l.buf = l.q.appendLock(l.buf, k, l.at.writes())
+			l.buf = l.q.appendLock(l.buf, k, l.at.canWrite())
 		}
 	}
 	l.buf = append(l.buf, `</D:lockdiscovery>`...)
@@ -231,7 +231,7 @@ func (l *listing) quotaAvailable(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	}
 	var room int64
 	known := false
-	if l.at.writes() {
+	if l.at.canWrite() {
 		if room, known, err = l.q.h.fs.Free(); err != nil {
 			return false, err
 		}

@@ -58,7 +58,7 @@ func init() {
 	methods = map[target.Kind]map[string]route{
 		target.Unit:       get((*request).getUnit, open).with(byMethod{"PROPFIND": propfind(adminOnly)}).options(open),
 		target.Token:      byMethod{"POST": {serve: (*request).token, rules: open}}.options(open),
-		target.MyPassword: byMethod{"PUT": {serve: (*request).changePassword, rules: []rule{{who: itself, all: access.Auth}}}}.options(open),
+		target.MyPassword: byMethod{"PUT": {serve: (*request).changePassword, rules: []rule{{who: ownAccount, all: access.Auth}}}}.options(open),
 		target.Event: byMethod{
 			"POST":      {serve: (*request).postEvent, rules: needs(access.Event)},
 			"PROPFIND":  {serve: (*request).notImplemented, rules: open},
@@ -89,11 +89,11 @@ func init() {
 			"COPY":     {serve: (*request).copySpecial, rules: needs(access.LogRead)},
 		}).options(needs(access.LogRead)),
 		target.Box: get((*request).getBox, []rule{
-			{who: granted, all: access.Read}, {who: granted, all: access.ReadACL, when: asBar},
+			{who: privileged, all: access.Read}, {who: privileged, all: access.ReadACL, when: asBar},
 		}).with(byMethod{
 			"MKCOL": {serve: (*request).mkcolBox, rules: []rule{
-				{who: granted, where: above, all: access.BoxInstall, when: withBar},
-				{who: granted, where: above, all: access.Box, when: withNone},
+				{who: privileged, where: above, all: access.BoxInstall, when: withBar},
+				{who: privileged, where: above, all: access.Box, when: withNone},
 			}},
 			"DELETE":    {serve: (*request).delete, rules: needsAbove(access.Box)},
 			"COPY":      {serve: copyMove, rules: needs(access.Read)},

@@ -77,7 +77,7 @@ func (q *request) getOData(col cellfs.Path) error {
 	if q.Method == http.MethodHead {
 		return nil
 	}
-	w, done := wire.WriteSteadily(q.w, q.h.cfg.StallTime)
+	w, done := wire.LimitWrites(q.w, q.h.cfg.StallTime)
 	defer done()
 	return a.Write(q.Context(), w)
 }

@@ -70,14 +70,14 @@ func (q *request) page(tx cellfs.Tx) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.saw(at.Node)
-	here := q.stand(at.Levels(), at.Schema)
+	q.noteRead(at.Node)
+	here := q.permissionsAt(at.Levels(), at.Schema)
 	title := html.EscapeString("/" + strings.Join(p.Segments(), "/") + "/")
 	b := fmt.Appendf(nil, "<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"><title>%s</title></head>\n<body>\n<h1>%s</h1>\n<ul>\n", title, title)
 	left := pageMembers
 	err = q.h.fs.Members(tx, *at.Node, cellfs.PropNames{}, func(m *cellfs.Node) error {
 		path := p.Join(m.Name)
-		if s := here.below(q, path, m); !s.shows(q, m) {
+		if s := here.ofMember(q, path, m); !s.canSee(q, m) {
 			return nil
 		}
 		if left--; left < 0 || len(b) > pageBytes {

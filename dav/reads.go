@@ -111,12 +111,12 @@ func (r *reads) close() {
 	<-r.done
 }
 
-// saw remembers what a read is about, for the event log.
-func (q *request) saw(n *cellfs.Node) { q.seenCell, q.seenKind = n.Cell, n.Kind }
+// noteRead remembers what a read is about, for the event log.
+func (q *request) noteRead(n *cellfs.Node) { q.readCell, q.readKind = n.Cell, n.Kind }
 
 // recordRead adds the line about a request that read something.
 func (q *request) recordRead() {
-	if q.seenCell == 0 || q.w.Status >= http.StatusBadRequest || eventKinds[q.seenKind] == "" && q.target.Kind != target.Ctl {
+	if q.readCell == 0 || q.w.Status >= http.StatusBadRequest || eventKinds[q.readKind] == "" && q.target.Kind != target.Ctl {
 		return
 	}
 	verb := "get"
@@ -124,8 +124,8 @@ func (q *request) recordRead() {
 		verb = "propfind"
 	}
 	e := cellfs.Event{
-		Cell: q.seenCell, Time: q.h.fs.Now(), RequestKey: q.key, Schema: q.caller.Schema, Subject: q.subject(),
-		Type: eventKinds[q.seenKind] + "." + verb, Object: localURL(q.target.Path), Info: strconv.Itoa(q.w.Status),
+		Cell: q.readCell, Time: q.h.fs.Now(), RequestKey: q.key, Schema: q.caller.Schema, Subject: q.subject(),
+		Type: eventKinds[q.readKind] + "." + verb, Object: localURL(q.target.Path), Info: strconv.Itoa(q.w.Status),
 	}
 	if q.target.Kind == target.Ctl {
 		r, err := q.parseControl()

@@ -160,8 +160,8 @@ func Run(ctx context.Context, a *barfs.Archive, t Target, o Options) ([]Event, e
 		r.total-- // the manifest was used at acceptance
 	}
 	defer func() { // nothing is performed any more once Run has ended, also by a panic
-		if r.flight != nil {
-			<-r.flight.ended
+		if r.pending != nil {
+			<-r.pending.ended
 		}
 	}()
 	err := r.all()
@@ -181,8 +181,8 @@ type run struct {
 	o   Options
 
 	batch       []Step
-	spare       []Step  // of a batch that is done, for the next
-	flight      *flight // the batch before, while it is performed; nil for none
+	spare       []Step        // of a batch that is done, for the next
+	pending     *pendingBatch // the batch before, while it is performed; nil for none
 	bytes       int64
 	emitted     int64  // steps so far, those of an earlier run included
 	done, total int64  // entries: planned to their end, of how many
@@ -281,8 +281,8 @@ type stepFailed struct {
 func (e *stepFailed) Error() string { return e.err.Error() }
 func (e *stepFailed) Unwrap() error { return e.err }
 
-// flight is a batch that is being performed while the next one is planned.
-type flight struct {
+// pendingBatch is a batch that is being performed while the next one is planned.
+type pendingBatch struct {
 	Batch
 	ended chan struct{}
 	err   error
@@ -292,7 +292,7 @@ type flight struct {
 // cannot be performed, those before it are, and what was planned after it is
 // dropped. The error is that of the batch before.
 func (r *run) flush() error {
-	if err := r.landed(); err != nil {
+	if err := r.awaitBatch(); err != nil {
 		return err
 	}
 	if err := r.ctx.Err(); err != nil {
@@ -301,8 +301,8 @@ func (r *run) flush() error {
 	if len(r.batch) == 0 {
 		return nil
 	}
-	f := &flight{Batch: Batch{Steps: r.batch, Next: r.emitted, Done: r.done, Total: r.total}, ended: make(chan struct{})}
-	r.flight, r.batch, r.spare, r.bytes = f, r.spare, nil, 0
+	f := &pendingBatch{Batch: Batch{Steps: r.batch, Next: r.emitted, Done: r.done, Total: r.total}, ended: make(chan struct{})}
+	r.pending, r.batch, r.spare, r.bytes = f, r.spare, nil, 0
 	go func() {
 		defer close(f.ended)
 		if f.err = r.t.Apply(r.ctx, f.Batch); f.err == nil && r.o.Progress != nil {
@@ -312,14 +312,14 @@ func (r *run) flush() error {
 	return nil
 }
 
-// landed waits for the batch that is being performed, and returns its error.
-func (r *run) landed() error {
-	f := r.flight
+// awaitBatch waits for the batch that is being performed, and returns its error.
+func (r *run) awaitBatch() error {
+	f := r.pending
 	if f == nil {
 		return nil
 	}
 	<-f.ended
-	r.flight = nil
+	r.pending = nil
 	err := f.err
 	if err == nil {
 		r.applied = f.Done
@@ -356,7 +356,7 @@ func (r *run) finish() error {
 	if err := r.flush(); err != nil {
 		return err
 	}
-	return r.landed()
+	return r.awaitBatch()
 }
 
 // failed turns the error that ended the install into what is recorded. What is

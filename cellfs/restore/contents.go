@@ -93,7 +93,7 @@ func (r *restorer) takeOne(p *pending) error {
 		return err
 	}
 	if p.want != nil && staged.Hash != *p.want {
-		return damaged(p.source.Name, "its SHA-256 is another than is told")
+		return damaged(p.source.Name, "its SHA-256 is another than the snapshot says")
 	}
 	p.staged = &staged
 	return nil

@@ -19,15 +19,15 @@ import (
 // pending is a node that waits to be made: its content is known.
 type pending struct {
 	cellfs.Node
-	path   string         // of an OData collection, whose members are made next
-	data   string         // of such a one: Personium's id
-	told   []memberLine   // of such a one: what its line tells of its members
-	up     *place         // that it lies in
-	here   *place         // that it is; nil for a file
-	source *zip.File      // a content that has yet to be taken out of the snapshot
-	want   *cellfs.Hash   // its hash; nil if the snapshot does not tell it
-	staged *cellfs.Staged // a content that no row names yet
-	where  string
+	path    string         // of an OData collection, whose members are made next
+	data    string         // of such a one: Personium's id
+	members []memberLine   // of such a one: what its line says of its members
+	up      *place         // that it lies in
+	here    *place         // that it is; nil for a file
+	source  *zip.File      // a content that has yet to be taken out of the snapshot
+	want    *cellfs.Hash   // its hash; nil if the snapshot does not tell it
+	staged  *cellfs.Staged // a content that no row names yet
+	where   string
 }
 
 // nodePage is how many nodes one transaction makes; pageBytes bounds the contents
@@ -70,7 +70,7 @@ func (r *restorer) nodes() error {
 	if err == nil {
 		err = flush()
 	}
-	return cmp.Or(err, r.landed())
+	return cmp.Or(err, r.awaitPage())
 }
 
 // node reads a line. It returns nil for the cell and the boxes, which are there.
@@ -129,7 +129,7 @@ func (r *restorer) node(l *nodeLine, where string) (*pending, error) {
 		return nil, err
 	}
 	if kind == cellfs.KindOData {
-		p.path, p.told = l.Path, l.Members
+		p.path, p.members = l.Path, l.Members
 	}
 	if kind != cellfs.KindFile {
 		return p, nil
@@ -181,13 +181,13 @@ func (r *restorer) placed(p *pending, at string) error {
 		return p.tell(r.places.root())
 	}
 	up := r.places.find(parentOf(at))
-	if up == nil || up.kind == cellfs.KindOData || p.Kind == cellfs.KindCell || !r.places.root().told {
+	if up == nil || up.kind == cellfs.KindOData || p.Kind == cellfs.KindCell || !r.places.root().listed {
 		return errOrder
 	}
 	if (p.Kind == cellfs.KindBox) != (up.kind == cellfs.KindCell) {
 		return fmt.Errorf("a %v cannot lie in a %v", p.Kind, up.kind)
 	}
-	if up.kind == cellfs.KindBox && !up.told {
+	if up.kind == cellfs.KindBox && !up.listed {
 		return errOrder
 	}
 	if err := cellfs.CheckName(p.Name); err != nil {
@@ -214,10 +214,10 @@ func (r *restorer) placed(p *pending, at string) error {
 
 // tell notes that the line of the cell or a box, which was made before, is there.
 func (p *pending) tell(here *place) error {
-	if here.told {
+	if here.listed {
 		return fs.ErrExist
 	}
-	here.told, p.here = true, here
+	here.listed, p.here = true, here
 	return nil
 }
 
@@ -317,22 +317,22 @@ func (r *restorer) flush(page []*pending) error {
 	if err := r.take(page); err != nil {
 		return err
 	}
-	if err := r.landed(); err != nil {
+	if err := r.awaitPage(); err != nil {
 		return err
 	}
 	made := make(chan error, 1)
-	r.flight = made
+	r.making = made
 	go func() { made <- r.make(page) }()
 	return nil
 }
 
-// landed waits for the page that is being made.
-func (r *restorer) landed() error {
-	if r.flight == nil {
+// awaitPage waits for the page that is being made.
+func (r *restorer) awaitPage() error {
+	if r.making == nil {
 		return nil
 	}
-	err := <-r.flight
-	r.flight = nil
+	err := <-r.making
+	r.making = nil
 	return err
 }
 

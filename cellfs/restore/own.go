@@ -97,15 +97,15 @@ func (s *own) nodes(yield func(nodeLine, string) error) error {
 
 func (s *own) odata(r *restorer, col *pending) error {
 	ids := map[digest]bool{}
-	told := make(map[string]*memberLine, len(col.told))
-	for i := range col.told {
-		told[cellfs.Key(col.told[i].Name)] = &col.told[i]
+	members := make(map[string]*memberLine, len(col.members))
+	for i := range col.members {
+		members[cellfs.Key(col.members[i].Name)] = &col.members[i]
 	}
 	var links *zip.File
 	for _, f := range s.members[cellfs.Key(col.path)] {
 		s.seen++
 		name := path.Base(f.Name)
-		n := s.member(r, col, told, f)
+		n := s.member(r, col, members, f)
 		var err error
 		switch base, isSet := strings.CutSuffix(name, ".ndjson"); {
 		case name == "$links.ndjson":
@@ -133,11 +133,11 @@ func (s *own) odata(r *restorer, col *pending) error {
 
 // member begins a member of an OData collection: with what the line of the collection tells
 // of it, or in an older snapshot with the time of its entry.
-func (s *own) member(r *restorer, col *pending, told map[string]*memberLine, f *zip.File) cellfs.Node {
+func (s *own) member(r *restorer, col *pending, members map[string]*memberLine, f *zip.File) cellfs.Node {
 	at := f.Modified.UTC()
 	n := cellfs.Node{Cell: r.o.Cell.ID, Version: col.Version, Created: at, Modified: at}
 	name := strings.TrimSuffix(strings.TrimSuffix(path.Base(f.Name), ".ndjson"), ".xml")
-	if m := told[cellfs.Key(name)]; m != nil {
+	if m := members[cellfs.Key(name)]; m != nil {
 		n.Version, n.Created, n.Modified = m.Version, fromMicros(m.Created), fromMicros(m.Modified)
 	}
 	return n
@@ -170,7 +170,7 @@ func (s *own) entities(r *restorer, col *pending, f *zip.File, n cellfs.Node, id
 
 // dataLinks makes the links between the entities that have these ids.
 func (s *own) dataLinks(r *restorer, col *pending, f *zip.File, ids map[digest]bool) error {
-	if err := r.landed(); err != nil { // the collection is made
+	if err := r.awaitPage(); err != nil { // the collection is made
 		return err
 	}
 	links := linkPage{r: r}
@@ -192,11 +192,11 @@ func (s *own) finish(r *restorer) error {
 	if r.files != m.Entries || r.bytes != m.Bytes {
 		return damaged(manifestFile, "it tells of %d files with %d bytes, there are %d with %d", m.Entries, m.Bytes, r.files, r.bytes)
 	}
-	if !r.places.root().told {
+	if !r.places.root().listed {
 		return damaged(nodesFile, "the cell itself is missing")
 	}
 	for name := range r.boxSchemas {
-		if !r.places.child(r.places.root(), name).told {
+		if !r.places.child(r.places.root(), name).listed {
 			return damaged(nodesFile, "box %q is missing", name)
 		}
 	}

@@ -32,7 +32,7 @@ func (s *personium) finish(r *restorer) error {
 	if err != nil {
 		return err
 	}
-	if err := r.landed(); err != nil { // the collections have their ids
+	if err := r.awaitPage(); err != nil { // the collections have their ids
 		return err
 	}
 	return s.dataLinks(r, made)

@@ -15,7 +15,7 @@ type place struct {
 	number int32 // among the places
 	kind   cellfs.Kind
 	depth  uint8 // below its box
-	told   bool  // of the cell and a box, which are made first: a line has told what they are
+	listed bool  // of the cell and a box, which are made first: a line says what they are
 }
 
 // digest stands for a text that would be too long to be kept.

@@ -23,10 +23,10 @@ type Options struct {
 
 // Restored is a snapshot whose tree stands aside.
 type Restored struct {
-	root    int64
-	version int64
-	schemas map[int64]string
-	told    cellfs.Cell // quota and number of snapshots that the snapshot tells
+	root     int64
+	version  int64
+	schemas  map[int64]string
+	settings cellfs.Cell // quota and number of snapshots to keep, as the snapshot has them
 }
 
 // Show makes it the tree of the cell, in the transaction of the caller.
@@ -38,13 +38,13 @@ func (r *Restored) Show(tx cellfs.Tx, now time.Time) error {
 // the snapshot was taken of, where it has none of its own: so a cell that is brought back on
 // another unit is limited as it was. It is to be called after Show.
 func (r *Restored) Limit(tx cellfs.Tx, cell cellfs.Cell) error {
-	if cell.Quota == 0 && r.told.Quota > 0 {
-		if err := tx.SetQuota(cell.ID, r.told.Quota); err != nil {
+	if cell.Quota == 0 && r.settings.Quota > 0 {
+		if err := tx.SetQuota(cell.ID, r.settings.Quota); err != nil {
 			return err
 		}
 	}
-	if cell.Keep == 0 && r.told.Keep > 0 {
-		return tx.SetKeep(cell.ID, r.told.Keep)
+	if cell.Keep == 0 && r.settings.Keep > 0 {
+		return tx.SetKeep(cell.ID, r.settings.Keep)
 	}
 	return nil
 }
@@ -70,13 +70,13 @@ func DropLeft(tx cellfs.Tx, job int64) error {
 // [Restored.Show]. The caller holds the contents ([cellfs.FS.Hold]) until then. It
 // returns an [*Error] for a fault of the snapshot, and [cellfs.ErrQuota].
 func (a *Archive) Restore(ctx context.Context, f *cellfs.FS, o Options) (*Restored, error) {
-	told := cellfs.Cell{Quota: a.Manifest.Quota, Keep: a.Manifest.Keep}
-	r := &restorer{Restored: Restored{schemas: map[int64]string{}, told: told}, src: a.source(), ctx: ctx, f: f, o: o, limits: a.limits,
+	settings := cellfs.Cell{Quota: a.Manifest.Quota, Keep: a.Manifest.Keep}
+	r := &restorer{Restored: Restored{schemas: map[int64]string{}, settings: settings}, src: a.source(), ctx: ctx, f: f, o: o, limits: a.limits,
 		objects: map[digest]int64{}}
 	steps := []func() error{r.begin, r.control, r.links, r.nodes, r.finish}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			_ = r.landed() // nothing is made any more once the caller hears of it
+			_ = r.awaitPage() // nothing is made any more once the caller hears of it
 			return nil, err
 		}
 	}
@@ -94,7 +94,7 @@ type restorer struct {
 	boxSchemas map[string]string // by name, the main box included
 	objects    map[digest]int64  // ids of all control objects
 	places     *places
-	flight     chan error // the page that is being made; nil for none
+	making     chan error // the page that is being made; nil for none
 
 	made, linked int64 // as the limits count them
 	controlled   int64 // bytes of control objects
@@ -195,7 +195,7 @@ func (r *restorer) finish() error {
 	if err := r.src.finish(r); err != nil {
 		return err
 	}
-	return r.landed()
+	return r.awaitPage()
 }
 
 // step tells of the progress.

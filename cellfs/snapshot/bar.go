@@ -194,7 +194,7 @@ func (b *barBuilder) rootProps() error {
 		return err
 	}
 	b.text.WriteString("</multistatus>\n")
-	if err := b.told(); err != nil {
+	if err := b.flushText(); err != nil {
 		return err
 	}
 	text, err := b.props.reader()

@@ -55,11 +55,11 @@ func (b *barBuilder) respond(path string, n *cellfs.Node) error {
 		w.WriteString(p.XML)
 	}
 	w.WriteString("</prop><status>HTTP/1.1 200 OK</status></propstat></response>\n")
-	return b.told()
+	return b.flushText()
 }
 
-// told moves the text to the spool.
-func (b *barBuilder) told() error {
+// flushText moves the text to the spool.
+func (b *barBuilder) flushText() error {
 	b.propsCRC = crc32.Update(b.propsCRC, crc32.IEEETable, b.text.Bytes())
 	_, err := b.props.Write(b.text.Bytes())
 	b.text.Reset()

@@ -54,7 +54,7 @@ func serveFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "insecure-basic", EnvVars: env("INSECURE_BASIC"), Usage: "accept passwords over plain HTTP from other machines"},
 		&cli.StringFlag{
 			Name: "durability", Value: "full", EnvVars: env("DURABILITY"),
-			Usage: "`LEVEL`: full (what was acknowledged survives a power loss) or relaxed (but for the last second)",
+			Usage: "`MODE`: full keeps all that was acknowledged over a power loss, relaxed all but the last second",
 		},
 		&cli.IntFlag{Name: "propfind-limit", Value: dav.DefaultPropfindLimit, EnvVars: env("PROPFIND_LIMIT"), Usage: "`NUMBER` of resources that a PROPFIND of infinite depth may list"},
 		&cli.IntFlag{Name: "job-workers", Value: runtime.NumCPU(), EnvVars: env("JOB_WORKERS"), Usage: "`NUMBER` of installs, exports and imports of one cell that run at once; one more is there for a cell that has none"},

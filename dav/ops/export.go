@@ -136,12 +136,12 @@ func (o *Ops) export(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Out
 
 // exportFailed leaves {Name}.error, the only sign of a failed export.
 func (o *Ops) exportFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
-	told := Tell(err)
-	if told.Code == answer.Internal {
-		told = answer.New(answer.SnapshotNotWritten)
+	refusal := AnswerOf(err)
+	if refusal.Code == answer.Internal {
+		refusal = answer.New(answer.SnapshotNotWritten)
 	}
-	return jobs.Outcome[cellfs.Tx]{Err: err, Code: string(told.Code), Message: told.Message, With: func(tx cellfs.Tx, _ *jobs.Job) error {
-		return o.recordError(tx, j, told)
+	return jobs.Outcome[cellfs.Tx]{Err: err, Code: string(refusal.Code), Message: refusal.Message, With: func(tx cellfs.Tx, _ *jobs.Job) error {
+		return o.recordError(tx, j, refusal)
 	}}
 }
 
@@ -177,8 +177,8 @@ func (o *Ops) build(ctx context.Context, j jobs.Job, p *jobs.Progress) (func(cel
 	}, nil
 }
 
-func (o *Ops) recordError(tx cellfs.Tx, j jobs.Job, told *answer.Error) error {
-	s := cellfs.StageBytes(told.JSON())
+func (o *Ops) recordError(tx cellfs.Tx, j jobs.Job, refusal *answer.Error) error {
+	s := cellfs.StageBytes(refusal.JSON())
 	blob, err := s.Add(tx)
 	if err != nil {
 		return err

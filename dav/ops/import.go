@@ -182,7 +182,7 @@ func (o *Ops) importCell(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs
 		return errors.Join(o.dropInput(tx, j, row), o.show(tx, j, restored))
 	}}
 	if err != nil {
-		if Tell(err).Code == answer.Internal && ctx.Err() == nil {
+		if AnswerOf(err).Code == answer.Internal && ctx.Err() == nil {
 			o.cfg.Log.Error("import", "job", j.ID, "cell", j.Scope, "err", err)
 		}
 		out = o.importFailed(j, err)
@@ -229,8 +229,8 @@ func (o *Ops) warnOfPasswords(ctx context.Context, cell int64) error {
 
 // importFailed leaves the cell as it was.
 func (o *Ops) importFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
-	told := Tell(err)
-	return jobs.Outcome[cellfs.Tx]{Err: err, Code: string(told.Code), Message: told.Message, With: func(tx cellfs.Tx, row *jobs.Job) error {
+	refusal := AnswerOf(err)
+	return jobs.Outcome[cellfs.Tx]{Err: err, Code: string(refusal.Code), Message: refusal.Message, With: func(tx cellfs.Tx, row *jobs.Job) error {
 		return errors.Join(o.dropInput(tx, j, row), restore.DropLeft(tx, j.ID))
 	}}
 }

@@ -36,7 +36,7 @@ func TestImportRoom(t *testing.T) {
 	}
 }
 
-// TestTell: what is a client's to hear is told, and of everything else nothing.
+// TestTell: what is a client's to hear is in the answer, and of everything else nothing.
 func TestTell(t *testing.T) {
 	path := &fs.PathError{Op: "write", Path: "/srv/cellar/blobs/tmp/x", Err: syscall.ENOSPC}
 	for err, want := range map[error]*answer.Error{
@@ -49,8 +49,8 @@ func TestTell(t *testing.T) {
 		fmt.Errorf("open: %w", &barfs.Error{Fault: barfs.NotZip, Message: "m"}): answer.With(answer.BarNotZip, "m"),
 		fmt.Errorf("open: %w", answer.With("C", "m")):                           answer.With("C", "m"),
 	} {
-		if got := Tell(err); *got != *want {
-			t.Errorf("%v is told as %v, want %v", err, got, want)
+		if got := AnswerOf(err); *got != *want {
+			t.Errorf("%v is answered as %v, want %v", err, got, want)
 		}
 	}
 }

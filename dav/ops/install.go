@@ -187,8 +187,8 @@ func (o *Ops) installFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
 
 // installCause is what an error that is no fault of the bar is called.
 func installCause(err error) string {
-	if told := Tell(err); told.Code != answer.Internal {
-		return told.Error()
+	if refusal := AnswerOf(err); refusal.Code != answer.Internal {
+		return refusal.Error()
 	}
 	return "internal error"
 }

@@ -49,22 +49,22 @@ func (w *Response) ReadFrom(src io.Reader) (int64, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *Response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteSteadily returns w with a limit on how long a client may take nothing of the answer, and
+// LimitWrites returns w with a limit on how long a client may take nothing of the answer, and
 // what takes the limit off again. It is for answers for which contents are held: while they
 // are, nothing that is deleted can be swept.
-func WriteSteadily(w http.ResponseWriter, stall time.Duration) (limited http.ResponseWriter, done func()) {
-	s := steady{w, http.NewResponseController(w), stall}
+func LimitWrites(w http.ResponseWriter, stall time.Duration) (limited http.ResponseWriter, done func()) {
+	s := stallWriter{w, http.NewResponseController(w), stall}
 	return s, func() { _ = s.control.SetWriteDeadline(time.Time{}) } // a connection without deadlines never had one
 }
 
-type steady struct {
+type stallWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	stall   time.Duration
 }
 
 // Write implements [http.ResponseWriter].
-func (s steady) Write(b []byte) (int, error) {
+func (s stallWriter) Write(b []byte) (int, error) {
 	_ = s.control.SetWriteDeadline(time.Now().Add(s.stall))
 	return s.ResponseWriter.Write(b)
 }

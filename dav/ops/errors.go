@@ -29,9 +29,9 @@ var (
 	}
 )
 
-// Tell is the answer to an error of an operation; [answer.Internal] for one whose text is for
+// AnswerOf is the answer to an error of an operation; [answer.Internal] for one whose text is for
 // the operator alone, because it may name paths of the server for one.
-func Tell(err error) *answer.Error {
+func AnswerOf(err error) *answer.Error {
 	if e := Refusal(err); e != nil {
 		return e
 	}
