@@ -12,6 +12,7 @@ import (
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/dav/answer"
+	"cellar/dav/multistatus"
 	"cellar/dav/target"
 )
 
@@ -173,39 +174,7 @@ func (q *request) unlock() error {
 
 func (q *request) writeLock(l cellfs.Lock, status int) error {
 	b := append([]byte(answer.XMLHeader), `<D:prop xmlns:D="DAV:"><D:lockdiscovery>`...)
-	b = q.appendLock(b, &l, true)
+	b = multistatus.AppendLock(b, &l, &q.target, l.Principal == q.caller.Principal, true, q.h.fs.Now())
 	b = append(b, `</D:lockdiscovery></D:prop>`...)
 	return answer.Send(q.w, q.Request, status, answer.XMLType, b)
-}
-
-// appendLock writes an activelock. The token is shown only to the one who took
-// the lock: with it goes the right to write. Whom the lock says that it is of is only for
-// them, and for who may write there too (writes) and has to ask them.
-func (q *request) appendLock(b []byte, l *cellfs.Lock, writes bool) []byte {
-	own := l.Principal == q.caller.Principal
-	scope, depth := "exclusive", "0"
-	if l.Shared {
-		scope = "shared"
-	}
-	if l.Infinite {
-		depth = "infinity"
-	}
-	b = append(b, `<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope><D:`+scope+`/></D:lockscope><D:depth>`+depth+`</D:depth>`...)
-	switch {
-	case !own && !writes:
-	case strings.HasPrefix(l.Owner, `<owner xmlns="DAV:"`):
-		b = append(b, l.Owner...)
-	case l.Owner != "": // what stands in the element
-		b = append(b, `<D:owner>`+l.Owner+`</D:owner>`...)
-	}
-	left := max(0, l.Expires.Sub(q.h.fs.Now()))
-	b = append(b, `<D:timeout>Second-`...)
-	b = strconv.AppendInt(b, int64((left+time.Second/2)/time.Second), 10)
-	b = append(b, `</D:timeout>`...)
-	if own {
-		b = append(b, `<D:locktoken><D:href>`+l.Token+`</D:href></D:locktoken>`...)
-	}
-	b = append(b, `<D:lockroot><D:href>`...)
-	b = q.target.AppendHref(b, l.Root, l.Collection)
-	return append(b, `</D:href></D:lockroot></D:activelock>`...)
 }

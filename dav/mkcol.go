@@ -11,6 +11,7 @@ import (
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/dav/answer"
+	"cellar/dav/multistatus"
 )
 
 // mkcol answers MKCOL below a box, also with a body of RFC 5689.
@@ -95,7 +96,7 @@ func parseMkcol(root *xmltree.Element) (n cellfs.Node, err error) {
 				switch {
 				case e.Name == dav("resourcetype"):
 					err = setResourceType(&n, e)
-				case isProtected(e.Name):
+				case multistatus.IsProtected(e.Name):
 					err = answer.New(answer.ProtectedProperty).As("cannot-modify-protected-property", "")
 				default:
 					patches, err = appendProperty(patches, e, false)

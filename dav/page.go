@@ -9,6 +9,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/dav/answer"
+	"cellar/dav/multistatus"
 )
 
 const (
@@ -71,13 +72,13 @@ func (q *request) page(tx cellfs.Tx) ([]byte, error) {
 		return nil, err
 	}
 	q.noteRead(at.Node)
-	here := q.permissionsAt(at.Levels(), at.Schema)
+	here := multistatus.PermissionsAt(judge{q}, at.Levels(), at.Schema)
 	title := html.EscapeString("/" + strings.Join(p.Segments(), "/") + "/")
 	b := fmt.Appendf(nil, "<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"><title>%s</title></head>\n<body>\n<h1>%s</h1>\n<ul>\n", title, title)
 	left := pageMembers
 	err = q.h.fs.Members(tx, *at.Node, cellfs.PropNames{}, func(m *cellfs.Node) error {
 		path := p.Join(m.Name)
-		if s := here.ofMember(q, path, m); !s.canSee(q, m) {
+		if s := here.OfMember(judge{q}, path, m); !s.CanSee(judge{q}, m) {
 			return nil
 		}
 		if left--; left < 0 || len(b) > pageBytes {

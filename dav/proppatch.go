@@ -8,18 +8,8 @@ import (
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/dav/answer"
+	"cellar/dav/multistatus"
 )
-
-// protected are the live properties that a client cannot set (RFC 4918, 15).
-var protected = []string{
-	"creationdate", "getcontentlength", "getcontenttype", "getetag", "resourcetype", "supportedlock",
-	"lockdiscovery", "acl", "quota-used-bytes", "quota-available-bytes", "current-user-privilege-set", "current-user-principal",
-}
-
-func isProtected(name xml.Name) bool {
-	return name.Space == davSpace && slices.Contains(protected, name.Local) ||
-		name.Space == personiumSpace && (name.Local == "status" || name.Local == "progress" || name.Local == "cellstatus")
-}
 
 // proppatch answers PROPPATCH: all changes or none (RFC 4918, 9.2).
 func (q *request) proppatch() error {
@@ -70,7 +60,7 @@ func patchStatuses(patches []cellfs.PropPatch, wrong []int) []string {
 	statuses, refused := make([]string, len(patches)), len(wrong) > 0
 	for i, p := range patches {
 		statuses[i] = statusFailed
-		if isProtected(nameOf(p)) || p.Remove && times[nameOf(p)].live {
+		if multistatus.IsProtected(nameOf(p)) || p.Remove && times[nameOf(p)].live {
 			statuses[i], refused = statusProtected, true
 		}
 	}
@@ -123,7 +113,7 @@ func (q *request) writePropstats(n cellfs.Node, patches []cellfs.PropPatch, stat
 		var props []byte
 		for i, p := range patches {
 			if statuses == nil && status == statusDone || statuses != nil && statuses[i] == status {
-				props = appendEmpty(props, nameOf(p))
+				props = multistatus.AppendEmpty(props, nameOf(p))
 			}
 		}
 		if props == nil {

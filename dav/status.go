@@ -12,6 +12,7 @@ import (
 	"cellar/cellfs/account"
 	"cellar/cellfs/control"
 	"cellar/dav/answer"
+	"cellar/dav/multistatus"
 	"cellar/dav/ops"
 	"cellar/dav/target"
 	"cellar/dav/wire"
@@ -21,15 +22,14 @@ var (
 	errMethod    = answer.New(answer.MethodNotAllowed)
 	errNotMapped = answer.New(answer.NotMapped)
 	errMediaType = answer.New(answer.MediaType)
-	errXML       = answer.New(answer.XMLSyntax)
+	errXML       = multistatus.ErrXML
 	errTooLarge  = answer.New(answer.BodyTooLarge)
 	errETag      = answer.New(answer.ETagMismatch)
-	errInfinite  = answer.New(answer.InfiniteDepth).As("propfind-finite-depth", "")
 	// RFC 4918, 11.5 and RFC 4331, 6
 	errNoSpace    = answer.New(answer.NoSpace).As("sufficient-disk-space", "")
 	errQuota      = answer.New(answer.QuotaExceeded).As("quota-not-exceeded", "")
 	errBroken     = wire.ErrBroken
-	errLongAnswer = answer.New(answer.AnswerTooLarge)
+	errLongAnswer = multistatus.ErrLong
 )
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

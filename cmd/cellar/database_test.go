@@ -10,9 +10,10 @@ import (
 )
 
 // TestDamagedDatabase: a database that is damaged, or none, stops every command and the server with one
-// line that says what to do; check says so by its exit code.
+// line that says what to do; check says so by its exit code. As all tests that run commands in this
+// process it runs beside no other: a program that one starts holds copies of all open files, locks
+// of folders included, until it runs.
 func TestDamagedDatabase(t *testing.T) {
-	t.Parallel()
 	good := filepath.Join(t.TempDir(), "data")
 	if code, _, text := command(t, "cell", "create", "--data", good, "c"); code != exitOK {
 		t.Fatal(text)
@@ -57,7 +58,6 @@ func TestDamagedDatabase(t *testing.T) {
 // TestLostDatabase: a folder with contents and without a database is not taken for a new one, in which
 // they would be swept.
 func TestLostDatabase(t *testing.T) {
-	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	if code, _, text := command(t, "cell", "create", "--data", data, "c"); code != exitOK {
 		t.Fatal(text)

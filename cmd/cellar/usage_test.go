@@ -98,8 +98,7 @@ func TestHelpListsCommands(t *testing.T) {
 // TestFlagsMayStandBehind: flags work before and behind arguments; what follows "--" is
 // none.
 //
-// It runs the commands in this process, beside no other test: a program that one starts holds
-// copies of all open files, locks of folders included, until it runs.
+// It runs the commands in this process, beside no other test (TestDamagedDatabase).
 func TestFlagsMayStandBehind(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	for _, c := range []struct {

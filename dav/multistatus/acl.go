@@ -1,4 +1,4 @@
-package dav
+package multistatus
 
 import (
 	"net/url"
@@ -9,78 +9,11 @@ import (
 	"cellar/dav/target"
 )
 
-// permissions are what counts for a resource in a listing: the ACLs on the way to it, its
-// own last, and what they grant to the caller.
-type permissions struct {
-	levels   []cellfs.Level
-	schema   string // of the box
-	set      access.Set
-	excluded bool // the caller's application is not the one asked for
-}
-
-// everything is where the admin stands.
-const everything = ^access.Set(0)
-
-// permissionsAt judges the ACLs.
-func (q *request) permissionsAt(levels []cellfs.Level, schema string) permissions {
-	s := permissions{levels: levels, schema: schema, set: everything}
-	if !q.caller.MayAll() {
-		s.set = access.Granted(levels, q.caller.Roles) | q.caller.Has()
-		if q.caller.Known() { // a token can be narrower than its account
-			s.set &^= access.OfCell &^ q.caller.Scope.Set()
-		}
-		s.excluded = q.schemaAllows(access.Required(levels), schema) != nil
-	}
-	return s
-}
-
-// ofMember are the permissions at a member.
-func (s permissions) ofMember(q *request, p cellfs.Path, n *cellfs.Node) permissions {
-	if n.Kind == cellfs.KindBox {
-		s.schema = n.Schema
-	}
-	if n.ACL == nil {
-		return s
-	}
-	return q.permissionsAt(append(s.levels[:len(s.levels):len(s.levels)], cellfs.Level{Depth: p.Len(), ACL: n.ACL}), s.schema)
-}
-
-// canSee says whether the caller may see the resource at all.
-func (s permissions) canSee(q *request, n *cellfs.Node) bool {
-	switch {
-	case q.caller.MayAll():
-		return true
-	case n.Kind == cellfs.KindUnit:
-		return false
-	case n.Kind == cellfs.KindCell:
-		return s.set&access.Propfind != 0
-	case n.Kind >= cellfs.KindUnit:
-		// What it needs was asked where the listing begins; only the areas of a cell are
-		// shown by others.
-		needed := map[string]access.Set{cellfs.SnapshotArea: access.Root, cellfs.LogArea: access.LogRead}[n.Name]
-		return s.set&needed == needed
-	}
-	return s.set&access.ReadProperties != 0 && !s.excluded
-}
-
-// canWrite says whether the caller may write something at the resource.
-func (s permissions) canWrite() bool {
-	return s.set&(access.Bind|access.WriteContent) != 0 && !s.excluded
-}
-
 // showsACL tells whether allprop shows the ACL: of cells, boxes and of the resource
 // asked for always, of members only where there is one of their own. RFC 3744 leaves it
 // out of allprop; Personium's clients look for it there.
 func (l *listing) showsACL(p cellfs.Path, n *cellfs.Node) bool {
-	return n.ACL != nil || n.Kind == cellfs.KindBox || n.Kind == cellfs.KindCell || p.Len() == l.q.target.Path.Len()
-}
-
-// canReadACL tells whether the caller may see the ACL of a resource.
-func (s permissions) canReadACL(n *cellfs.Node) bool {
-	if n.Kind == cellfs.KindCell {
-		return s.set&access.ACLRead != 0
-	}
-	return s.set&access.ReadACL != 0
+	return n.ACL != nil || n.Kind == cellfs.KindBox || n.Kind == cellfs.KindCell || p.Len() == l.o.Target.Path.Len()
 }
 
 // acl writes the ACL that counts for the resource: its own aces, then those of what lies
@@ -110,9 +43,9 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	if p.Len() > 1 {
 		box = p.Box()
 	}
-	cellURL := l.q.target.CellURL
+	cellURL := l.o.Target.CellURL
 	if cellURL == "" { // a listing of the unit
-		cellURL = l.q.target.UnitURL + url.PathEscape(p.Cell()) + "/"
+		cellURL = l.o.Target.UnitURL + url.PathEscape(p.Cell()) + "/"
 	}
 	require := ""
 	if n.ACL != nil {
@@ -172,7 +105,7 @@ func (l *listing) privilegeSet(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 // principal writes who the caller is (RFC 5397).
 func (l *listing) principal(cellfs.Path, *cellfs.Node) (bool, error) {
 	l.buf = append(l.buf, `<D:current-user-principal>`...)
-	if subject := l.q.subjectIn(l.q.target.LogURLs()); subject != "" {
+	if subject := l.o.Judge.Subject(); subject != "" {
 		l.buf = append(xmltree.AppendText(append(l.buf, `<D:href>`...), subject), `</D:href>`...)
 	} else {
 		l.buf = append(l.buf, `<D:unauthenticated/>`...)

@@ -1,4 +1,4 @@
-package dav
+package multistatus
 
 import (
 	"encoding/xml"
@@ -17,30 +17,26 @@ var liveProps = []struct {
 	asked  bool // only when asked for by name
 	alone  bool // also in allprop for a collection alone: npm's webdav asks for its quota so
 }{
-	{name: dav("creationdate"), append: (*listing).creationDate},
-	{name: dav("getlastmodified"), append: (*listing).lastModified},
-	{name: dav("getcontentlength"), append: (*listing).contentLength},
-	{name: dav("getcontenttype"), append: (*listing).contentType},
-	{name: dav("getetag"), append: (*listing).etag},
-	{name: dav("displayname"), append: (*listing).displayName},
-	{name: dav("resourcetype"), append: (*listing).resourceType},
-	{name: dav("supportedlock"), append: (*listing).supportedLock},
-	{name: dav("lockdiscovery"), append: (*listing).lockDiscovery},
+	{name: DAV("creationdate"), append: (*listing).creationDate},
+	{name: DAV("getlastmodified"), append: (*listing).lastModified},
+	{name: DAV("getcontentlength"), append: (*listing).contentLength},
+	{name: DAV("getcontenttype"), append: (*listing).contentType},
+	{name: DAV("getetag"), append: (*listing).etag},
+	{name: DAV("displayname"), append: (*listing).displayName},
+	{name: DAV("resourcetype"), append: (*listing).resourceType},
+	{name: DAV("supportedlock"), append: (*listing).supportedLock},
+	{name: DAV("lockdiscovery"), append: (*listing).lockDiscovery},
 	{name: aclProp, append: (*listing).acl},
-	{name: personium("status"), append: (*listing).boxStatus},
-	{name: personium("progress"), append: (*listing).boxProgress},
-	{name: personium("cellstatus"), append: (*listing).cellStatus},
-	{name: dav("quota-used-bytes"), append: (*listing).quotaUsed, asked: true, alone: true},
-	{name: dav("quota-available-bytes"), append: (*listing).quotaAvailable, asked: true, alone: true},
-	{name: dav("current-user-privilege-set"), append: (*listing).privilegeSet, asked: true},
-	{name: dav("current-user-principal"), append: (*listing).principal, asked: true},
+	{name: Personium("status"), append: (*listing).boxStatus},
+	{name: Personium("progress"), append: (*listing).boxProgress},
+	{name: Personium("cellstatus"), append: (*listing).cellStatus},
+	{name: DAV("quota-used-bytes"), append: (*listing).quotaUsed, asked: true, alone: true},
+	{name: DAV("quota-available-bytes"), append: (*listing).quotaAvailable, asked: true, alone: true},
+	{name: DAV("current-user-privilege-set"), append: (*listing).privilegeSet, asked: true},
+	{name: DAV("current-user-principal"), append: (*listing).principal, asked: true},
 }
 
-var aclProp = dav("acl")
-
-func dav(local string) xml.Name { return xml.Name{Space: davSpace, Local: local} }
-
-func personium(local string) xml.Name { return xml.Name{Space: personiumSpace, Local: local} }
+var aclProp = DAV("acl")
 
 func (l *listing) creationDate(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind == cellfs.KindUnit {
@@ -74,7 +70,7 @@ func (l *listing) contentLength(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	size := n.Size
 	if n.Kind == cellfs.KindLog && n.ContentType != "" { // without: __export
 		err := l.view(func(tx cellfs.Tx) (err error) {
-			size, err = l.q.h.fs.LogLen(tx, n, l.q.target.LogURLs())
+			size, err = l.o.FS.LogLen(tx, n, l.o.Target.LogURLs())
 			return err
 		})
 		if err != nil {
@@ -151,7 +147,7 @@ func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	// The resource asked for has all locks that protect it. What lies below shows those that
 	// were taken of it: those of what lies above are told once, there.
 	locks := l.above
-	if p.Len() > l.q.target.Path.Len() {
+	if p.Len() > l.o.Target.Path.Len() {
 		if locks = nil; l.below != nil {
 			locks = l.below[p.Key()]
 		}
@@ -163,7 +159,7 @@ func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	l.buf = append(l.buf, `<D:lockdiscovery>`...)
 	for i := range locks {
 		if k := &locks[i]; k.Protects(p) {
-			l.buf = l.q.appendLock(l.buf, k, l.at.canWrite())
+			l.buf = AppendLock(l.buf, k, l.o.Target, k.Principal == l.o.Judge.Principal(), l.at.CanWrite(), l.o.FS.Now())
 		}
 	}
 	l.buf = append(l.buf, `</D:lockdiscovery>`...)
@@ -174,7 +170,7 @@ func (l *listing) boxStatus(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind != cellfs.KindBox {
 		return false, nil
 	}
-	status, _ := l.q.boxStatus(n)
+	status, _ := l.o.Judge.BoxStatus(n)
 	l.buf = append(l.buf, `<p:status>`+status+`</p:status>`...)
 	return true, nil
 }
@@ -183,7 +179,7 @@ func (l *listing) boxProgress(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind != cellfs.KindBox {
 		return false, nil
 	}
-	_, percent := l.q.boxStatus(n)
+	_, percent := l.o.Judge.BoxStatus(n)
 	l.buf = append(l.buf, `<p:progress>`...)
 	l.buf = strconv.AppendInt(l.buf, percent, 10)
 	l.buf = append(l.buf, `%</p:progress>`...)
@@ -231,8 +227,8 @@ func (l *listing) quotaAvailable(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	}
 	var room int64
 	known := false
-	if l.at.canWrite() {
-		if room, known, err = l.q.h.fs.Free(); err != nil {
+	if l.at.CanWrite() {
+		if room, known, err = l.o.FS.Free(); err != nil {
 			return false, err
 		}
 	}

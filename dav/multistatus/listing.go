@@ -1,6 +1,10 @@
-package dav
+// Package multistatus answers PROPFIND (RFC 4918, 9.1): it reads what is asked for, lists the tree
+// with the properties that the caller may see, and writes the 207. Of the request it knows the
+// interface [Judge].
+package multistatus
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"net/http"
@@ -13,65 +17,86 @@ import (
 	"cellar/dav/target"
 )
 
+// Options are what a PROPFIND asks for, and what it is answered from. All fields but Minimal and
+// TempDir are required.
+type Options struct {
+	FS      *cellfs.FS
+	Judge   Judge
+	Target  *target.Target
+	Asked   Asked
+	Depth   Depth
+	Limit   int  // resources of a listing of infinite depth
+	Minimal bool // what is missing is left out (RFC 8144, 2.1)
+	Request *http.Request
+	Writer  http.ResponseWriter
+	TempDir string                  // where a long answer grows; "": that of the system
+	Take    func(bytes int64) error // is asked before it grows there
+}
+
+// ErrLong: the answer would be larger than one may be.
+var ErrLong = answer.New(answer.AnswerTooLarge)
+
+// Answer answers the request. What is read from the store is of one point in time, and complete
+// before the first byte goes out, because a listing that breaks off must not look complete. read
+// reports whether the tree was read: an error is then one of sending the answer.
+func Answer(ctx context.Context, o Options) (read bool, err error) {
+	l := &listing{
+		ctx: ctx, o: &o, alone: o.Depth == 0, left: o.Limit, limited: o.Depth == Infinity,
+		spool: spool{dir: o.TempDir, take: o.Take},
+	}
+	l.send.o = &o
+	defer l.spool.Close()
+	if err := l.read(o.Depth); err != nil {
+		return false, err
+	}
+	return true, l.end()
+}
+
 // listing collects the responses of one PROPFIND.
 type listing struct {
-	q       *request
-	asked   propRequest
+	ctx     context.Context
+	o       *Options
 	alone   bool // of a resource without its members
 	tx      cellfs.Tx
 	props   cellfs.PropNames // dead properties that are read
 	buf     []byte           // the end of the answer so far
 	spool   spool            // what is before it, if all is to be there before it is sent
-	send    multistatus      // what is before it was sent, if not
+	send    encoder          // what is before it was sent, if not
 	left    int              // responses that may still follow
 	limited bool             // left counts
 	rest    []xml.Name
 	roles   access.Names             // of the roles that ACLs name
 	above   []cellfs.Lock            // that may protect the resource asked for
 	below   map[string][]cellfs.Lock // those of what lies below it, by its key
-	at      permissions              // of the resource that is written now
+	at      Permissions              // of the resource that is written now
 	hidden  []xml.Name               // properties of it that the caller may not see
 }
 
 // read makes the answer, from the cache where it can be there.
-func (l *listing) read(d depth) error {
-	special := l.q.target.Kind == target.Export || l.q.target.Kind == target.Import
-	if d != infinity && !special {
+func (l *listing) read(d Depth) error {
+	special := l.o.Target.Kind == target.Export || l.o.Target.Kind == target.Import
+	if d != Infinity && !special {
 		if err := l.flat(d == 1); !errors.Is(err, cellfs.ErrManyMembers) {
 			return err
 		}
 	}
 	l.begin(0)
-	return l.q.h.fs.View(l.q.Context(), func(tx cellfs.Tx) error { return l.run(tx, d) })
+	return l.o.FS.View(l.ctx, func(tx cellfs.Tx) error { return l.run(tx, d) })
 }
 
-// wanted are the dead properties that the answer needs.
-func (p *propRequest) wanted() cellfs.PropNames {
-	if p.all || p.namesOnly {
-		return nil
-	}
-	names := cellfs.PropNames{}
-	for _, n := range p.names {
-		if !isProtected(n) {
-			names[n] = true
-		}
-	}
-	return names
-}
-
-func (l *listing) run(tx cellfs.Tx, d depth) error {
+func (l *listing) run(tx cellfs.Tx, d Depth) error {
 	l.tx = tx
-	l.props = l.asked.wanted()
-	p := l.q.target.Path
-	if k := l.q.target.Kind; k == target.Export || k == target.Import {
-		n, err := l.q.h.fs.Lookup(tx, p.Parent())
+	l.props = l.o.Asked.wanted()
+	p := l.o.Target.Path
+	if k := l.o.Target.Kind; k == target.Export || k == target.Import {
+		n, err := l.o.FS.Lookup(tx, p.Parent())
 		if err != nil {
 			return err
 		}
 		n.Kind, n.Name, n.ACL = cellfs.KindLog, p.Name(), nil
-		return l.tree(p, &n, 0, permissions{})
+		return l.tree(p, &n, 0, Permissions{})
 	}
-	at, err := l.q.h.fs.FindTx(tx, p)
+	at, err := l.o.FS.FindTx(tx, p)
 	if err != nil {
 		return err
 	}
@@ -83,7 +108,7 @@ func (l *listing) run(tx cellfs.Tx, d depth) error {
 	if err := l.loadLocks(p, d); err != nil {
 		return err
 	}
-	if d == infinity && n.Kind == cellfs.KindVirtual && n.Name == cellfs.SnapshotArea {
+	if d == Infinity && n.Kind == cellfs.KindVirtual && n.Name == cellfs.SnapshotArea {
 		l.limited = false // flat, always served
 	}
 	return l.tree(p, &n, d, s)
@@ -91,11 +116,11 @@ func (l *listing) run(tx cellfs.Tx, d depth) error {
 
 // permissions judges the caller at what is listed: the privilege is asked once more
 // at the point in time of the listing.
-func (l *listing) permissions(at *cellfs.Place) (permissions, error) {
-	l.q.noteRead(at.Node)
-	s := l.q.permissionsAt(at.Levels(), at.Schema)
-	if !s.canSee(l.q, at.Node) {
-		return s, l.q.denied()
+func (l *listing) permissions(at *cellfs.Place) (Permissions, error) {
+	l.o.Judge.NoteRead(at.Node)
+	s := PermissionsAt(l.o.Judge, at.Levels(), at.Schema)
+	if !s.CanSee(l.o.Judge, at.Node) {
+		return s, l.o.Judge.Denied()
 	}
 	return s, nil
 }
@@ -104,17 +129,17 @@ func (l *listing) permissions(at *cellfs.Place) (permissions, error) {
 func (l *listing) begin(responses int) {
 	const each = 800 // bytes of a response to allprop
 	l.buf = make([]byte, 0, min(512+(responses+1)*each, sendAbove+4*each))
-	l.buf = append(l.buf, answer.XMLHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`">`...)
+	l.buf = append(l.buf, answer.XMLHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+PersoniumSpace+`">`...)
 }
 
 // flat lists a resource and, if asked, its members.
 func (l *listing) flat(members bool) error {
-	p := l.q.target.Path
-	list, err := l.q.h.fs.List(l.q.Context(), p, members)
+	p := l.o.Target.Path
+	list, err := l.o.FS.List(l.ctx, p, members)
 	if err != nil {
 		return err
 	}
-	now := l.q.h.fs.Now()
+	now := l.o.FS.Now()
 	for i := range list.Locks {
 		if k := &list.Locks[i]; k.Expires.After(now) {
 			l.addLock(p, *k)
@@ -143,12 +168,12 @@ func (l *listing) view(fn func(cellfs.Tx) error) error {
 	if l.tx != nil {
 		return fn(l.tx)
 	}
-	return l.q.h.fs.View(l.q.Context(), fn)
+	return l.o.FS.View(l.ctx, fn)
 }
 
 // loadLocks reads the locks once for the whole listing.
-func (l *listing) loadLocks(p cellfs.Path, d depth) error {
-	now := l.q.h.fs.Now()
+func (l *listing) loadLocks(p cellfs.Path, d Depth) error {
+	now := l.o.FS.Now()
 	var err error
 	if l.above, err = l.tx.LocksAbove(p, cellfs.WholeLocks, now); err != nil || d == 0 {
 		return err
@@ -159,7 +184,7 @@ func (l *listing) loadLocks(p cellfs.Path, d depth) error {
 			return nil
 		}
 		if below++; below > maxListedLocks {
-			return errLongAnswer
+			return ErrLong
 		}
 		l.addLock(p, k)
 		return nil
@@ -179,26 +204,26 @@ func (l *listing) addLock(p cellfs.Path, k cellfs.Lock) {
 	l.below[key] = append(l.below[key], k)
 }
 
-// member lists what is in a collection where the caller stands so, unless the caller may
+// member lists what is in a collection where the caller has these permissions, unless the caller may
 // not see it.
-func (l *listing) member(p cellfs.Path, n *cellfs.Node, d depth, above permissions) error {
-	s := above.ofMember(l.q, p, n)
-	if !s.canSee(l.q, n) {
+func (l *listing) member(p cellfs.Path, n *cellfs.Node, d Depth, above Permissions) error {
+	s := above.OfMember(l.o.Judge, p, n)
+	if !s.CanSee(l.o.Judge, n) {
 		return nil
 	}
 	return l.tree(p, n, d, s)
 }
 
-func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s permissions) error {
+func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d Depth, s Permissions) error {
 	if l.left--; l.limited && l.left < 0 {
-		return errInfinite
+		return answer.New(answer.InfiniteDepth).As("propfind-finite-depth", "")
 	}
 	l.at = s
-	if d != 0 && n.Kind == cellfs.KindBox && p.Len() > l.q.target.Path.Len() {
+	if d != 0 && n.Kind == cellfs.KindBox && p.Len() > l.o.Target.Path.Len() {
 		// Without members it would look empty.
 		var installing *cellfs.InstallingError
-		if errors.As(l.q.h.fs.Guarded(n), &installing) {
-			l.refused(p, errInstalling(installing))
+		if errors.As(l.o.FS.Guarded(n), &installing) {
+			l.refused(p, answer.New(answer.Installing, installing.Box))
 			return l.spill()
 		}
 	}
@@ -211,11 +236,11 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s permissions) er
 	if d == 0 || !n.IsCollection() {
 		return nil
 	}
-	below := infinity
+	below := Infinity
 	if d == 1 {
 		below = 0
 	}
-	return l.q.h.fs.Members(l.tx, *n, l.props, func(m *cellfs.Node) error {
+	return l.o.FS.Members(l.tx, *n, l.props, func(m *cellfs.Node) error {
 		return l.member(p.Join(m.Name), m, below, s)
 	})
 }
@@ -223,7 +248,7 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d depth, s permissions) er
 // refused tells of a collection that cannot be listed now (RFC 4918, 14.24).
 func (l *listing) refused(p cellfs.Path, e *answer.Error) {
 	l.buf = append(l.buf, `<D:response><D:href>`...)
-	l.buf = l.q.target.AppendHref(l.buf, p, true)
+	l.buf = l.o.Target.AppendHref(l.buf, p, true)
 	status := e.Code.Status()
 	l.buf = append(l.buf, `</D:href><D:status>HTTP/1.1 `+strconv.Itoa(status)+" "+http.StatusText(status)+`</D:status><D:responsedescription>`+
 		e.Error()+`</D:responsedescription></D:response>`...)
@@ -235,8 +260,8 @@ func (l *listing) refused(p cellfs.Path, e *answer.Error) {
 // client must not take a part of a listing for all of it.
 func (l *listing) spill() error {
 	switch {
-	case l.tx == nil && len(l.buf) >= sendAbove && l.q.ProtoAtLeast(1, 1):
-		if err := l.send.write(l.q, l.buf); err != nil {
+	case l.tx == nil && len(l.buf) >= sendAbove && l.o.Request.ProtoAtLeast(1, 1):
+		if err := l.send.write(l.buf); err != nil {
 			return err
 		}
 	case len(l.buf) < spillAbove:
@@ -252,35 +277,35 @@ func (l *listing) spill() error {
 
 func (l *listing) response(p cellfs.Path, n *cellfs.Node) error {
 	l.buf = append(l.buf, `<D:response><D:href>`...)
-	l.buf = l.q.target.AppendHref(l.buf, p, n.IsCollection())
+	l.buf = l.o.Target.AppendHref(l.buf, p, n.IsCollection())
 	l.buf = append(l.buf, `</D:href><D:propstat><D:prop>`...)
 	l.rest, l.hidden = l.rest[:0], l.hidden[:0]
 	var err error
 	switch {
-	case l.asked.namesOnly:
+	case l.o.Asked.namesOnly:
 		l.propNames(n)
-	case l.asked.all:
+	case l.o.Asked.all:
 		if err = l.allProps(p, n); err == nil {
-			err = l.named(p, n, l.asked.names, true)
+			err = l.named(p, n, l.o.Asked.names, true)
 		}
 	default:
-		err = l.named(p, n, l.asked.names, false)
+		err = l.named(p, n, l.o.Asked.names, false)
 	}
 	if err != nil {
 		return err
 	}
 	l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>`...)
-	if len(l.rest) > 0 && !l.send.minimal {
+	if len(l.rest) > 0 && !l.o.Minimal {
 		l.buf = append(l.buf, `<D:propstat><D:prop>`...)
 		for _, name := range l.rest {
-			l.buf = appendEmpty(l.buf, name)
+			l.buf = AppendEmpty(l.buf, name)
 		}
 		l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>`...)
 	}
 	if len(l.hidden) > 0 {
 		l.buf = append(l.buf, `<D:propstat><D:prop>`...)
 		for _, name := range l.hidden {
-			l.buf = appendEmpty(l.buf, name)
+			l.buf = AppendEmpty(l.buf, name)
 		}
 		l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 403 Forbidden</D:status></D:propstat>`...)
 	}
@@ -366,23 +391,11 @@ func (l *listing) propNames(n *cellfs.Node) {
 		has, err := x.append(l, cellfs.Path{}, n)
 		l.buf = l.buf[:mark]
 		if has && err == nil {
-			l.buf = appendEmpty(l.buf, x.name)
+			l.buf = AppendEmpty(l.buf, x.name)
 			mark = len(l.buf)
 		}
 	}
 	for _, d := range n.Props {
-		l.buf = appendEmpty(l.buf, xml.Name{Space: d.Space, Local: d.Local})
+		l.buf = AppendEmpty(l.buf, xml.Name{Space: d.Space, Local: d.Local})
 	}
-}
-
-func appendEmpty(b []byte, name xml.Name) []byte {
-	switch name.Space {
-	case davSpace:
-		b = append(b, `<D:`+name.Local+`/>`...)
-	case personiumSpace:
-		b = append(b, `<p:`+name.Local+`/>`...)
-	default:
-		b = append(b, cellfs.Element(name, "", "")...)
-	}
-	return b
 }
