@@ -11,7 +11,6 @@
 //   - Bytes are durable before the row that names them; a sweeper removes them
 //     some time after the last row that named them.
 //
-// FS implements [golang.org/x/net/webdav.FileSystem], so that the stock handler
-// can serve it; package dav uses the richer methods, which evaluate a request's
-// preconditions inside the transaction that publishes.
+// Its methods take a check, which evaluates the preconditions of a request inside the transaction
+// that publishes. Package webdavfs is the tree as the handler of golang.org/x/net/webdav sees it.
 package cellfs

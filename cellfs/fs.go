@@ -97,8 +97,8 @@ func (f *FS) Update(ctx context.Context, fn func(Tx) error) error {
 	return f.tracking(fn, func(fn func(Tx) error) error { return f.meta.Update(ctx, fn) })
 }
 
-// updateSoon is Update by [Meta.UpdateSoon].
-func (f *FS) updateSoon(ctx context.Context, fn func(Tx) error) error {
+// UpdateSoon is Update by [Meta.UpdateSoon].
+func (f *FS) UpdateSoon(ctx context.Context, fn func(Tx) error) error {
 	return f.tracking(fn, func(fn func(Tx) error) error { return f.meta.UpdateSoon(ctx, fn) })
 }
 

@@ -167,7 +167,7 @@ func (f *FS) covering(tx Tx, token string, p Path) (*Lock, error) {
 // those of check. A lock survives the end of the process; a power loss may take
 // the last second of them.
 func (f *FS) Lock(ctx context.Context, l *Lock, contentType string, check Check) (created bool, err error) {
-	err = f.updateSoon(ctx, func(tx Tx) error {
+	err = f.UpdateSoon(ctx, func(tx Tx) error {
 		at, err := f.lookup(tx, l.Root)
 		if err != nil {
 			return err
@@ -185,7 +185,7 @@ func (f *FS) Lock(ctx context.Context, l *Lock, contentType string, check Check)
 		if err := check.run(tx, at.place(l.Root, &n)); err != nil {
 			return err
 		}
-		return f.addLock(tx, l)
+		return f.AddLock(tx, l)
 	})
 	if !errors.Is(err, fs.ErrNotExist) || l.Root.Len() < 3 {
 		return false, err
@@ -196,12 +196,12 @@ func (f *FS) Lock(ctx context.Context, l *Lock, contentType string, check Check)
 		if err != nil {
 			return err
 		}
-		return f.addLock(tx, l)
+		return f.AddLock(tx, l)
 	})
 	return created, err
 }
 
-func (f *FS) addLock(tx Tx, l *Lock) error {
+func (f *FS) AddLock(tx Tx, l *Lock) error {
 	now := f.now()
 	conflict := func(other Lock) error {
 		concerns := other.Infinite || other.Root.Len() >= l.Root.Len()
@@ -239,7 +239,7 @@ func (f *FS) addLock(tx Tx, l *Lock) error {
 // principal, if check allows that. It returns fs.ErrNotExist if none does, and the errors of
 // [FS.Lookup].
 func (f *FS) Refresh(ctx context.Context, p Path, tokens []string, principal string, timeout time.Duration, check Check) (l Lock, err error) {
-	err = f.updateSoon(ctx, func(tx Tx) error {
+	err = f.UpdateSoon(ctx, func(tx Tx) error {
 		at, err := f.FindTx(tx, p)
 		if err != nil {
 			return err
@@ -267,7 +267,7 @@ func (f *FS) Refresh(ctx context.Context, p Path, tokens []string, principal str
 // (RFC 4918, 9.11), and [ErrLocked] if somebody else took it and breaking is
 // not allowed.
 func (f *FS) Unlock(ctx context.Context, p Path, token, principal string, mayBreak bool) error {
-	return f.updateSoon(ctx, func(tx Tx) error {
+	return f.UpdateSoon(ctx, func(tx Tx) error {
 		l, err := f.covering(tx, token, p)
 		switch {
 		case err != nil:
@@ -283,5 +283,5 @@ func (f *FS) Unlock(ctx context.Context, p Path, token, principal string, mayBre
 
 // PurgeLocks removes locks that have expired.
 func (f *FS) PurgeLocks(ctx context.Context) error {
-	return f.updateSoon(ctx, func(tx Tx) error { return tx.PurgeLocks(f.now()) })
+	return f.UpdateSoon(ctx, func(tx Tx) error { return tx.PurgeLocks(f.now()) })
 }

@@ -135,11 +135,11 @@ func orMissing(err, say error) error {
 	return err
 }
 
-// locate finds the place p names, for an operation that changes it. Besides the
+// Locate finds the place p names, for an operation that changes it. Besides the
 // errors of Lookup it returns [ErrNoParent] if the collection above is missing,
 // [ErrBelowFile] if it is none, [ErrReadOnly] at the unit, at cells and in the special
 // collections, and [ErrInOData].
-func (f *FS) locate(tx Tx, p Path) (Place, error) {
+func (f *FS) Locate(tx Tx, p Path) (Place, error) {
 	if p.Len() < 2 || isSpecial(p.Box()) {
 		return Place{}, ErrReadOnly
 	}

@@ -76,7 +76,7 @@ func (f *FS) putPlace(tx Tx, p Path, check Check) (Place, error) {
 	if p.Len() < 3 {
 		return Place{}, ErrIsCollection
 	}
-	l, err := f.locate(tx, p)
+	l, err := f.Locate(tx, p)
 	if err != nil {
 		return Place{}, err
 	}
@@ -142,7 +142,7 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 	if err := CheckProps(from.Props); err != nil {
 		return Node{}, err
 	}
-	l, err := f.locate(tx, p)
+	l, err := f.Locate(tx, p)
 	if err != nil {
 		return Node{}, err
 	}
@@ -197,7 +197,7 @@ func (f *FS) Delete(ctx context.Context, p Path, check Check) error {
 
 // DeleteTx is [FS.Delete] inside a transaction.
 func (f *FS) DeleteTx(tx Tx, p Path, check Check) error {
-	l, err := f.locate(tx, p)
+	l, err := f.Locate(tx, p)
 	if err != nil {
 		return asMissing(err)
 	}
@@ -323,7 +323,7 @@ func (f *FS) destination(tx Tx, src Place, dst Path, overlap bool, o TransferOpt
 		return Place{}, &DestinationError{ErrReadOnly}
 	}
 	from := src.Node
-	to, err := f.locate(tx, dst)
+	to, err := f.Locate(tx, dst)
 	if err == nil {
 		err = to.takes(from.Kind)
 	}
@@ -373,7 +373,7 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 		}
 		return false, ErrReadOnly
 	}
-	at, err := f.locate(tx, src)
+	at, err := f.Locate(tx, src)
 	if err != nil {
 		return false, asMissing(err)
 	}

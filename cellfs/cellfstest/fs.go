@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cellar/cellfs"
+	"cellar/cellfs/webdavfs"
 )
 
 // NoSnapshots is a [cellfs.SnapshotReader] for stores that hold none.
@@ -220,7 +221,7 @@ func testBrokenUploads(t fsTest) {
 			_, _, err := t.fs.Put(ctx, t.path(p), broken(), cellfs.PutOptions{})
 			t.wantErr("broken put", err, io.ErrUnexpectedEOF)
 
-			f, err := t.fs.OpenFile(ctx, p, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
+			f, err := webdavfs.New(t.fs).OpenFile(ctx, p, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -406,19 +407,19 @@ func testNames(t fsTest) {
 }
 
 func testFileSystem(t fsTest) {
-	ctx := context.Background()
+	ctx, files := context.Background(), webdavfs.New(t.fs)
 	for _, dir := range []string{"/d", "/d/b", "/d/b/col"} {
-		if err := t.fs.Mkdir(ctx, dir, 0o777); err != nil {
+		if err := files.Mkdir(ctx, dir, 0o777); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := t.fs.Mkdir(ctx, "/d/b/none/x", 0o777); !os.IsNotExist(err) {
+	if err := files.Mkdir(ctx, "/d/b/none/x", 0o777); !os.IsNotExist(err) {
 		t.Errorf("Mkdir without parent = %v", err)
 	}
-	if err := t.fs.Mkdir(ctx, "/d/b/col", 0o777); !os.IsExist(err) {
+	if err := files.Mkdir(ctx, "/d/b/col", 0o777); !os.IsExist(err) {
 		t.Errorf("Mkdir again = %v", err)
 	}
-	f, err := t.fs.OpenFile(ctx, "/d/b/col/f.txt", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
+	f, err := files.OpenFile(ctx, "/d/b/col/f.txt", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,18 +428,18 @@ func testFileSystem(t fsTest) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := t.fs.Stat(ctx, "/d/b/col/f.txt"); !os.IsNotExist(err) {
+	if _, err := files.Stat(ctx, "/d/b/col/f.txt"); !os.IsNotExist(err) {
 		t.Errorf("Stat before Close = %v", err)
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
 	t.want("/d/b/col/f.txt", "one two "+large)
-	info, err := t.fs.Stat(ctx, "/d/b/col/f.txt")
+	info, err := files.Stat(ctx, "/d/b/col/f.txt")
 	if err != nil || info.Size() != int64(8+len(large)) || info.IsDir() {
 		t.Errorf("Stat = %+v, %v", info, err)
 	}
-	dir, err := t.fs.OpenFile(ctx, "/d/b/col", os.O_RDWR, 0)
+	dir, err := files.OpenFile(ctx, "/d/b/col", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -446,16 +447,16 @@ func testFileSystem(t fsTest) {
 	if err != nil || len(list) != 1 || list[0].Name() != "f.txt" {
 		t.Errorf("Readdir = %v, %v", list, err)
 	}
-	if err := t.fs.Rename(ctx, "/d/b/col", "/d/b/moved"); err != nil {
+	if err := files.Rename(ctx, "/d/b/col", "/d/b/moved"); err != nil {
 		t.Fatal(err)
 	}
-	if err := t.fs.RemoveAll(ctx, "/d/b/moved"); err != nil {
+	if err := files.RemoveAll(ctx, "/d/b/moved"); err != nil {
 		t.Fatal(err)
 	}
-	if err := t.fs.RemoveAll(ctx, "/d/b/moved"); err != nil {
+	if err := files.RemoveAll(ctx, "/d/b/moved"); err != nil {
 		t.Errorf("RemoveAll of nothing = %v", err)
 	}
-	if _, err := t.fs.Stat(ctx, "/d/b/moved/f.txt"); !os.IsNotExist(err) {
+	if _, err := files.Stat(ctx, "/d/b/moved/f.txt"); !os.IsNotExist(err) {
 		t.Errorf("Stat = %v", err)
 	}
 }

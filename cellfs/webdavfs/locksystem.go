@@ -1,4 +1,4 @@
-package cellfs
+package webdavfs
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"strings"
 	"time"
+
+	"cellar/cellfs"
 
 	"golang.org/x/net/webdav"
 )
@@ -20,10 +22,12 @@ import (
 // The handler takes a lock for the time of each request that brings no token. Such
 // a lock, which it asks to last for ever, only looks whether it could be taken. A
 // real one must be asked for with a finite timeout.
-func (f *FS) LockSystem(principal string) webdav.LockSystem { return &lockSystem{f, principal} }
+func (f *FileSystem) LockSystem(principal string) webdav.LockSystem {
+	return &lockSystem{f.tree, principal}
+}
 
 type lockSystem struct {
-	fs        *FS
+	fs        *cellfs.FS
 	principal string
 }
 
@@ -32,23 +36,23 @@ const passing = "cellar:request"
 
 // Create implements webdav.LockSystem.
 func (s *lockSystem) Create(_ time.Time, d webdav.LockDetails) (string, error) {
-	p, err := ParsePath(d.Root)
+	p, err := cellfs.ParsePath(d.Root)
 	if err != nil {
 		return "", err
 	}
 	if d.Duration < 0 {
-		err := s.fs.View(context.Background(), func(tx Tx) error { return s.fs.CheckLocks(tx, s.change(p, nil)) })
+		err := s.fs.View(context.Background(), func(tx cellfs.Tx) error { return s.fs.CheckLocks(tx, s.change(p, nil)) })
 		return passing, asLocked(err)
 	}
-	l := &Lock{
+	l := &cellfs.Lock{
 		Token: "urn:cellar:" + hex.EncodeToString([]byte(rand.Text())), Root: p, Infinite: !d.ZeroDepth,
 		Owner: ownerText(d.OwnerXML), Principal: s.principal, Timeout: d.Duration,
 	}
-	err = s.fs.updateSoon(context.Background(), func(tx Tx) error {
+	err = s.fs.UpdateSoon(context.Background(), func(tx cellfs.Tx) error {
 		if n, err := s.fs.Lookup(tx, p); err == nil {
 			l.Collection = n.IsCollection()
 		}
-		return s.fs.addLock(tx, l)
+		return s.fs.AddLock(tx, l)
 	})
 	return l.Token, asLocked(err)
 }
@@ -59,12 +63,12 @@ func ownerText(xml string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(xml)
 }
 
-func (s *lockSystem) change(p Path, tokens []string) Change {
-	return Change{Path: p, Deep: true, Member: true, Tokens: tokens, Principal: s.principal}
+func (s *lockSystem) change(p cellfs.Path, tokens []string) cellfs.Change {
+	return cellfs.Change{Path: p, Deep: true, Member: true, Tokens: tokens, Principal: s.principal}
 }
 
 func asLocked(err error) error {
-	if errors.Is(err, ErrLocked) || errors.Is(err, ErrLockConflict) {
+	if errors.Is(err, cellfs.ErrLocked) || errors.Is(err, cellfs.ErrLockConflict) {
 		return webdav.ErrLocked
 	}
 	return err
@@ -72,18 +76,18 @@ func asLocked(err error) error {
 
 // Confirm implements webdav.LockSystem.
 func (s *lockSystem) Confirm(_ time.Time, name0, name1 string, conditions ...webdav.Condition) (release func(), err error) {
-	var paths []Path
+	var paths []cellfs.Path
 	for _, name := range []string{name0, name1} {
 		if name == "" {
 			continue
 		}
-		p, err := ParsePath(name)
+		p, err := cellfs.ParsePath(name)
 		if err != nil {
 			return nil, webdav.ErrConfirmationFailed
 		}
 		paths = append(paths, p)
 	}
-	err = s.fs.View(context.Background(), func(tx Tx) error { return s.confirm(tx, paths, conditions) })
+	err = s.fs.View(context.Background(), func(tx cellfs.Tx) error { return s.confirm(tx, paths, conditions) })
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +96,7 @@ func (s *lockSystem) Confirm(_ time.Time, name0, name1 string, conditions ...web
 
 // confirm wants every condition to hold for one of the paths, and a token for
 // every lock on them.
-func (s *lockSystem) confirm(tx Tx, paths []Path, conditions []webdav.Condition) error {
+func (s *lockSystem) confirm(tx cellfs.Tx, paths []cellfs.Path, conditions []webdav.Condition) error {
 	var tokens []string
 	for _, c := range conditions {
 		holds := false
@@ -109,7 +113,7 @@ func (s *lockSystem) confirm(tx Tx, paths []Path, conditions []webdav.Condition)
 		tokens = append(tokens, c.Token)
 	}
 	for _, p := range paths {
-		if err := s.fs.CheckLocks(tx, s.change(p, tokens)); errors.Is(err, ErrLocked) {
+		if err := s.fs.CheckLocks(tx, s.change(p, tokens)); errors.Is(err, cellfs.ErrLocked) {
 			return webdav.ErrConfirmationFailed
 		} else if err != nil {
 			return err
@@ -118,10 +122,13 @@ func (s *lockSystem) confirm(tx Tx, paths []Path, conditions []webdav.Condition)
 	return nil
 }
 
-func (s *lockSystem) holds(tx Tx, p Path, c webdav.Condition) (bool, error) {
+func (s *lockSystem) holds(tx cellfs.Tx, p cellfs.Path, c webdav.Condition) (bool, error) {
 	if c.ETag == "" {
-		l, err := s.fs.covering(tx, c.Token, p)
-		return l != nil, err
+		l, err := tx.Lock(c.Token, s.fs.Now())
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil && l.Protects(p), err
 	}
 	n, err := s.fs.Lookup(tx, p)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -131,22 +138,22 @@ func (s *lockSystem) holds(tx Tx, p Path, c webdav.Condition) (bool, error) {
 }
 
 // find looks for a lock by its token.
-func (s *lockSystem) find(tx Tx, token string) (Lock, error) {
-	l, err := tx.Lock(token, s.fs.now())
+func (s *lockSystem) find(tx cellfs.Tx, token string) (cellfs.Lock, error) {
+	l, err := tx.Lock(token, s.fs.Now())
 	if errors.Is(err, fs.ErrNotExist) || err == nil && l.Principal != s.principal {
-		return Lock{}, webdav.ErrNoSuchLock
+		return cellfs.Lock{}, webdav.ErrNoSuchLock
 	}
 	return l, err
 }
 
 // Refresh implements webdav.LockSystem.
 func (s *lockSystem) Refresh(_ time.Time, token string, d time.Duration) (webdav.LockDetails, error) {
-	var l Lock
-	err := s.fs.updateSoon(context.Background(), func(tx Tx) (err error) {
+	var l cellfs.Lock
+	err := s.fs.UpdateSoon(context.Background(), func(tx cellfs.Tx) (err error) {
 		if l, err = s.find(tx, token); err != nil {
 			return err
 		}
-		l.Timeout, l.Expires = d, s.fs.now().Add(d)
+		l.Timeout, l.Expires = d, s.fs.Now().Add(d)
 		return tx.SetLock(l)
 	})
 	return webdav.LockDetails{Root: l.Root.String(), Duration: d, OwnerXML: l.Owner, ZeroDepth: !l.Infinite}, err
@@ -157,7 +164,7 @@ func (s *lockSystem) Unlock(_ time.Time, token string) error {
 	if token == passing {
 		return nil
 	}
-	return s.fs.updateSoon(context.Background(), func(tx Tx) error {
+	return s.fs.UpdateSoon(context.Background(), func(tx cellfs.Tx) error {
 		l, err := s.find(tx, token)
 		if err != nil {
 			return err

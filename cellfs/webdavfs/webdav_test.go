@@ -1,29 +1,44 @@
-package cellfs_test
+package webdavfs_test
 
 import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/net/webdav"
 
 	"cellar/cellfs"
+	"cellar/cellfs/blob"
 	"cellar/cellfs/cellfstest"
+	"cellar/cellfs/meta"
+	"cellar/cellfs/webdavfs"
 )
 
-// TestStockHandler serves the tree with the handler of x/net/webdav: FS is a
-// webdav.FileSystem on its own.
+// TestStockHandler serves the tree with the handler of x/net/webdav: [webdavfs.FileSystem] is
+// all that it needs.
 func TestStockHandler(t *testing.T) {
-	m, b := openReal(t)
+	dir := t.TempDir()
+	m, err := meta.OpenSQLite(t.Context(), dir, meta.Full, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	b, err := blob.Open(filepath.Join(dir, "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
 	f := cellfs.New(cellfs.Config{Meta: m, Blobs: b, Snapshots: cellfstest.NoSnapshots{}})
 	if _, err := f.CreateCell(context.Background(), "c", ""); err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(&webdav.Handler{FileSystem: f, LockSystem: f.LockSystem("me")})
+	s := httptest.NewServer(&webdav.Handler{FileSystem: webdavfs.New(f), LockSystem: webdavfs.New(f).LockSystem("me")})
 	defer s.Close()
 	do := func(method, path, body string, header ...string) (int, string) {
 		t.Helper()

@@ -1,4 +1,4 @@
-package cellfs
+package webdavfs
 
 import (
 	"context"
@@ -7,13 +7,20 @@ import (
 	"os"
 	"time"
 
+	"cellar/cellfs"
+
 	"golang.org/x/net/webdav"
 )
 
-// FS implements webdav.FileSystem: the stock handler of x/net can serve the
-// tree. Errors it looks at are bare *fs.PathError with a sentinel of package
-// fs, because it asks with os.IsNotExist, which does not unwrap.
-var _ webdav.FileSystem = (*FS)(nil)
+// FileSystem is the tree as a webdav.FileSystem. Errors that the handler looks at are bare
+// *fs.PathError with a sentinel of package fs, because it asks with os.IsNotExist, which does
+// not unwrap.
+type FileSystem struct{ tree *cellfs.FS }
+
+var _ webdav.FileSystem = (*FileSystem)(nil)
+
+// New returns the tree as the handler of x/net takes it.
+func New(tree *cellfs.FS) *FileSystem { return &FileSystem{tree} }
 
 // pathError makes err what the stock handler understands.
 func pathError(op, name string, err error) error {
@@ -21,13 +28,13 @@ func pathError(op, name string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrNoParent):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, cellfs.ErrNoParent):
 		plain = fs.ErrNotExist
-	case errors.Is(err, fs.ErrExist), errors.Is(err, ErrDestinationExists):
+	case errors.Is(err, fs.ErrExist), errors.Is(err, cellfs.ErrDestinationExists):
 		plain = fs.ErrExist
-	case errors.Is(err, ErrName), errors.Is(err, ErrTooDeep), errors.Is(err, ErrSame), errors.Is(err, ErrOverlap):
+	case errors.Is(err, cellfs.ErrName), errors.Is(err, cellfs.ErrTooDeep), errors.Is(err, cellfs.ErrSame), errors.Is(err, cellfs.ErrOverlap):
 		plain = fs.ErrInvalid
-	case errors.Is(err, ErrReadOnly), errors.Is(err, ErrInstalling):
+	case errors.Is(err, cellfs.ErrReadOnly), errors.Is(err, cellfs.ErrInstalling):
 		plain = fs.ErrPermission
 	}
 	return &fs.PathError{Op: op, Path: name, Err: plain}
@@ -35,29 +42,29 @@ func pathError(op, name string, err error) error {
 
 // Mkdir implements webdav.FileSystem. Directly below the unit it makes a cell,
 // below a cell a box.
-func (f *FS) Mkdir(ctx context.Context, name string, _ os.FileMode) error {
-	p, err := ParsePath(name)
+func (f *FileSystem) Mkdir(ctx context.Context, name string, _ os.FileMode) error {
+	p, err := cellfs.ParsePath(name)
 	if err != nil {
 		return pathError("mkdir", name, err)
 	}
 	if p.Len() == 1 {
-		_, err = f.CreateCell(ctx, p.Cell(), "")
+		_, err = f.tree.CreateCell(ctx, p.Cell(), "")
 	} else {
-		_, err = f.Mkcol(ctx, p, KindCollection, nil)
+		_, err = f.tree.Mkcol(ctx, p, cellfs.KindCollection, nil)
 	}
 	return pathError("mkdir", name, err)
 }
 
 // RemoveAll implements webdav.FileSystem. Absence is success, as in os.RemoveAll.
-func (f *FS) RemoveAll(ctx context.Context, name string) error {
-	p, err := ParsePath(name)
+func (f *FileSystem) RemoveAll(ctx context.Context, name string) error {
+	p, err := cellfs.ParsePath(name)
 	if err != nil {
 		return pathError("removeall", name, err)
 	}
 	if p.Len() == 1 {
-		err = f.DeleteCell(ctx, p.Cell(), nil)
+		err = f.tree.DeleteCell(ctx, p.Cell(), nil)
 	} else {
-		err = f.Delete(ctx, p, nil)
+		err = f.tree.Delete(ctx, p, nil)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -66,26 +73,26 @@ func (f *FS) RemoveAll(ctx context.Context, name string) error {
 }
 
 // Rename implements webdav.FileSystem. What is at newName is replaced.
-func (f *FS) Rename(ctx context.Context, oldName, newName string) error {
-	src, err := ParsePath(oldName)
+func (f *FileSystem) Rename(ctx context.Context, oldName, newName string) error {
+	src, err := cellfs.ParsePath(oldName)
 	if err != nil {
 		return pathError("rename", oldName, err)
 	}
-	dst, err := ParsePath(newName)
+	dst, err := cellfs.ParsePath(newName)
 	if err != nil {
 		return pathError("rename", newName, err)
 	}
-	_, err = f.Move(ctx, src, dst, TransferOptions{})
+	_, err = f.tree.Move(ctx, src, dst, cellfs.TransferOptions{})
 	return pathError("rename", oldName, err)
 }
 
 // Stat implements webdav.FileSystem.
-func (f *FS) Stat(ctx context.Context, name string) (os.FileInfo, error) {
-	p, err := ParsePath(name)
+func (f *FileSystem) Stat(ctx context.Context, name string) (os.FileInfo, error) {
+	p, err := cellfs.ParsePath(name)
 	if err != nil {
 		return nil, pathError("stat", name, err)
 	}
-	n, err := f.Node(ctx, p)
+	n, err := f.tree.Node(ctx, p)
 	if err != nil {
 		return nil, pathError("stat", name, err)
 	}
@@ -95,31 +102,31 @@ func (f *FS) Stat(ctx context.Context, name string) (os.FileInfo, error) {
 // OpenFile implements webdav.FileSystem. A file opened with O_TRUNC or O_CREATE
 // is an upload: nothing changes before its Close, and a failed ReadFrom, which
 // is what a request body that breaks off is, makes Close discard it.
-func (f *FS) OpenFile(ctx context.Context, name string, flag int, _ os.FileMode) (webdav.File, error) {
-	p, err := ParsePath(name)
+func (f *FileSystem) OpenFile(ctx context.Context, name string, flag int, _ os.FileMode) (webdav.File, error) {
+	p, err := cellfs.ParsePath(name)
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
 	if flag&(os.O_TRUNC|os.O_APPEND) != 0 || flag&os.O_CREATE != 0 {
 		return f.openUpload(ctx, p, flag)
 	}
-	n, err := f.Node(ctx, p)
+	n, err := f.tree.Node(ctx, p)
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
-	return &file{fs: f, ctx: ctx, path: p, node: n}, nil
+	return &file{fs: f.tree, ctx: ctx, path: p, node: n}, nil
 }
 
-func (f *FS) openUpload(ctx context.Context, p Path, flag int) (webdav.File, error) {
+func (f *FileSystem) openUpload(ctx context.Context, p cellfs.Path, flag int) (webdav.File, error) {
 	if flag&os.O_APPEND != 0 {
 		return nil, pathError("open", p.String(), fs.ErrInvalid)
 	}
-	var n *Node
-	err := f.meta.View(ctx, func(tx Tx) error {
+	var n *cellfs.Node
+	err := f.tree.View(ctx, func(tx cellfs.Tx) error {
 		if p.Len() < 3 {
 			return fs.ErrInvalid
 		}
-		l, err := f.locate(tx, p)
+		l, err := f.tree.Locate(tx, p)
 		if err != nil {
 			return err
 		}
@@ -138,14 +145,14 @@ func (f *FS) openUpload(ctx context.Context, p Path, flag int) (webdav.File, err
 		return nil, pathError("open", p.String(), err)
 	}
 	if n != nil && flag&os.O_TRUNC == 0 {
-		return &file{fs: f, ctx: ctx, path: p, node: *n}, nil
+		return &file{fs: f.tree, ctx: ctx, path: p, node: *n}, nil
 	}
-	return &upload{fs: f, ctx: ctx, path: p}, nil
+	return &upload{fs: f.tree, ctx: ctx, path: p}, nil
 }
 
 // Info is a [Node] as fs.FileInfo, with the entity tag and content type that
 // x/net/webdav asks for, so that a listing opens no file.
-type Info struct{ node Node }
+type Info struct{ node cellfs.Node }
 
 func (i Info) Name() string       { return i.node.Name }
 func (i Info) Size() int64        { return i.node.Size }
@@ -166,5 +173,5 @@ func (i Info) ETag(context.Context) (string, error) { return i.node.ETag(), nil 
 
 // ContentType implements webdav.ContentTyper.
 func (i Info) ContentType(context.Context) (string, error) {
-	return ContentType(i.node.ContentType), nil
+	return cellfs.ContentType(i.node.ContentType), nil
 }

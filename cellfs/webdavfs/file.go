@@ -1,4 +1,4 @@
-package cellfs
+package webdavfs
 
 import (
 	"context"
@@ -7,21 +7,21 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"mime"
 	"net/http"
-	"path"
 	"strings"
+
+	"cellar/cellfs"
 
 	"golang.org/x/net/webdav"
 )
 
 // file reads a node. Nothing is opened before the first Read or Seek.
 type file struct {
-	fs      *FS
+	fs      *cellfs.FS
 	ctx     context.Context
-	path    Path
-	node    Node
-	content Content
+	path    cellfs.Path
+	node    cellfs.Node
+	content cellfs.Content
 	listed  []fs.FileInfo
 	listing bool
 }
@@ -63,8 +63,8 @@ func (h *file) Readdir(count int) ([]fs.FileInfo, error) {
 	}
 	if !h.listing {
 		h.listing = true
-		err := h.fs.View(h.ctx, func(tx Tx) error {
-			return h.fs.Members(tx, h.node, nil, func(n *Node) error {
+		err := h.fs.View(h.ctx, func(tx cellfs.Tx) error {
+			return h.fs.Members(tx, h.node, nil, func(n *cellfs.Node) error {
 				h.listed = append(h.listed, Info{*n})
 				return nil
 			})
@@ -116,12 +116,12 @@ func innerXML(element string) []byte {
 // Patch implements webdav.DeadPropsHolder.
 func (h *file) Patch(patches []webdav.Proppatch) ([]webdav.Propstat, error) {
 	stat := webdav.Propstat{Status: http.StatusOK}
-	var changes []PropPatch
+	var changes []cellfs.PropPatch
 	for _, patch := range patches {
 		for _, p := range patch.Props {
 			stat.Props = append(stat.Props, webdav.Property{XMLName: p.XMLName})
-			changes = append(changes, PropPatch{Remove: patch.Remove, Property: Property{
-				Space: p.XMLName.Space, Local: p.XMLName.Local, Lang: p.Lang, XML: Element(p.XMLName, p.Lang, string(p.InnerXML)),
+			changes = append(changes, cellfs.PropPatch{Remove: patch.Remove, Property: cellfs.Property{
+				Space: p.XMLName.Space, Local: p.XMLName.Local, Lang: p.Lang, XML: cellfs.Element(p.XMLName, p.Lang, string(p.InnerXML)),
 			}})
 		}
 	}
@@ -133,50 +133,21 @@ func (h *file) Patch(patches []webdav.Proppatch) ([]webdav.Propstat, error) {
 	return []webdav.Propstat{stat}, nil
 }
 
-// Element writes a complete element around inner, which must declare the
-// namespaces it uses.
-func Element(name xml.Name, lang, inner string) string { return ElementWith(name, lang, "", inner) }
-
-// ElementWith is [Element] with more attributes, ready to be written.
-func ElementWith(name xml.Name, lang, attributes, inner string) string {
-	var b strings.Builder
-	b.WriteString("<" + name.Local)
-	if name.Space != "" {
-		b.WriteString(` xmlns="`)
-		xml.EscapeText(&b, []byte(name.Space))
-		b.WriteString(`"`)
-	} else {
-		b.WriteString(` xmlns=""`)
-	}
-	b.WriteString(attributes)
-	if lang != "" && !strings.Contains(attributes, " xml:lang=") {
-		b.WriteString(` xml:lang="`)
-		xml.EscapeText(&b, []byte(lang))
-		b.WriteString(`"`)
-	}
-	if inner == "" {
-		b.WriteString("/>")
-	} else {
-		b.WriteString(">" + inner + "</" + name.Local + ">")
-	}
-	return b.String()
-}
-
 // upload is a file being written. It reads at the pace of its writer into the
 // staging area and publishes once.
 type upload struct {
-	fs   *FS
+	fs   *cellfs.FS
 	ctx  context.Context
-	path Path
+	path cellfs.Path
 
 	pipe   *io.PipeWriter // of Write; nil before the first
 	staged chan stageResult
-	err    error // poisons: nothing will be published
-	node   *Node // set when published
+	err    error        // poisons: nothing will be published
+	node   *cellfs.Node // set when published
 }
 
 type stageResult struct {
-	s   Staged
+	s   cellfs.Staged
 	err error
 }
 
@@ -215,8 +186,8 @@ func (u *upload) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func (u *upload) publish(s Staged) error {
-	n, _, err := u.fs.Publish(u.ctx, u.path, s, PutOptions{ContentType: TypeByName(u.path.Name())})
+func (u *upload) publish(s cellfs.Staged) error {
+	n, _, err := u.fs.Publish(u.ctx, u.path, s, cellfs.PutOptions{ContentType: cellfs.TypeByName(u.path.Name())})
 	if err != nil {
 		u.err = pathError("close", u.path.String(), err)
 		return u.err
@@ -240,7 +211,7 @@ func (u *upload) finish() error {
 	if u.err != nil || u.node != nil {
 		return u.err
 	}
-	return u.publish(StageBytes(nil))
+	return u.publish(cellfs.StageBytes(nil))
 }
 
 // Stat publishes what was written so far, so that the entity tag it gives is
@@ -264,27 +235,4 @@ func (u *upload) Seek(int64, int) (int64, error) {
 
 func (u *upload) Readdir(int) ([]fs.FileInfo, error) {
 	return nil, pathError("readdir", u.path.String(), fs.ErrInvalid)
-}
-
-// TypeByName guesses a content type from the extension; "" if it says nothing.
-func TypeByName(name string) string { return mime.TypeByExtension(path.Ext(name)) }
-
-// MaxContentType bounds the content type of a file, in bytes: it stands in every listing.
-const MaxContentType = 1 << 10
-
-// IsContentType reports whether s has the form type/subtype (RFC 9110, 8.3.1) and is not
-// too long.
-func IsContentType(s string) bool {
-	t, _, err := mime.ParseMediaType(s)
-	return err == nil && len(s) <= MaxContentType && strings.Count(t, "/") == 1 &&
-		!strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
-}
-
-// ContentType is s if it is a content type, and application/octet-stream if not: what is
-// stored stands in headers, listings and bars.
-func ContentType(s string) string {
-	if !IsContentType(s) {
-		return "application/octet-stream"
-	}
-	return s
 }
