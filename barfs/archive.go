@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"cellar/barfs/edm"
 	"cellar/barfs/zipdir"
 )
 
@@ -29,10 +30,7 @@ type Limits struct {
 	Props     int   // how many; default 1,000
 	PropBytes int64 // bytes of XML; default 1 MiB
 
-	// Of an OData collection:
-	EntityTypes int // default [MaxEntityTypes]
-	Properties  int // of an entity type; default [MaxProperties]
-	DataLinks   int // of an entity to those of one type; default [MaxDataLinks]
+	OData edm.Limits // of an OData collection
 }
 
 // Defaults of [Limits]. Those of the archive and of an entry are Personium's.
@@ -59,8 +57,7 @@ func (l Limits) withDefaults() Limits {
 		Archive: cmp.Or(l.Archive, MaxArchive), Entry: cmp.Or(l.Entry, MaxEntry),
 		Entries: cmp.Or(l.Entries, MaxEntries), Total: cmp.Or(l.Total, MaxTotal), Directory: cmp.Or(l.Directory, MaxDirectory),
 		Props: cmp.Or(l.Props, MaxProps), PropBytes: cmp.Or(l.PropBytes, MaxPropBytes),
-		EntityTypes: cmp.Or(l.EntityTypes, MaxEntityTypes), Properties: cmp.Or(l.Properties, MaxProperties),
-		DataLinks: cmp.Or(l.DataLinks, MaxDataLinks),
+		OData: l.OData.WithDefaults(),
 	}
 }
 

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"path"
+
+	"cellar/barfs/edm"
 )
 
 // A cause is why an install fails, as the text within "Installation failed(…)".
@@ -27,12 +28,10 @@ const (
 
 // Invalid is the error of a part of the bar that breaks its rules; its text is
 // the cause as shown.
-type Invalid struct{ Cause string }
-
-func (e *Invalid) Error() string { return e.Cause }
+type Invalid = edm.Invalid
 
 // Invalidf returns an [Invalid] with a formatted cause.
-func Invalidf(format string, args ...any) error { return &Invalid{Cause: fmt.Sprintf(format, args...)} }
+func Invalidf(format string, args ...any) error { return edm.Invalidf(format, args...) }
 
 // FileFormat is the cause for a part that does not have its form.
 func FileFormat(name string) error { return Invalidf("[%s] file format error.", path.Base(name)) }
@@ -160,8 +159,8 @@ func (a *Archive) jsonError(name string, err error) error {
 	case a.Version == 2 && !links, a.Version == 1 && errors.Is(err, errForm):
 		return FileFormat(name)
 	case errors.Is(err, errDefinition), errors.Is(err, errForm):
-		return &Invalid{CauseDefinition}
+		return &Invalid{Cause: CauseDefinition}
 	default:
-		return &Invalid{CauseParse}
+		return &Invalid{Cause: CauseParse}
 	}
 }

@@ -105,7 +105,7 @@ func (a *Archive) RootProps() ([]Resource, error) {
 		all = append(all, r)
 	})
 	if err != nil {
-		return nil, &Invalid{err.Error()}
+		return nil, &Invalid{Cause: err.Error()}
 	}
 	if root.Name != (xml.Name{Space: NamespaceDAV, Local: "multistatus"}) {
 		return nil, FileFormat(RootPropsFile)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"cellar/barfs"
+	"cellar/barfs/edm"
 	"cellar/cellfs"
 	"cellar/dav/davtest"
 )
@@ -221,7 +221,7 @@ func (c *corpus) compareControl(t *testing.T, cell, box string, want *installed)
 // compareOData compares the schema, the entities and the links of a collection.
 func (c *corpus) compareOData(t *testing.T, col string, want *installedOData) {
 	t.Helper()
-	schema, err := barfs.ParseSchema([]byte(c.Get(col + "/$metadata")))
+	schema, err := edm.ParseSchema([]byte(c.Get(col + "/$metadata")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func (c *corpus) links(col, entity, other string) (all []string) {
 	return all
 }
 
-func compareTypes(t *testing.T, what string, types []barfs.Type, want map[string]map[string]property) {
+func compareTypes(t *testing.T, what string, types []edm.Type, want map[string]map[string]property) {
 	t.Helper()
 	var got, wanted []string
 	line := func(name string, p string, x property) string {

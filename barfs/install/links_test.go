@@ -9,6 +9,7 @@ import (
 
 	"cellar/barfs"
 	"cellar/barfs/bartest"
+	"cellar/barfs/edm"
 	"cellar/barfs/install"
 )
 
@@ -51,7 +52,7 @@ func TestDataLinks(t *testing.T) {
 			bar.Entry(fmt.Sprintf("90_contents/od/90_data/b/%d.json", i), fmt.Sprintf(`{"__id":"%d"}`, i))
 		}
 		b := bar.Bytes()
-		a, err := barfs.Open(bytes.NewReader(b), int64(len(b)), barfs.Limits{DataLinks: 2})
+		a, err := barfs.Open(bytes.NewReader(b), int64(len(b)), barfs.Limits{OData: edm.Limits{DataLinks: 2}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,14 +17,15 @@ import (
 	"unicode"
 
 	"cellar/barfs"
+	"cellar/barfs/edm"
 )
 
 // odata is the collection being worked on.
 type odata struct {
 	path   string
 	dir    string // its directory in the archive
-	schema *barfs.Schema
-	check  *barfs.Checker
+	schema *edm.Schema
+	check  *edm.Checker
 	ids    map[string]bool // "{type}\x00{id}"
 	lump   []entity        // not made yet
 	size   int             // bytes of the documents in lump
@@ -107,12 +108,12 @@ func (r *run) metadataFile(x item) error {
 	if err != nil {
 		return err
 	}
-	schema, bad := barfs.ParseSchema(text)
+	schema, bad := edm.ParseSchema(text)
 	if bad != nil {
 		return bad
 	}
 	prefix := "/" + r.o.Cell + "/" + r.o.Box + "/" + base(o.path) + "/"
-	made, fault := schema.Walk(r.a.Limits(), func(kind string, names ...string) error {
+	made, fault := schema.Walk(r.a.Limits().OData, func(kind string, names ...string) error {
 		for i := range names {
 			names[i] = quote(names[i])
 		}
@@ -129,7 +130,7 @@ func (r *run) metadataFile(x item) error {
 	if err := cmp.Or(fault, err); err != nil {
 		return err
 	}
-	o.schema, o.check, r.metadata[o.path] = schema, schema.Checker(r.a.Limits()), true
+	o.schema, o.check, r.metadata[o.path] = schema, schema.Checker(r.a.Limits().OData), true
 	if err := r.endFile(x.name); err != nil || r.a.Version == 1 {
 		return err
 	}
@@ -279,7 +280,7 @@ func (r *run) leaveOData() error {
 	if !o.data {
 		return nil
 	}
-	made := links{o: o, max: r.a.Limits().DataLinks, pairs: map[[2]end]bool{}, count: map[end]map[string]int{}}
+	made := links{o: o, max: r.a.Limits().OData.DataLinks, pairs: map[[2]end]bool{}, count: map[end]map[string]int{}}
 	for i, l := range o.links {
 		d, err := made.add(&l)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"unicode/utf8"
 
-	"cellar/barfs"
+	"cellar/barfs/edm"
 	"cellar/cellfs"
 )
 
@@ -26,7 +26,7 @@ func (r *restorer) schema(col *pending, text []byte, n cellfs.Node, where string
 	if err := r.count(); err != nil {
 		return err
 	}
-	if _, err := barfs.ParseSchema(text); err != nil {
+	if _, err := edm.ParseSchema(text); err != nil {
 		return damaged(where, "%v", err)
 	}
 	s, err := r.f.Stage(r.ctx, bytes.NewReader(text))

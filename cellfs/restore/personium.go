@@ -7,7 +7,7 @@ import (
 	"maps"
 	"strings"
 
-	"cellar/barfs"
+	"cellar/barfs/edm"
 	"cellar/cellfs"
 	"cellar/cellfs/snapshot"
 )
@@ -113,7 +113,7 @@ func (l *linkEnds) UnmarshalJSON(text []byte) error {
 type linkList []string
 
 func (l *linkList) UnmarshalJSON(text []byte) (err error) {
-	*l, err = boundedList[string](text, barfs.MaxDataLinks)
+	*l, err = boundedList[string](text, edm.MaxDataLinks)
 	return err
 }
 

@@ -7,7 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	"cellar/barfs"
+	"cellar/barfs/edm"
 	"cellar/cellfs"
 )
 
@@ -35,7 +35,7 @@ type dataType struct {
 // dataProperty is a property of a type. One that is not declared came with a
 // document; Personium remembers its type.
 type dataProperty struct {
-	barfs.Property
+	edm.Property
 	declared  bool
 	published int64
 	alias     string
@@ -143,7 +143,7 @@ func newProperty(o *object) (*dataProperty, error) {
 		return nil, fmt.Errorf("it has no name or no type")
 	}
 	p := &dataProperty{declared: v.IsDeclared == nil || *v.IsDeclared, published: o.Source.Published, alias: v.Name}
-	p.Property = barfs.Property{Name: v.Name, Type: v.Type, Nullable: v.Nullable == nil || *v.Nullable, Default: v.DefaultValue,
+	p.Property = edm.Property{Name: v.Name, Type: v.Type, Nullable: v.Nullable == nil || *v.Nullable, Default: v.DefaultValue,
 		IsList: v.CollectionKind != nil && *v.CollectionKind == "List"}
 	var alias *string
 	if raw, ok := o.Source.Hidden["Alias"]; ok {
@@ -181,8 +181,8 @@ func (s *personium) readEnds() error {
 
 // document is the schema in the form that clients read. Its parts come in the order
 // in which they were made. An end without another declares nothing.
-func (d *dataSchema) document() *barfs.Schema {
-	out := &barfs.Schema{ComplexTypes: declared(slices.Collect(maps.Values(d.complex))), EntityTypes: declared(d.entities)}
+func (d *dataSchema) document() *edm.Schema {
+	out := &edm.Schema{ComplexTypes: declared(slices.Collect(maps.Values(d.complex))), EntityTypes: declared(d.entities)}
 	ends := slices.SortedFunc(maps.Values(d.ends), func(a, b *dataEnd) int {
 		return cmp.Or(cmp.Compare(a.typ.name, b.typ.name), cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id))
 	})
@@ -193,16 +193,16 @@ func (d *dataSchema) document() *barfs.Schema {
 			continue
 		}
 		done[other.id] = true
-		a := barfs.Association{Name: e.typ.name + "-" + e.name + "-" + other.typ.name + "-" + other.name}
+		a := edm.Association{Name: e.typ.name + "-" + e.name + "-" + other.typ.name + "-" + other.name}
 		for i, end := range []*dataEnd{e, other} {
-			a.Ends[i] = barfs.AssociationEnd{Role: end.typ.name + ":" + end.name, EntityType: end.typ.name, Multiplicity: end.multiplicity}
+			a.Ends[i] = edm.AssociationEnd{Role: end.typ.name + ":" + end.name, EntityType: end.typ.name, Multiplicity: end.multiplicity}
 		}
 		out.Associations = append(out.Associations, a)
 	}
 	return out
 }
 
-func declared(types []*dataType) (all []barfs.Type) {
+func declared(types []*dataType) (all []edm.Type) {
 	slices.SortFunc(types, func(a, b *dataType) int {
 		return cmp.Or(cmp.Compare(a.published, b.published), cmp.Compare(a.name, b.name))
 	})
@@ -210,7 +210,7 @@ func declared(types []*dataType) (all []barfs.Type) {
 		slices.SortFunc(t.properties, func(a, b *dataProperty) int {
 			return cmp.Or(cmp.Compare(a.published, b.published), cmp.Compare(a.Name, b.Name))
 		})
-		out := barfs.Type{Name: t.name}
+		out := edm.Type{Name: t.name}
 		for _, p := range t.properties {
 			if p.declared {
 				out.Properties = append(out.Properties, p.Property)

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"cellar/barfs"
+	"cellar/barfs/edm"
 	"cellar/barfs/install"
 	"cellar/cellfs"
 )
@@ -18,7 +18,7 @@ import (
 type Answer struct {
 	fs      *cellfs.FS
 	url     string // of the collection, ends in a slash
-	schema  *barfs.Schema
+	schema  *edm.Schema
 	request Request
 	entries []entry
 	many    bool  // a list, even if it has one entry
@@ -61,10 +61,10 @@ func Find(ctx context.Context, f *cellfs.FS, p cellfs.Path, url string, r Reques
 // Close lets go of the documents.
 func (a *Answer) Close() { a.release() }
 
-func readSchema(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, col int64) (*barfs.Schema, error) {
+func readSchema(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, col int64) (*edm.Schema, error) {
 	n, err := tx.Child(col, schemaFile)
 	if errors.Is(err, fs.ErrNotExist) { // none was made
-		return &barfs.Schema{}, nil
+		return &edm.Schema{}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func readSchema(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, col int64) (*ba
 	if err != nil {
 		return nil, fmt.Errorf("schema of OData collection %d: %w", col, err)
 	}
-	s, err := schemas.get(blob.Hash, blob.Size, func() (*barfs.Schema, error) {
+	s, err := schemas.get(blob.Hash, blob.Size, func() (*edm.Schema, error) {
 		c, err := f.OpenTx(ctx, tx, n.Blob)
 		if err != nil {
 			return nil, err
@@ -83,7 +83,7 @@ func readSchema(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, col int64) (*ba
 		if err != nil {
 			return nil, err
 		}
-		return barfs.ParseSchema(text)
+		return edm.ParseSchema(text)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("schema of OData collection %d: %w", col, err)

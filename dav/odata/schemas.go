@@ -4,13 +4,13 @@ import (
 	"container/list"
 	"sync"
 
-	"cellar/barfs"
+	"cellar/barfs/edm"
 	"cellar/cellfs"
 )
 
 // maxSchemas bounds the schemas that are remembered, in bytes of their text. Reading one
 // costs up to tenths of a second, which anybody who may read could cause again and again.
-const maxSchemas = 4 * barfs.MaxSchema
+const maxSchemas = 4 * edm.MaxSchema
 
 // schemas are those that were read last.
 var schemas = newSchemaCache(maxSchemas)
@@ -30,8 +30,8 @@ type schemaEntry struct {
 	hash cellfs.Hash
 	size int64
 
-	mu     sync.Mutex    // held while it is read
-	schema *barfs.Schema // nil: not read yet
+	mu     sync.Mutex  // held while it is read
+	schema *edm.Schema // nil: not read yet
 }
 
 func newSchemaCache(limit int64) *schemaCache {
@@ -40,7 +40,7 @@ func newSchemaCache(limit int64) *schemaCache {
 
 // get returns the schema whose text has that hash and size, by read if it is not known.
 // Nobody may change it. What cannot be read is not remembered.
-func (c *schemaCache) get(h cellfs.Hash, size int64, read func() (*barfs.Schema, error)) (*barfs.Schema, error) {
+func (c *schemaCache) get(h cellfs.Hash, size int64, read func() (*edm.Schema, error)) (*edm.Schema, error) {
 	e := c.entry(h, size)
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"cellar/barfs"
+	"cellar/barfs/edm"
 	"cellar/cellfs"
 )
 
@@ -16,9 +16,9 @@ func TestSchemasAreReadOnce(t *testing.T) {
 	c := newSchemaCache(100)
 	var reads atomic.Int64
 	get := func(h byte, size int64, err error) error {
-		_, got := c.get(cellfs.Hash{h}, size, func() (*barfs.Schema, error) {
+		_, got := c.get(cellfs.Hash{h}, size, func() (*edm.Schema, error) {
 			reads.Add(1)
-			return &barfs.Schema{}, err
+			return &edm.Schema{}, err
 		})
 		return got
 	}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"cellar/barfs"
+	"cellar/barfs/edm"
 	"cellar/cellfs"
 )
 
@@ -163,7 +163,7 @@ func date(t time.Time) string { return "/Date(" + strconv.FormatInt(t.UnixMilli(
 
 // declared takes the properties of a type out of fields; what is missing is null. What
 // has a default got it when the entity was made.
-func (a *Answer) declared(t *barfs.Type, fields map[string]json.RawMessage, created time.Time) (m members) {
+func (a *Answer) declared(t *edm.Type, fields map[string]json.RawMessage, created time.Time) (m members) {
 	for i := range t.Properties {
 		p := &t.Properties[i]
 		raw := fields[p.Name]
@@ -173,12 +173,12 @@ func (a *Answer) declared(t *barfs.Type, fields map[string]json.RawMessage, crea
 	return m
 }
 
-func (a *Answer) value(p *barfs.Property, raw json.RawMessage, created time.Time) any {
+func (a *Answer) value(p *edm.Property, raw json.RawMessage, created time.Time) any {
 	if raw == nil || string(raw) == "null" {
 		return nil
 	}
 	if p.Simple() {
-		if p.Type == "Edm.DateTime" && string(raw) == `"`+barfs.Now+`"` {
+		if p.Type == "Edm.DateTime" && string(raw) == `"`+edm.Now+`"` {
 			return date(created)
 		}
 		return raw

@@ -1,4 +1,4 @@
-package barfs
+package edm
 
 import (
 	"encoding/xml"
@@ -29,7 +29,7 @@ func ParseSchema(text []byte) (*Schema, error) {
 		return nil, Invalidf("The schema has more than %d elements, or too long names.", MaxSchemaElements)
 	}
 	if err != nil {
-		return nil, &Invalid{CauseParse}
+		return nil, &Invalid{causeParse}
 	}
 	var schemas []*xmltree.Element
 	find(root, "Schema", &schemas)
@@ -127,7 +127,7 @@ func readProperty(e *xmltree.Element) (Property, error) {
 	case "false":
 		p.Nullable = false
 	default:
-		return p, &Invalid{CauseParse}
+		return p, &Invalid{causeParse}
 	}
 	if _, ok := e.Attr("", "DefaultValue"); ok {
 		v := plain(e, "DefaultValue")
@@ -140,7 +140,7 @@ func (s *Schema) readAssociations(schema *xmltree.Element) error {
 	for _, e := range named(schema, "Association") {
 		ends := named(e, "End")
 		if len(ends) != 2 {
-			return &Invalid{CauseParse}
+			return &Invalid{causeParse}
 		}
 		a := Association{Name: plain(e, "Name")}
 		for i, end := range ends {
@@ -160,20 +160,20 @@ func (s *Schema) check() error {
 	for _, t := range slices.Concat(s.ComplexTypes, s.EntityTypes) {
 		for _, p := range slices.Concat(t.Properties, t.hidden) {
 			if !p.Simple() && complexTypes[p.Type] == nil {
-				return &Invalid{CauseParse}
+				return &Invalid{causeParse}
 			}
 		}
 	}
 	done := map[string]bool{}
 	for _, t := range s.ComplexTypes {
 		if circular(t.Name, complexTypes, nil, done) {
-			return &Invalid{CauseParse}
+			return &Invalid{causeParse}
 		}
 	}
 	for _, a := range s.Associations {
 		for _, e := range a.Ends {
 			if !slices.Contains([]string{"0..1", "1", "*"}, e.Multiplicity) || entityTypes[e.EntityType] == nil {
-				return &Invalid{CauseParse}
+				return &Invalid{causeParse}
 			}
 		}
 	}
@@ -197,7 +197,7 @@ func (s *Schema) checkNames(schemas []*xmltree.Element) error {
 	for _, t := range s.EntityTypes {
 		for _, name := range t.navigation {
 			if !associations[name] {
-				return &Invalid{CauseParse}
+				return &Invalid{causeParse}
 			}
 		}
 	}
@@ -208,7 +208,7 @@ func (s *Schema) checkNames(schemas []*xmltree.Element) error {
 	for _, c := range containers {
 		for _, set := range named(c, "EntitySet") {
 			if entityTypes[userData(plain(set, "EntityType"))] == nil {
-				return &Invalid{CauseParse}
+				return &Invalid{causeParse}
 			}
 			sets[plain(set, "Name")] = true
 		}
@@ -216,11 +216,11 @@ func (s *Schema) checkNames(schemas []*xmltree.Element) error {
 	for _, c := range containers {
 		for _, set := range named(c, "AssociationSet") {
 			if !associations[userData(plain(set, "Association"))] {
-				return &Invalid{CauseParse}
+				return &Invalid{causeParse}
 			}
 			for _, end := range named(set, "End") {
 				if !sets[plain(end, "EntitySet")] {
-					return &Invalid{CauseParse}
+					return &Invalid{causeParse}
 				}
 			}
 		}

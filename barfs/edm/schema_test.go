@@ -1,4 +1,4 @@
-package barfs_test
+package edm_test
 
 import (
 	"errors"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"cellar/barfs"
+	"cellar/barfs/edm"
 )
 
 func TestSchemaWithoutEnd(t *testing.T) {
@@ -21,17 +21,17 @@ func TestSchemaWithoutEnd(t *testing.T) {
 		s.WriteString(`<ComplexType Name="` + name + `"><Property Name="a" Type="` + next + `"/><Property Name="b" Type="` + next + `"/></ComplexType>`)
 	}
 	s.WriteString(`</Schema>`)
-	if _, err := barfs.ParseSchema([]byte(s.String())); err != nil {
+	if _, err := edm.ParseSchema([]byte(s.String())); err != nil {
 		t.Error(err)
 	}
 	circle := `<Schema><ComplexType Name="A"><Property Name="a" Type="B"/></ComplexType><ComplexType Name="B"><Property Name="a" Type="A"/></ComplexType></Schema>`
-	if _, err := barfs.ParseSchema([]byte(circle)); err == nil {
+	if _, err := edm.ParseSchema([]byte(circle)); err == nil {
 		t.Error("a circle of complex types is accepted")
 	}
 }
 
 func TestCheckEntity(t *testing.T) {
-	s, err := barfs.ParseSchema([]byte(`<Schema><ComplexType Name="C"><Property Name="x" Type="Edm.Boolean" Nullable="false"/></ComplexType><EntityType Name="E">` +
+	s, err := edm.ParseSchema([]byte(`<Schema><ComplexType Name="C"><Property Name="x" Type="Edm.Boolean" Nullable="false"/></ComplexType><EntityType Name="E">` +
 		`<Property Name="n" Type="Edm.Int32" Nullable="false"/><Property Name="s" Type="Edm.String"/><Property Name="l" Type="C" CollectionKind="List"/>` +
 		`<Property Name="d" Type="Edm.DateTime"/><Property Name="f" Type="Edm.Double" Nullable="false" DefaultValue="0.0"/></EntityType></Schema>`))
 	if err != nil {
@@ -46,15 +46,15 @@ func TestCheckEntity(t *testing.T) {
 		`{"n":1,"s":"` + strings.Repeat("x", 51_200) + `"}`: true, `{"n":1,"s":"` + strings.Repeat("x", 51_201) + `"}`: false,
 		`{"n":1,"free":"` + strings.Repeat("x", 51_201) + `"}`: false,
 	} {
-		if err := s.Checker(barfs.Limits{}).Check("E", []byte(doc)); (err == nil) != ok {
+		if err := s.Checker(edm.Limits{}).Check("E", []byte(doc)); (err == nil) != ok {
 			t.Errorf("%s: %v", doc, err)
 		}
 	}
 }
 
 // walk makes a schema of the elements, and returns the cause of its failure.
-func walk(elements string, l barfs.Limits) (*barfs.Schema, string) {
-	s, err := barfs.ParseSchema([]byte(`<Schema Namespace="UserData">` + elements + `</Schema>`))
+func walk(elements string, l edm.Limits) (*edm.Schema, string) {
+	s, err := edm.ParseSchema([]byte(`<Schema Namespace="UserData">` + elements + `</Schema>`))
 	if err == nil {
 		s, err = s.Walk(l, func(string, ...string) error { return nil }, func(string) error { return nil })
 	}
@@ -83,7 +83,7 @@ func TestSchemaLimits(t *testing.T) {
 		structure = "EntityType structure hierarchy exceeds the limit or number of properties exceeds the limit."
 	)
 	types := ""
-	for i := range barfs.MaxEntityTypes {
+	for i := range edm.MaxEntityTypes {
 		types += element("EntityType", fmt.Sprint("e", i), "")
 	}
 	// each complex type contains the one before
@@ -100,8 +100,8 @@ func TestSchemaLimits(t *testing.T) {
 	for name, c := range map[string]struct{ schema, cause string }{
 		"types":               {types, ""},
 		"one type more":       {types + element("EntityType", "last", ""), "EntityType count exceeds the limit."},
-		"properties":          {element("EntityType", "e", properties("p", barfs.MaxProperties, str)), ""},
-		"one property more":   {element("EntityType", "e", properties("p", barfs.MaxProperties+1, str)), structure},
+		"properties":          {element("EntityType", "e", properties("p", edm.MaxProperties, str)), ""},
+		"one property more":   {element("EntityType", "e", properties("p", edm.MaxProperties+1, str)), structure},
 		"with complex":        {element("ComplexType", "c", properties("p", 49, str)) + element("EntityType", "e", properties("c", 8, "c")), ""},
 		"one more in complex": {element("ComplexType", "c", properties("p", 49, str)) + element("EntityType", "e", properties("c", 8, "c")+properties("p", 1, str)), structure},
 		"complex type":        {element("ComplexType", "c", properties("p", 50, str)), ""},
@@ -111,7 +111,7 @@ func TestSchemaLimits(t *testing.T) {
 		"depth 4":             {depth(3), ""},
 		"depth 5":             {depth(4), structure},
 	} {
-		if _, cause := walk(c.schema, barfs.Limits{}); cause != c.cause {
+		if _, cause := walk(c.schema, edm.Limits{}); cause != c.cause {
 			t.Errorf("%s: %q, want %q", name, cause, c.cause)
 		}
 	}
@@ -119,11 +119,11 @@ func TestSchemaLimits(t *testing.T) {
 
 // TestDynamicProperties: what entities add counts.
 func TestDynamicProperties(t *testing.T) {
-	s, cause := walk(element("EntityType", "e", properties("p", 3, "Edm.String")), barfs.Limits{})
+	s, cause := walk(element("EntityType", "e", properties("p", 3, "Edm.String")), edm.Limits{})
 	if cause != "" {
 		t.Fatal(cause)
 	}
-	c := s.Checker(barfs.Limits{Properties: 5})
+	c := s.Checker(edm.Limits{Properties: 5})
 	for doc, ok := range map[string]bool{`{"a":1,"b":2}`: true, `{"a":1}`: true, `{"c":1,"d":2,"f":3}`: false} {
 		if err := c.Check("e", []byte(doc)); (err == nil) != ok {
 			t.Errorf("%s: %v", doc, err)
@@ -158,14 +158,14 @@ func TestAssociations(t *testing.T) {
 		`<EntityContainer><AssociationSet Name="s" Association="UserData.n"/></EntityContainer>`: parse,
 		association("a:x", "*", "b:y", "*") + `<EntityContainer><AssociationSet Name="s" Association="UserData.n"><End Role="a:x" EntitySet="a"/></AssociationSet></EntityContainer>`: parse,
 	} {
-		made, cause := walk(types+elements, barfs.Limits{})
+		made, cause := walk(types+elements, edm.Limits{})
 		if cause != want {
 			t.Errorf("%s: %q, want %q", elements, cause, want)
 		}
 		if cause != "" {
 			continue
 		}
-		again, err := barfs.ParseSchema(made.EDMX())
+		again, err := edm.ParseSchema(made.EDMX())
 		if err != nil || string(again.EDMX()) != string(made.EDMX()) {
 			t.Errorf("written and read again: %+v, %v, want %+v", again, err, made)
 		}
@@ -180,13 +180,13 @@ func TestSchemaIsBounded(t *testing.T) {
 	}
 	elements := func(n int) string { return "<Edmx>" + strings.Repeat("<x/>", n-1) + "</Edmx>" }
 	for name, x := range map[string]struct{ text, cause string }{
-		"as long as fits":     {padded(barfs.MaxSchema), ""},
-		"a byte too long":     {padded(barfs.MaxSchema + 1), "more than 4194304 bytes"},
-		"as many elements":    {elements(barfs.MaxSchemaElements), ""},
-		"an element too many": {elements(barfs.MaxSchemaElements + 1), "more than 100000 elements"},
+		"as long as fits":     {padded(edm.MaxSchema), ""},
+		"a byte too long":     {padded(edm.MaxSchema + 1), "more than 4194304 bytes"},
+		"as many elements":    {elements(edm.MaxSchemaElements), ""},
+		"an element too many": {elements(edm.MaxSchemaElements + 1), "more than 100000 elements"},
 	} {
-		_, err := barfs.ParseSchema([]byte(x.text))
-		var invalid *barfs.Invalid
+		_, err := edm.ParseSchema([]byte(x.text))
+		var invalid *edm.Invalid
 		if x.cause == "" && err != nil || x.cause != "" && (!errors.As(err, &invalid) || !strings.Contains(invalid.Cause, x.cause)) {
 			t.Errorf("%s: %v", name, err)
 		}

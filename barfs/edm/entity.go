@@ -1,4 +1,4 @@
-package barfs
+package edm
 
 import (
 	"encoding/json"
@@ -30,7 +30,7 @@ type checked struct {
 
 // Checker returns a checker for the collection that has this schema.
 func (s *Schema) Checker(l Limits) *Checker {
-	c := &Checker{limit: l.withDefaults().Properties, complexTypes: byName(s.ComplexTypes), entityTypes: map[string]*checked{}}
+	c := &Checker{limit: l.WithDefaults().Properties, complexTypes: byName(s.ComplexTypes), entityTypes: map[string]*checked{}}
 	w := &schemaWalk{complexTypes: c.complexTypes}
 	for i := range s.EntityTypes {
 		t := &checked{Type: &s.EntityTypes[i], dynamic: map[string]bool{}}
@@ -54,7 +54,7 @@ func (c *Checker) Has(entityType string) bool { return c.entityTypes[entityType]
 func (c *Checker) Check(entityType string, doc []byte) error {
 	t := c.entityTypes[entityType]
 	if t == nil {
-		return &Invalid{CauseNoEntitySet}
+		return &Invalid{causeNoEntitySet}
 	}
 	dynamic, err := c.object(t.Type, doc)
 	if err != nil {
@@ -85,7 +85,7 @@ func (c *Checker) Check(entityType string, doc []byte) error {
 func (c *Checker) object(t *Type, raw json.RawMessage) (others map[string]json.RawMessage, err error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil {
-		return nil, &Invalid{CauseParse}
+		return nil, &Invalid{causeParse}
 	}
 	for i := range t.Properties {
 		p := &t.Properties[i]

@@ -1,10 +1,23 @@
-package barfs
+package edm
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
 )
+
+// Limits bound what an OData collection may have. A zero field means its default.
+type Limits struct {
+	EntityTypes int // default [MaxEntityTypes]
+	Properties  int // of an entity type; default [MaxProperties]
+	DataLinks   int // of an entity to those of one type; default [MaxDataLinks]
+}
+
+// WithDefaults returns the limits with the defaults of what is 0.
+func (l Limits) WithDefaults() Limits {
+	return Limits{cmp.Or(l.EntityTypes, MaxEntityTypes), cmp.Or(l.Properties, MaxProperties), cmp.Or(l.DataLinks, MaxDataLinks)}
+}
 
 // Schema is what 00_$metadata.xml of an OData collection declares.
 type Schema struct {
@@ -95,7 +108,7 @@ func (s *Schema) Between(first, second string) (from, to *AssociationEnd, ok boo
 // [*Invalid], or the first error of the functions ends it; what was made until
 // then is returned with it.
 func (s *Schema) Walk(l Limits, begin func(kind string, names ...string) error, made func(entityType string) error) (*Schema, error) {
-	w := &schemaWalk{limits: l.withDefaults(), begin: begin, made: made, done: &Schema{}}
+	w := &schemaWalk{limits: l.WithDefaults(), begin: begin, made: made, done: &Schema{}}
 	err := w.types("ComplexType", s.ComplexTypes, &w.done.ComplexTypes)
 	if err == nil {
 		err = w.types("EntityType", s.EntityTypes, &w.done.EntityTypes)
@@ -129,7 +142,7 @@ func (n newNames) add(name string) error {
 
 func (n newNames) addKey(key string) error {
 	if n[key] {
-		return &Invalid{CauseExists}
+		return &Invalid{causeExists}
 	}
 	n[key] = true
 	return nil
@@ -173,7 +186,7 @@ func (w *schemaWalk) properties(t, done *Type, entity bool) error {
 		switch p.kind {
 		case "", "None", "NONE", "List":
 		default:
-			return FileFormat(MetadataFile)
+			return Invalidf("[00_$metadata.xml] file format error.")
 		}
 		if err := names.add(p.Name); err != nil {
 			return err
@@ -258,7 +271,7 @@ func (w *schemaWalk) association(a Association) error {
 	return nil
 }
 
-// Limits of schemas, as Personium has them by default (contract 3.11).
+// Defaults of [Limits], as Personium has them by default (contract 3.11).
 const (
 	MaxEntityTypes = 100
 	// MaxProperties bounds the properties of an entity type, those of its complex

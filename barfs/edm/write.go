@@ -1,4 +1,4 @@
-package barfs
+package edm
 
 import (
 	"bytes"
