@@ -44,12 +44,6 @@ func (b *Bar) Entry(name, data string) *Bar {
 	return b
 }
 
-// EntryBytes is [Bar.Entry] for bytes.
-func (b *Bar) EntryBytes(name string, data []byte) *Bar {
-	b.entries = append(b.entries, entry{name: name, data: data})
-	return b
-}
-
 // Header adds an entry whose zip header is changed before it is written.
 func (b *Bar) Header(name, data string, change func(*zip.FileHeader)) *Bar {
 	b.entries = append(b.entries, entry{name, []byte(data), change})

@@ -106,14 +106,6 @@ func installCauseOf(err error) error {
 	return err
 }
 
-// missing is the cause for something the bar refers to but that is not there.
-func missing(err error, cause string) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return &barfs.Invalid{Cause: cause}
-	}
-	return err
-}
-
 // at finds a collection of the box.
 func (a *applier) at(p string) (cellfs.Node, error) {
 	if p == "." {

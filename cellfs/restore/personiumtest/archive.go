@@ -63,9 +63,6 @@ func (c *Cell) Entries() Entries {
 // exported is the time of the export, in epoch milliseconds.
 func (c *Cell) exported() int64 { return firstMoment + (c.moments+1)*stepMillis }
 
-// Write writes the snapshot.
-func (c *Cell) Write(w io.Writer) error { return WriteZip(w, c.Entries()) }
-
 // Bytes is the snapshot in memory.
 func (c *Cell) Bytes() []byte { return c.Entries().Bytes() }
 

@@ -63,9 +63,6 @@ func New(name string) *Cell {
 // ID is the internal id, which is the one of the main box too.
 func (c *Cell) ID() string { return c.doc.id }
 
-// Doc is the document of the cell itself, 00_cell.json.
-func (c *Cell) Doc() *Entity { return c.doc }
-
 // NewID is a further id: 16 bytes like those of a random UUID in base64url
 // without padding, 22 characters.
 func (c *Cell) NewID() string {
@@ -120,10 +117,6 @@ func (c *Cell) AddBox(name, schema string) *Box {
 
 // MainBox is the box that every cell has.
 func (c *Cell) MainBox() *Box { return c.mainBox }
-
-// ID is the internal id, and the name of the box's directory in 20_webdav, where
-// the main box is called "__".
-func (b *Box) ID() string { return b.id }
 
 // Root is the box as a resource. As in Personium nothing is on the disk before
 // the box is first opened, so a box on which Root was never called has no entry

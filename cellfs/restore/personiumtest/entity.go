@@ -39,37 +39,10 @@ func (c *Cell) addEntity(typ string) *Entity {
 // ID is the internal id.
 func (e *Entity) ID() string { return e.id }
 
-// SetID gives the entity another id; it must not have been referred to yet.
-func (e *Entity) SetID(id string) *Entity {
-	e.id = id
-	return e
-}
-
 // Set updates a property, as a MERGE does.
 func (e *Entity) Set(key string, value any) *Entity {
 	e.s[key] = value
 	e.u = e.cell.now()
-	return e
-}
-
-// SetHidden sets a hidden property.
-func (e *Entity) SetHidden(key string, value any) *Entity {
-	e.h[key] = value
-	return e
-}
-
-// Override puts a key of _source to another value, whatever that is.
-func (e *Entity) Override(key string, value any) *Entity {
-	if e.override == nil {
-		e.override = map[string]any{}
-	}
-	e.override[key] = value
-	return e
-}
-
-// Drop leaves a key of _source out.
-func (e *Entity) Drop(key string) *Entity {
-	e.drop = append(e.drop, key)
 	return e
 }
 

@@ -76,9 +76,6 @@ type Property struct {
 	complex *ComplexType // nil for simple types
 }
 
-// Alias is the name under which user data keeps values of the property.
-func (p *Property) Alias() string { return p.alias }
-
 // List makes the property one of a list.
 func (p *Property) List() *Property {
 	p.s["CollectionKind"] = "List"
