@@ -118,7 +118,7 @@ func setContentType(t *testing.T, s *davtest.Server, path, contentType string) {
 // can be swept after a while.
 func TestBarStalled(t *testing.T) {
 	t.Parallel()
-	s := davtest.New(t, davtest.Config{StallTime: 50 * time.Millisecond})
+	s := davtest.New(t, davtest.Config{StallTime: time.Second})
 	s.Mkcol("/cell1/box")
 	// More than a connection buffers, and not by a request: its body could stall too.
 	large := strings.NewReader(strings.Repeat("0123456789abcdef", 2<<20))

@@ -52,7 +52,7 @@ func TestBodies(t *testing.T) {
 		stalled bool
 	}
 	ended := make(chan outcome, 1)
-	s := httptest.NewServer(wire.LimitStalls(50*time.Millisecond, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(wire.LimitStalls(time.Second, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, err := io.ReadAll(r.Body)
 		ended <- outcome{err, wire.Stalled(r)}
 	})))
