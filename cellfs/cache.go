@@ -29,12 +29,12 @@ type changes struct {
 	changing map[int64]int    // by cell: transactions that run or are being synced
 }
 
-// none says that nothing has happened to the cell since then.
+// none reports whether nothing has happened to the cell since then.
 func (c *changes) none(cell int64, since uint64) bool {
 	return c.changed[cell] <= since && c.changing[cell] == 0
 }
 
-// begins says that a transaction is about to change the cell.
+// begins notes that a transaction is about to change the cell.
 func (c *changes) begins(cell int64) {
 	if c.changing == nil {
 		c.changed, c.changing = map[int64]uint64{}, map[int64]int{}
@@ -42,7 +42,7 @@ func (c *changes) begins(cell int64) {
 	c.changing[cell]++
 }
 
-// ended says that a transaction that changed the cells has ended, whether or not
+// ended notes that a transaction that changed the cells has ended, whether or not
 // it is kept: what is known of them is worthless.
 func (c *changes) ended(cells map[int64]bool) {
 	c.now++

@@ -86,7 +86,7 @@ func (u Use) String() string { return fmt.Sprintf("cell %q: %s", u.Cell, u.Path)
 // maxUses bounds the files that are named for one content.
 const maxUses = 10
 
-// Uses tells where a content is: the files that have it, at most [maxUses], the snapshot whose
+// Uses reports where a content is: the files that have it, at most [maxUses], the snapshot whose
 // index it is, the job that works from it. What snapshots refer to is not looked for.
 func Uses(tx Tx, id int64) (uses []Use, err error) {
 	nodes, err := tx.NodesOf(id, maxUses)

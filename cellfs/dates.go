@@ -47,7 +47,7 @@ type removals struct {
 	cells map[int64]time.Time // by cell
 }
 
-// maxRemovals bounds the cells that are told apart.
+// maxRemovals bounds the cells that are distinguished.
 const maxRemovals = 1000
 
 // last is when something last went from a name of the cell, or might have.

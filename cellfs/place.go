@@ -180,7 +180,7 @@ func (f *FS) Locate(tx Tx, p Path) (Place, error) {
 	return place, nil
 }
 
-// Find tells what is at p and which ACLs count there; the latter also with an error,
+// Find reports what is at p and which ACLs count there; the latter also with an error,
 // as far as the path exists. Errors are those of [FS.Lookup].
 func (f *FS) Find(ctx context.Context, p Path) (Place, error) {
 	e, ok := f.cache.get(p.Key())

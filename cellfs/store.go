@@ -108,7 +108,7 @@ type NodeTx interface {
 	Node(id int64) (Node, error)
 	// Child looks up by Key(name).
 	Child(parent int64, name string) (Node, error)
-	// Children lists a page of children in the order of their keys, and tells whether
+	// Children lists a page of children in the order of their keys, and reports whether
 	// there are more. A page that is not the last has at least one child.
 	Children(parent int64, p Page) (nodes []Node, more bool, err error)
 	// ChildRefs is Children together with what each content is.

@@ -115,7 +115,7 @@ func (f *FS) drop(ctx context.Context, ids []int64, cutoff time.Time, s *Swept) 
 	return nil
 }
 
-// SweepPlan tells what a Sweep would remove now.
+// SweepPlan reports what a Sweep would remove now.
 func (f *FS) SweepPlan(ctx context.Context, grace time.Duration) (s Swept, err error) {
 	cutoff := f.oldestHold(f.now().Add(-grace))
 	err = f.eachUnnamed(ctx, f.meta.View, cutoff, func(all *unnamed) error {

@@ -25,7 +25,7 @@ type PutOptions struct {
 	Check       Check
 }
 
-// Put stores r as the file p and tells whether it is new. Nothing changes until
+// Put stores r as the file p and reports whether it is new. Nothing changes until
 // r was read to its end. It returns [ErrNoParent], [ErrIsCollection] where a
 // collection is in the way, [ErrReadOnly], [ErrQuota], and errors of r and of the check.
 func (f *FS) Put(ctx context.Context, p Path, r io.Reader, o PutOptions) (Node, bool, error) {
@@ -248,7 +248,7 @@ type TransferOptions struct {
 	Source, Destination Check
 }
 
-// Copy makes dst a copy of src and tells whether dst is new. What was at dst
+// Copy makes dst a copy of src and reports whether dst is new. What was at dst
 // goes. What is wrong with the destination comes as a [*DestinationError]. It returns [ErrSame] and [ErrOverlap] where source and destination are
 // not apart, [ErrNoParent] for a destination without one. Boxes are copied as
 // plain collections; dst is never a box. Copies have no ACLs of their own.
@@ -355,7 +355,7 @@ func (f *FS) clear(tx Tx, to Place, now time.Time) error {
 	return tx.DeleteTree(to.Node, now)
 }
 
-// Move renames src to dst and tells whether dst is new; errors as [FS.Copy].
+// Move renames src to dst and reports whether dst is new; errors as [FS.Copy].
 // Contents, entity tags, properties and ACLs go along. A box cannot be moved:
 // [ErrReadOnly]. A name that changes only in its Unicode form is renamed in place.
 func (f *FS) Move(ctx context.Context, src, dst Path, o TransferOptions) (created bool, err error) {

@@ -61,7 +61,7 @@ var (
 	withNone = when("without a body", func(q *request, _ *cellfs.Place) bool { return !q.installs() })
 )
 
-// installs says that a MKCOL on a box brings a bar, or what should be one.
+// installs reports whether a MKCOL on a box brings a bar, or what should be one.
 func (q *request) installs() bool {
 	return q.ContentLength != 0 || q.sendsZip()
 }
@@ -185,7 +185,7 @@ func (q *request) has(levels []cellfs.Level, schema string, all, any access.Set)
 	return nil
 }
 
-// lacks says that a set has not each privilege of all, or none of any.
+// lacks reports whether a set has not each privilege of all, or none of any.
 func lacks(set, all, any access.Set) bool { return all&^set != 0 || any != 0 && any&set == 0 }
 
 // insufficientScope is the answer to a token that is narrower than who has it.
@@ -230,13 +230,13 @@ func (q *request) schemaAllowsBelow(tx cellfs.Tx, at *cellfs.Place) error {
 	return nil
 }
 
-// ofCell says that the rules ask for privileges of the cell, which no application needs
+// ofCell reports whether the rules ask for privileges of the cell, which no application needs
 // to be authenticated for: who may remove boxes may remove those of any application.
 func ofCell(rules []rule) bool {
 	return slices.ContainsFunc(rules, func(r rule) bool { return (r.all|r.any)&access.OfCell != 0 })
 }
 
-// denied is the answer to who lacks a privilege: 401 to who is nobody, 403 to others.
+// denied is the answer to who lacks a privilege: 401 to an anonymous caller, 403 to others.
 func (q *request) denied() error {
 	if !q.caller.Known() {
 		return q.unauthorized()

@@ -37,7 +37,7 @@ func (q *request) identify() (err error) {
 // errForged: a browser sent this for a page of somebody else.
 var errForged = answer.New(answer.OtherSite)
 
-// forged says that a page of another site can have made a browser send this with the
+// forged reports whether a page of another site can have made a browser send this with the
 // password that it keeps for this one. All but simple requests ask before they are sent
 // (https://fetch.spec.whatwg.org/#cors-safelisted-method), and are told that passwords
 // do not go along.
@@ -65,7 +65,7 @@ func (q *request) forged() bool {
 	return err != nil || !strings.EqualFold(u.Host, q.Host)
 }
 
-// credentials recognises the caller, and tells whether a token, or a cookie, did it.
+// credentials recognises the caller, and reports whether a token, or a cookie, did it.
 func (q *request) credentials() (c auth.Caller, byToken bool, err error) {
 	cell := q.target.Path.Cell()
 	value := q.Header.Get("Authorization")

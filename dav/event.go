@@ -81,7 +81,7 @@ func writingFile(at *cellfs.Place) (string, int) {
 }
 
 // recordTransfer records COPY or MOVE of a resource of that kind. Another cell that it
-// comes to hears of it too.
+// comes to learns of it too.
 func (q *request) recordTransfer(tx cellfs.Tx, kind cellfs.Kind, from int64, dst cellfs.Path, to *cellfs.Place) error {
 	verb, status := "copy", http.StatusNoContent
 	if q.Method == "MOVE" {

@@ -203,7 +203,7 @@ func (q *request) work(route route) error {
 	return route.serve(q)
 }
 
-// skipsAdmission says that the work needs no admission: the caller has all privileges, no job can
+// skipsAdmission reports whether the work needs no admission: the caller has all privileges, no job can
 // stand in the way, and the work looks for box and cell itself. It saves a look at the store.
 func (q *request) skipsAdmission(route route) bool {
 	if !q.caller.MayAll() || route.serve == nil {

@@ -53,7 +53,7 @@ func (q *request) makesAny(list []string, n *cellfs.Node) bool {
 	return n == nil && q.byToken && q.Method == http.MethodPut && anyTag(list)
 }
 
-// isGiven says that a header is there and not empty.
+// isGiven reports whether a header is there and not empty.
 func isGiven(values []string) bool { return strings.Join(values, "") != "" }
 
 func dateOf(h http.Header, name string) (time.Time, bool) {

@@ -162,7 +162,7 @@ func (q *request) fail(err error) {
 	_ = answer.Send(q.w, q.Request, status, contentType, body) // nobody to tell
 }
 
-// speaksJSON says that the clients of the target are not those of WebDAV: its errors are
+// speaksJSON reports whether the clients of the target are not those of WebDAV: its errors are
 // JSON, also those for which RFC 4918 has an element. An install is one of them, though
 // its method is MKCOL.
 func (q *request) speaksJSON() bool {

@@ -150,7 +150,7 @@ func (q *request) writeTokens(t auth.Tokens, byPassword bool) error {
 	return q.sendJSON(http.StatusOK, answer)
 }
 
-// secure says that the client speaks HTTPS.
+// secure reports whether the client speaks HTTPS.
 func (q *request) secure() bool {
 	return q.peer.HTTPS || q.h.cfg.UnitURL != nil && q.h.cfg.UnitURL.Scheme == "https"
 }

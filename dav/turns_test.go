@@ -40,7 +40,7 @@ func TestCellsTakeTurns(t *testing.T) {
 	}
 }
 
-// BenchmarkExportBesideInstalls tells how long exports of a tiny cell take while eight boxes
+// BenchmarkExportBesideInstalls reports how long exports of a tiny cell take while eight boxes
 // of 15,000 files each are installed into another.
 func BenchmarkExportBesideInstalls(b *testing.B) {
 	const boxes, files = 8, 15_000

@@ -256,7 +256,7 @@ func (q *request) keepExisting() (bool, error) {
 	return false, answer.New(answer.HeaderValue, "Overwrite", v)
 }
 
-// transferError tells what is in the way of COPY or MOVE: where it is the resource, not
+// transferError reports what is in the way of COPY or MOVE: where it is the resource, not
 // the method, that is 403 or 400, with the codes by which Personium's clients know it.
 func (q *request) transferError(err error, src, dst cellfs.Path) error {
 	var of *cellfs.DestinationError

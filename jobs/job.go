@@ -54,7 +54,7 @@ type Job struct {
 	Step       int64     // from which a restart goes on
 	// Starts is how often the job was started at this step, with this time.
 	Starts int64
-	// Passing says that what the job makes is for once: who asked takes it and removes it.
+	// Passing reports whether what the job makes is for once: who asked takes it and removes it.
 	Passing bool
 	Code    string // of the failure
 	Message string

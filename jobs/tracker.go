@@ -196,7 +196,7 @@ func (t *Tracker[Tx]) Start(ctx context.Context, j Job, with func(Tx, *Job) erro
 		return Job{}, err
 	}
 	// A job that is in the ledger runs, also if its acceptance failed: else a restart
-	// would be the first that anybody hears of it.
+	// would be the first that anybody learns of it.
 	t.put(accepted, nil)
 	t.queue.add(accepted.Scope, accepted.ID)
 	t.wake.Signal()
@@ -216,7 +216,7 @@ func (t *Tracker[Tx]) storedAllTheSame(ctx context.Context, id int64) bool {
 }
 
 // transition is the one place where a job's state changes in the ledger, which is before
-// anybody hears of it. It returns the job as it was to be recorded, whether it was or not.
+// anybody learns of it. It returns the job as it was to be recorded, whether it was or not.
 func (t *Tracker[Tx]) transition(ctx context.Context, j Job, to State, with func(Tx, *Job) error) (changed Job, err error) {
 	changed = j
 	if changed.State, err = j.State.Next(to); err != nil {

@@ -40,10 +40,10 @@ func (s Scope) Narrow(asked string) Scope {
 // none but the whole one, and are not bound by any.
 func (s Scope) Set() Set { return s.set }
 
-// Bounded says that the scope is not the whole one.
+// Bounded reports whether the scope is not the whole one.
 func (s Scope) Bounded() bool { return s.set != scopeOf("root") }
 
-// Empty says that the scope is good for nothing.
+// Empty reports whether the scope is good for nothing.
 func (s Scope) Empty() bool { return s.set == 0 }
 
 // String is the scope in words, as [Scope.Narrow] reads them.

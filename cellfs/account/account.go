@@ -23,10 +23,10 @@ var (
 	roleName    = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-_]{0,127}$`)
 )
 
-// IsName says whether an account can have that name.
+// IsName reports whether an account can have that name.
 func IsName(name string) bool { return accountName.MatchString(name) }
 
-// IsRoleName says whether a role can have that name.
+// IsRoleName reports whether a role can have that name.
 func IsRoleName(name string) bool { return roleName.MatchString(name) }
 
 // Role names a role of a cell.

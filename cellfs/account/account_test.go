@@ -99,7 +99,7 @@ func TestImported(t *testing.T) {
 	}
 }
 
-// check says whether the account logs in.
+// check reports whether the account logs in.
 func check(ctx context.Context, f *cellfs.FS, name, password string) (bool, error) {
 	id, err := account.Find(ctx, f, "c", name)
 	if errors.Is(err, account.ErrNone) {

@@ -101,7 +101,7 @@ func ParseNetworks(text string) (all []netip.Prefix, err error) {
 	return all, nil
 }
 
-// From says whether the account may log in from the address.
+// From reports whether the account may log in from the address.
 func (id *Identity) From(addr netip.Addr) bool {
 	if id.broken {
 		return false
@@ -117,12 +117,12 @@ func (id *Identity) From(addr netip.Addr) bool {
 	return false
 }
 
-// Verify says whether the password is the account's. It takes what the
+// Verify reports whether the password is the account's. It takes what the
 // hash cost, and up to [MaxCost] times [DefaultCost] for one from elsewhere; err tells of an account
 // whose password cannot be checked at all.
 func (id *Identity) Verify(password string) (bool, error) { return verify(id.Secret, password) }
 
-// Has says whether the hash of the account's password, if it has one that can be checked, is
+// Has reports whether the hash of the account's password, if it has one that can be checked, is
 // one that [Cost.Hash] makes. Another one came
 // from elsewhere, and checking it takes longer or proves less.
 func (c Cost) Has(id *Identity) bool {

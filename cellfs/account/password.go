@@ -30,7 +30,7 @@ var ErrPassword = fmt.Errorf("a password has %d to %d characters of A-Z a-z 0-9 
 // by Basic, and no blank at the ends, which a header loses.
 var passwordForm = regexp.MustCompile("^[a-zA-Z0-9-_!$*=^`{|}~.@](?:[a-zA-Z0-9-_!$*=^`{|}~.@ ]*[a-zA-Z0-9-_!$*=^`{|}~.@])?$")
 
-// IsPassword says whether an account can have that password.
+// IsPassword reports whether an account can have that password.
 func IsPassword(s string) bool {
 	return len(s) >= minPassword && len(s) <= maxPassword && passwordForm.MatchString(s)
 }
@@ -90,7 +90,7 @@ func (c Cost) Hash(password string) (json.RawMessage, error) {
 	})
 }
 
-// verify says whether the password is the one that was hashed. An account without a
+// verify reports whether the password is the one that was hashed. An account without a
 // hash, and one whose hash cannot be checked, has no password that is right; err tells
 // of the latter.
 func verify(kept json.RawMessage, password string) (bool, error) {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// canSync says that syncFileSystem does what it should.
+// canSync reports whether syncFileSystem does what it should.
 const canSync = true
 
 // syncFileSystem makes durable all of the file system that f is in (syncfs(2)).

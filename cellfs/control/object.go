@@ -100,7 +100,7 @@ func (s *Set) complete(given, before Values) (Values, error) {
 	return all, nil
 }
 
-// Fits says whether v can be the property's value; nil is null.
+// Fits reports whether v can be the property's value; nil is null.
 func (p *Property) Fits(v any) bool {
 	switch v := v.(type) {
 	case nil:

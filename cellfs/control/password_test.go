@@ -62,7 +62,7 @@ func remove(t *testing.T, f *cellfs.FS, name string) error {
 	})
 }
 
-// wantCheck says whether the account logs in with the password.
+// wantCheck fails the test unless the account logs in with the password, or does not, as wanted.
 func wantCheck(t *testing.T, f *cellfs.FS, name, password string, want bool) {
 	t.Helper()
 	id, err := account.Find(t.Context(), f, "c", name)

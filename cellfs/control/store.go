@@ -252,7 +252,7 @@ func (s *Store) owned(o *Object, set *Set) ([]Object, error) {
 	return kept, err
 }
 
-// touch says that the cell changes: an import that runs would undo it.
+// touch notes that the cell changes: an import that runs would undo it.
 func (s *Store) touch() error {
 	_, err := s.Tx.Touch(s.Cell.ID, 0)
 	return err

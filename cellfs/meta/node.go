@@ -141,7 +141,7 @@ func (t *tx) ChildRefs(parent int64, p cellfs.Page) (refs []cellfs.NodeRef, more
 
 var errPageFull = errors.New("the page is full")
 
-// page adds rows to a page until it is full, and tells whether there are more.
+// page adds rows to a page until it is full, and reports whether there are more.
 func (t *tx) page(query string, parent int64, p cellfs.Page, add func(scan func(...any) error) (*cellfs.Node, error)) (more bool, err error) {
 	rows, extra := 0, 0
 	err = t.c.query(t.ctx, query, []any{parent, p.After, p.Limit + 1}, func(scan func(...any) error) error {

@@ -36,7 +36,7 @@ func (all files) add(f *zip.File) error {
 	return nil
 }
 
-// hasFolder says whether something lies below the folder, whose name ends in a slash,
+// hasFolder reports whether something lies below the folder, whose name ends in a slash,
 // or the folder itself is there.
 func (all files) hasFolder(folder string) bool {
 	for name := range all {

@@ -57,7 +57,7 @@ func TestPlacesAreFoundByPath(t *testing.T) {
 	}
 }
 
-// BenchmarkPlaces tells what a collection takes of memory below a long path.
+// BenchmarkPlaces reports what a collection takes of memory below a long path.
 func BenchmarkPlaces(b *testing.B) {
 	s := newPlaces(1)
 	up := s.root()

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// soaking tells whether the long cases run too.
+// soaking reports whether the long cases run too.
 func soaking() bool { return os.Getenv("CELLAR_SOAK") != "" }
 
 // await waits until an export or import of cell1 has ended.

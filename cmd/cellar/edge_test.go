@@ -206,7 +206,7 @@ func TestSlowClients(t *testing.T) {
 	p.stop()
 }
 
-// established says whether the server has the connection of that client open.
+// established reports whether the server has the connection of that client open.
 func established(t *testing.T, p *program, client net.Conn) bool {
 	t.Helper()
 	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))

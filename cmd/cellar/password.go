@@ -125,7 +125,7 @@ func serverPassword(c *cli.Context, stdout io.Writer, log *slog.Logger) (passwor
 	return "", "", err
 }
 
-// isBlank says that a file has nothing in it, as a crash or a full disk leaves it.
+// isBlank reports whether a file has nothing in it, as a crash or a full disk leaves it.
 func isBlank(file string) bool {
 	text, err := os.ReadFile(file)
 	return err == nil && strings.TrimSpace(string(text)) == ""

@@ -115,7 +115,7 @@ func (s *server) run(ctx context.Context) (err error) {
 	if s.limits, err = readLimits(s.c); err != nil {
 		return err
 	}
-	// The socket first: whoever starts a second server hears of the address.
+	// The socket first: whoever starts a second server learns of the address.
 	listener, err := listen(ctx, s.c.String("listen"), s.c.Duration("stall-time"))
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func followLinks(name string) (string, error) {
 	return "", fmt.Errorf("%s: too many links", name)
 }
 
-// isFile says that what was written lies under its name and can be looked at.
+// isFile reports whether what was written lies under its name and can be looked at.
 func (t *target) isFile() bool { return t.whole != nil }
 
 // finish makes what was written durable where it is.

@@ -128,7 +128,7 @@ func find(commands []*cli.Command, name string) *cli.Command {
 	return nil
 }
 
-// takesValue says whether the next word belongs to the flag.
+// takesValue reports whether the next word belongs to the flag.
 func takesValue(flags []cli.Flag, word string) bool {
 	name := strings.TrimPrefix(word[1:], "-")
 	for _, f := range flags {

@@ -55,17 +55,17 @@ type Caller struct {
 	Authz  access.Authz
 	// Fault is why the credentials given are not good; nil if none were given.
 	Fault *answer.Error
-	// Deleted says that the account is not there any more: refused whatever is asked.
+	// Deleted reports whether the account is not there any more: refused whatever is asked.
 	Deleted bool
 	secret  []byte
 	account string // of an account its name, also where Name is not given; "" for others
 	change  bool   // may only change the password
 }
 
-// Known says that the caller is somebody.
+// Known reports whether the caller is somebody.
 func (c *Caller) Known() bool { return c.Admin || c.Name != "" }
 
-// MayAll says that the caller may do everything: the admin, unless the token has a
+// MayAll reports whether the caller may do everything: the admin, unless the token has a
 // narrower scope. Such a token has the privileges of its scope in every cell, and what all
 // have.
 func (c *Caller) MayAll() bool { return c.Admin && !c.Scope.Bounded() }
@@ -237,7 +237,7 @@ type attempt struct {
 	admin                bool // the name is that of the admin
 }
 
-// known says that the password was found right before, and nothing speaks against it since.
+// known reports whether the password was found right before, and nothing speaks against it since.
 func (a *Auth) known(t attempt, id *account.Identity, now time.Time) bool {
 	return a.verified.has(a.verified.key(t, id.Secret), now) && a.throttle.knows(t) && mayLogIn(t, id)
 }
@@ -246,7 +246,7 @@ func mayLogIn(t attempt, id *account.Identity) bool {
 	return id.From(t.addr) && id.Status != account.Deactivated
 }
 
-// settled says that an attempt needs no look at the password: it is known, or others from
+// settled reports whether an attempt needs no look at the password: it is known, or others from
 // there were wrong just now.
 func (a *Auth) settled(t attempt, id *account.Identity) (bool, *answer.Error) {
 	now := a.now()
@@ -260,7 +260,7 @@ func (a *Auth) settled(t attempt, id *account.Identity) (bool, *answer.Error) {
 	return false, nil
 }
 
-// admits says whether the admin, whose password is right, may come in.
+// admits reports whether the admin, whose password is right, may come in.
 func (a *Auth) admits(t attempt, admin *account.Identity) *answer.Error {
 	t.cell = "" // it is the same one in every cell
 	done, fault := a.settled(t, admin)

@@ -144,7 +144,7 @@ func (t *throttle) allows(a attempt, now time.Time) bool {
 	return t.addresses[source(a.addr)].leak(now).level < addressTries
 }
 
-// knows says that a password from there that is known to be right may be taken for right.
+// knows reports whether a password from there that is known to be right may be taken for right.
 func (t *throttle) knows(a attempt) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

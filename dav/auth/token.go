@@ -140,7 +140,7 @@ func peerHash(peer string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// subject is the name in a token. The admin is told apart from an account of that name.
+// subject is the name in a token. The admin is distinguished from an account of that name.
 func (c *Caller) subject() string {
 	if c.Admin {
 		return "admin"
@@ -316,5 +316,5 @@ func (a *Auth) marked(c *claims, key signingKey, secret []byte) bool {
 // none.
 func (c *Caller) Own() string { return c.account }
 
-// MustChange says that the caller may do nothing but set a new password.
+// MustChange reports whether the caller may do nothing but set a new password.
 func (c *Caller) MustChange() bool { return c.change }

@@ -9,7 +9,7 @@ import (
 	"cellar/dav/target"
 )
 
-// showsACL tells whether allprop shows the ACL: of cells, boxes and of the resource
+// showsACL reports whether allprop shows the ACL: of cells, boxes and of the resource
 // asked for always, of members only where there is one of their own. RFC 3744 leaves it
 // out of allprop; Personium's clients look for it there.
 func (l *listing) showsACL(p cellfs.Path, n *cellfs.Node) bool {

@@ -317,7 +317,7 @@ func hasProp(n *cellfs.Node, name xml.Name) bool {
 	return slices.ContainsFunc(n.Props, func(p cellfs.Property) bool { return p.Space == name.Space && p.Local == name.Local })
 }
 
-// inAllprop tells whether allprop shows the live property of that index.
+// inAllprop reports whether allprop shows the live property of that index.
 func (l *listing) inAllprop(i int, p cellfs.Path, n *cellfs.Node) bool {
 	x := &liveProps[i]
 	if x.asked {

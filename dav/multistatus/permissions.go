@@ -9,7 +9,7 @@ import (
 // tree.
 type Judge interface {
 	// Granted is what the ACLs on the way to a resource, its own last, grant to the caller;
-	// excluded says that the caller's application is not the one that they ask for. schema is
+	// excluded reports whether the caller's application is not the one that they ask for. schema is
 	// that of the box.
 	Granted(levels []cellfs.Level, schema string) (set access.Set, excluded bool)
 	// MayAll reports whether the caller may see all.
@@ -21,7 +21,7 @@ type Judge interface {
 	Subject() string
 	// BoxStatus is the state of a box, and how many percent of it are there.
 	BoxStatus(n *cellfs.Node) (status string, percent int64)
-	// NoteRead is told of the resource that is listed.
+	// NoteRead is called for the resource that is listed.
 	NoteRead(n *cellfs.Node)
 }
 
@@ -52,7 +52,7 @@ func (s Permissions) OfMember(j Judge, p cellfs.Path, n *cellfs.Node) Permission
 	return PermissionsAt(j, append(s.levels[:len(s.levels):len(s.levels)], cellfs.Level{Depth: p.Len(), ACL: n.ACL}), s.schema)
 }
 
-// CanSee says whether the caller may see the resource at all.
+// CanSee reports whether the caller may see the resource at all.
 func (s Permissions) CanSee(j Judge, n *cellfs.Node) bool {
 	switch {
 	case j.MayAll():
@@ -70,12 +70,12 @@ func (s Permissions) CanSee(j Judge, n *cellfs.Node) bool {
 	return s.set&access.ReadProperties != 0 && !s.excluded
 }
 
-// CanWrite says whether the caller may write something at the resource.
+// CanWrite reports whether the caller may write something at the resource.
 func (s Permissions) CanWrite() bool {
 	return s.set&(access.Bind|access.WriteContent) != 0 && !s.excluded
 }
 
-// canReadACL tells whether the caller may see the ACL of a resource.
+// canReadACL reports whether the caller may see the ACL of a resource.
 func (s Permissions) canReadACL(n *cellfs.Node) bool {
 	if n.Kind == cellfs.KindCell {
 		return s.set&access.ACLRead != 0

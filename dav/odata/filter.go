@@ -9,7 +9,7 @@ import (
 	"cellar/dav/answer"
 )
 
-// filter says whether an object is wanted.
+// filter reports whether an object is wanted.
 type filter func(Values) bool
 
 // maxFilter bounds a filter, in tokens.

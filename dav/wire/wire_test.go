@@ -45,7 +45,7 @@ func TestPeers(t *testing.T) {
 	}
 }
 
-// TestBodies: a body that stalls and one that is cut off are told apart.
+// TestBodies: a body that stalls and one that is cut off are distinguished.
 func TestBodies(t *testing.T) {
 	type outcome struct {
 		err     error
