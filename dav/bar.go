@@ -66,8 +66,9 @@ func (q *request) getBar() error {
 	h.Set("Content-Disposition", `attachment; filename="`+q.target.Path.Box()+`.bar"`)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store") // the next one may be another
-	for _, name := range []string{"Range", "If-Range"} {
-		q.Header.Del(name) // of something that is made anew each time there are no parts
+	// Of something that is made anew each time there are no parts, and no copy is good.
+	for _, name := range []string{"Range", "If-Range", "If-None-Match", "If-Modified-Since"} {
+		q.Header.Del(name)
 	}
 	w, done := wire.LimitWrites(q.w, q.h.cfg.StallTime)
 	defer done()

@@ -68,6 +68,8 @@ func (q *request) ctl() error {
 		return q.readControl(&r)
 	case "POST":
 		switch {
+		case r.Links && unit:
+			return control.ErrNoAssoc
 		case r.Links && !r.OtherKeyed:
 			return q.link(&r)
 		case r.Keyed || r.Other != nil:
@@ -86,6 +88,8 @@ func (q *request) ctl() error {
 		return q.updateControl(&r)
 	case "DELETE":
 		switch {
+		case r.Links && unit:
+			return control.ErrNoAssoc
 		case r.Links && r.OtherKeyed:
 			return q.unlink(&r)
 		case !r.Keyed || r.Other != nil:

@@ -12,6 +12,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/cellfs/account"
+	"cellar/dav/answer"
 	"cellar/dav/auth"
 	"cellar/dav/ops"
 	"cellar/dav/target"
@@ -295,7 +296,8 @@ func (q *request) cell() (c cellfs.Cell, err error) {
 func (q *request) health() error {
 	q.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if q.Method != http.MethodGet && q.Method != http.MethodHead {
-		return errMethod
+		q.w.Header().Set("Allow", "GET, HEAD")
+		return answer.Send(q.w, q.Request, http.StatusMethodNotAllowed, answer.JSONType, errMethod.JSON())
 	}
 	_, err := q.w.Write([]byte("ok\n"))
 	return err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -71,7 +73,7 @@ func (v Values) text(name string) string {
 // complete checks what a client gives and fills in what is missing: from before, if it
 // is not nil, or the defaults.
 func (s *Set) complete(given, before Values) (Values, error) {
-	for name := range given {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if s.property(name) == nil {
 			return nil, &PropertyError{name, Unknown}
 		}
