@@ -25,9 +25,7 @@ const maxProblems = 1000
 // to what exists, and that nothing unnamed escapes the sweeper. An error means
 // that the check itself could not go on.
 func (f *FS) Check(ctx context.Context) (Report, error) {
-	if m, ok := f.meta.(interface {
-		Integrity(context.Context) ([]string, error)
-	}); ok {
+	if m, ok := f.meta.(IntegrityChecker); ok {
 		faults, err := m.Integrity(ctx)
 		if err != nil || len(faults) > 0 { // nothing that it says can be relied on
 			return Report{Problems: databaseProblems(faults)}, err

@@ -198,9 +198,7 @@ func (f *FS) Stored(ctx context.Context, r Ref) bool {
 	if r.Size <= MaxInline {
 		return true
 	}
-	s, ok := f.blobs.(interface {
-		Stat(context.Context, Hash) (int64, error)
-	})
+	s, ok := f.blobs.(Statter)
 	if !ok {
 		return false
 	}

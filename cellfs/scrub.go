@@ -162,9 +162,7 @@ func (f *FS) scrubOne(ctx context.Context, b *Blob, p *pace) error {
 func (f *FS) verifyCold(ctx context.Context, b *Blob, buf []byte, read func(n int) error) error {
 	var c Content
 	var err error
-	cold, ok := f.blobs.(interface {
-		OpenCold(context.Context, Hash) (Content, error)
-	})
+	cold, ok := f.blobs.(ColdOpener)
 	if ok && b.Data == nil {
 		if c, err = cold.OpenCold(ctx, b.Hash); err != nil {
 			err = lost(b, err)

@@ -299,9 +299,7 @@ func (o *Ops) restore(ctx context.Context, j jobs.Job, p *jobs.Progress) (*resto
 		return nil, err
 	}
 	options := restore.Options{Cell: cell, Job: j.ID, Progress: p.Set, DocumentName: install.DocumentName}
-	if own, ok := content.(interface {
-		BlobAt(offset int64) (int64, error)
-	}); ok && j.Input == 0 {
+	if own, ok := content.(cellfs.BlobIndex); ok && j.Input == 0 {
 		options.BlobAt = own.BlobAt
 	}
 	return a.Restore(ctx, o.fs, options)

@@ -28,6 +28,11 @@ func (w *Response) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
+// copierTo is a source that writes itself faster than it can be read; cellfs.CopierTo is one.
+type copierTo interface {
+	CopyTo(w io.Writer, n int64) (int64, error)
+}
+
 // ReadFrom hands the source on, so that the kernel can send a file by itself, and a
 // snapshot the files that it is made of.
 func (w *Response) ReadFrom(src io.Reader) (int64, error) {
@@ -35,9 +40,7 @@ func (w *Response) ReadFrom(src io.Reader) (int64, error) {
 		w.Status = http.StatusOK
 	}
 	if part, ok := src.(*io.LimitedReader); ok {
-		if s, ok := part.R.(interface {
-			CopyTo(w io.Writer, n int64) (int64, error)
-		}); ok {
+		if s, ok := part.R.(copierTo); ok {
 			n, err := s.CopyTo(w.ResponseWriter, part.N)
 			part.N -= n
 			return n, err
