@@ -67,6 +67,9 @@ func TestContractResolves(t *testing.T) {
 	number := regexp.MustCompile(`[0-9]+(?:\.[0-9]+)*`)
 	n := 0
 	texts(t, func(file, text string) {
+		if !strings.Contains(text, "ontract") { // a search is dear under the race detector
+			return
+		}
 		for _, m := range cited.FindAllStringSubmatchIndex(text, -1) {
 			for _, section := range number.FindAllString(text[m[2]:m[1]], -1) {
 				if n++; !sections[section] {
@@ -97,6 +100,9 @@ func TestFilesResolve(t *testing.T) {
 				}
 			}
 		}
+		if !strings.Contains(text, "docs/") {
+			return
+		}
 		for _, m := range named.FindAllStringIndex(text, -1) {
 			if _, err := os.Stat(filepath.Join(root, text[m[0]:m[1]])); err != nil {
 				t.Errorf("%s:%d: %v", file, lineOf(text, m[0]), err)
@@ -122,8 +128,8 @@ func broken(file, to string) string {
 	if anchor == "" {
 		return ""
 	}
-	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(text), -1) {
-		if slug(m[1]) == anchor {
+	for line := range strings.Lines(string(text)) {
+		if title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") && slug(strings.TrimSpace(title)) == anchor {
 			return ""
 		}
 	}
@@ -147,10 +153,18 @@ func slug(title string) string {
 // TestNothingOutsideIsCited: no text sends its reader to a document that is not here, or to a
 // row of a list that is not.
 func TestNothingOutsideIsCited(t *testing.T) {
-	outside := regexp.MustCompile(`\b(DECI` + `SIONS|NO` + `TES\.md|DESI` + `GN\.md|STO` + `RE\.md|HO` + `USE\.md)\b|\b(spe` + `c|see` + `ds|fau` + `lts)/[a-z-]+\.md|\x{00A7}|\((?:A|T|H|B|C|K|L)[0-9]{1,2}\b[^)"]*\)`)
+	words := []string{"DECI" + "SIONS", "NO" + "TES.md", "DESI" + "GN.md", "STO" + "RE.md", "HO" + "USE.md", "spe" + "c/", "see" + "ds/", "fau" + "lts/", "\u00a7"}
+	row := regexp.MustCompile(`^\s*//.*\((?:A|T|H|B|C|K|L)[0-9]{1,2}\b`)
 	texts(t, func(file, text string) {
-		for _, m := range outside.FindAllStringIndex(text, -1) {
-			t.Errorf("%s:%d: %s", file, lineOf(text, m[0]), text[m[0]:m[1]])
+		for n, line := range strings.Split(text, "\n") {
+			for _, w := range words {
+				if strings.Contains(line, w) {
+					t.Errorf("%s:%d: %s", file, n+1, line)
+				}
+			}
+			if strings.Contains(line, "//") && strings.HasSuffix(file, ".go") && row.MatchString(line) {
+				t.Errorf("%s:%d: %s", file, n+1, line)
+			}
 		}
 	})
 }
