@@ -10,7 +10,7 @@ import (
 	"cellar/dav/answer"
 )
 
-// who a rule lets in.
+// who names the callers that a rule admits.
 type who int
 
 const (
@@ -22,7 +22,7 @@ const (
 	authenticated            // who is not anonymous; besides a rule that asks for privileges
 )
 
-// where the privileges of a rule are looked for.
+// where names the resource whose ACLs must grant the privileges of a rule.
 type where int
 
 const (
@@ -78,7 +78,8 @@ var (
 		{who: privileged, where: above, all: access.Bind, when: isNew},
 		{who: privileged, all: access.WriteContent, when: isThere},
 	}
-	// A lock is somebody's, also where all may write.
+	// A lock belongs to a caller, so that an anonymous one cannot take it even where all may
+	// write.
 	locking    = append(writing[:len(writing):len(writing)], rule{who: authenticated})
 	lockingBox = append(needs(access.WriteContent), rule{who: authenticated})
 	// destination is for what COPY and MOVE make. Both are needed where something is
@@ -92,9 +93,9 @@ var (
 // errNeedsAdmin: only the unit admin may (contract 5.12).
 var errNeedsAdmin = answer.New(answer.AdminOnly)
 
-// admitted refuses a caller who may not do what the rules are for. It is asked before the
-// work, so that who has no business here learns of nothing else, and what the path
-// lacks is told by the work. The transaction of a change asks again.
+// admitted refuses a caller whom the rules do not admit. It runs before the work, so that such a
+// caller learns nothing else. That something is missing at the path is no error here: the work
+// finds that. The transaction of a change judges once more.
 func (q *request) admitted(p cellfs.Path, rules []rule) error {
 	if q.caller.MayAll() {
 		return nil
@@ -106,7 +107,7 @@ func (q *request) admitted(p cellfs.Path, rules []rule) error {
 	return q.judge(&at, rules)
 }
 
-// judge applies the rules to what is at a place.
+// judge applies the rules to the resource at a place.
 func (q *request) judge(at *cellfs.Place, rules []rule) error {
 	if q.caller.MayAll() {
 		return nil
@@ -177,8 +178,7 @@ func (q *request) has(levels []cellfs.Level, schema string, all, any access.Set)
 		}
 		return q.denied()
 	}
-	// A token's scope bounds only the privileges of the cell, and only who has one
-	// (contract 5.5).
+	// The scope of a token bounds only the privileges of the cell (contract 5.5).
 	if ofCell && q.caller.Known() && lacks(q.caller.Scope.Set(), all, any) {
 		return insufficientScope(all | any)
 	}
@@ -188,13 +188,13 @@ func (q *request) has(levels []cellfs.Level, schema string, all, any access.Set)
 // lacks reports whether a set has not each privilege of all, or none of any.
 func lacks(set, all, any access.Set) bool { return all&^set != 0 || any != 0 && any&set == 0 }
 
-// insufficientScope is the answer to a token that is narrower than who has it.
+// insufficientScope is the answer to a token whose scope lacks a privilege that its account has.
 func insufficientScope(needed access.Set) error {
 	return answer.New(answer.Scope, needed)
 }
 
-// schemaAllows refuses callers that come through no application, or through the wrong
-// one, where an ACL asks for one (contract 5.13).
+// schemaAllows refuses a caller who does not come through the application that an ACL asks for
+// (contract 5.13).
 func (q *request) schemaAllows(required access.Authz, schema string) error {
 	switch {
 	case required == access.AuthzNone || q.caller.MayAll():
@@ -211,8 +211,8 @@ func (q *request) schemaAllows(required access.Authz, schema string) error {
 	return nil
 }
 
-// schemaAllowsBelow is schemaAllows for all that lies below a collection: ACLs only
-// grant, so that this is all that can be stricter there.
+// schemaAllowsBelow is schemaAllows for everything below a collection. ACLs only grant, so that
+// nothing else can be stricter there than at the collection.
 func (q *request) schemaAllowsBelow(tx cellfs.Tx, at *cellfs.Place) error {
 	if q.caller.MayAll() || at.Node == nil || !at.Node.IsCollection() {
 		return nil
@@ -230,13 +230,13 @@ func (q *request) schemaAllowsBelow(tx cellfs.Tx, at *cellfs.Place) error {
 	return nil
 }
 
-// ofCell reports whether the rules ask for privileges of the cell, which no application needs
-// to be authenticated for: who may remove boxes may remove those of any application.
+// ofCell reports whether the rules ask for privileges of the cell. These do not depend on an
+// application: a caller who may remove boxes may remove the box of any application.
 func ofCell(rules []rule) bool {
 	return slices.ContainsFunc(rules, func(r rule) bool { return (r.all|r.any)&access.OfCell != 0 })
 }
 
-// denied is the answer to who lacks a privilege: 401 to an anonymous caller, 403 to others.
+// denied is the answer to a caller who lacks a privilege: 401 to an anonymous caller, 403 to others.
 func (q *request) denied() error {
 	if !q.caller.Known() {
 		return q.unauthorized()

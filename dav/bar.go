@@ -13,7 +13,7 @@ import (
 	"cellar/dav/wire"
 )
 
-// barType is the type of an exported bar; barTypeOld is how it was once spelt.
+// barType is the type of an exported bar; barTypeOld is an older name of it.
 const (
 	barType    = "application/zip+x-personium-bar"
 	barTypeOld = "application/x-personium-bar+zip"
@@ -66,7 +66,7 @@ func (q *request) getBar() error {
 	h.Set("Content-Disposition", `attachment; filename="`+q.target.Path.Box()+`.bar"`)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store") // the next one may be another
-	// Of something that is made anew each time there are no parts, and no copy is good.
+	// A bar is made anew for each request: it has no parts, and no copy of it is current.
 	for _, name := range []string{"Range", "If-Range", "If-None-Match", "If-Modified-Since"} {
 		q.Header.Del(name)
 	}

@@ -15,10 +15,10 @@ import (
 	"cellar/dav/answer"
 )
 
-// errEncoding: contents are kept as they come, and nobody would know what they are in.
+// errEncoding: the store keeps the bytes of a body, and not the coding that they are in.
 var errEncoding = answer.New(answer.ContentEncoding)
 
-// encoded refuses a body with a Content-Encoding, and tells which would be taken (RFC 9110,
+// encoded refuses a body with a Content-Encoding, and names the coding that is accepted (RFC 9110,
 // 8.4 and 15.5.16).
 func (q *request) encoded() error {
 	if q.ContentLength == 0 {

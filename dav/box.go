@@ -159,17 +159,15 @@ func (q *request) mkcolBox() error {
 	return nil
 }
 
-// How many lines about installs that were refused are written in a minute: those of nobody
-// into the log of the program, and those of accounts into the event log of their cell. The
-// admin's are not counted.
+// Lines a minute about installs that were refused: of anonymous callers in the log of the program,
+// of accounts in the event log of their cell. The admin has no limit.
 const (
 	refusalsOfNobody = 10
 	refusalsOfCell   = 60
 )
 
-// logRefusal writes the line of an install that was refused with err, for whatever
-// reason (contract 2.3). What nobody in particular asked for is no event of the cell:
-// it would push out those that are.
+// logRefusal writes the line about an install that was refused with err (contract 2.3). A request of
+// an anonymous caller is no event of the cell: anybody could push out the others with it.
 func (q *request) logRefusal(err error) error {
 	install := q.Method == "MKCOL" && q.target.Kind == target.Box && q.installs()
 	e, known := q.errorOf(err)
@@ -203,8 +201,7 @@ func (q *request) logRefusal(err error) error {
 	return err
 }
 
-// notZip is the answer to a body of another type. An RFC 5689 body is a type
-// that is known but not taken here.
+// notZip is the answer to a body of another type. A body of RFC 5689 makes no box.
 func (q *request) notZip() error {
 	wrong := answer.New(answer.BarMediaType, "Content-Type")
 	xml, err := q.sendsXML()

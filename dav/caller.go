@@ -12,15 +12,15 @@ import (
 	"cellar/dav/auth"
 )
 
-// cookieName and peerParameter are how a browser tells who asks: the cookie alone is
-// not enough, so that no page of others can use it (contract 5.6).
+// cookieName and peerParameter identify the caller of a browser. The cookie alone is not enough, so
+// that no page of another site can use it (contract 5.6).
 const (
 	cookieName    = "p_cookie"
 	peerParameter = "p_cookie_peer"
 )
 
-// identify finds out who asks. Bad credentials are no error yet: what is open to all is
-// open to who has them too. Only an account that is gone is refused at once.
+// identify finds out who the caller is. Bad credentials are no error yet, because some resources are
+// open to all. Only an account that was deleted is refused at once.
 func (q *request) identify() (err error) {
 	q.caller, q.byToken, err = q.credentials()
 	switch {
@@ -34,13 +34,12 @@ func (q *request) identify() (err error) {
 	return nil
 }
 
-// errForged: a browser sent this for a page of somebody else.
+// errForged: a browser sent this request for a page of another site.
 var errForged = answer.New(answer.OtherSite)
 
-// forged reports whether a page of another site can have made a browser send this with the
-// password that it keeps for this one. All but simple requests ask before they are sent
-// (https://fetch.spec.whatwg.org/#cors-safelisted-method), and are told that passwords
-// do not go along.
+// forged reports whether a page of another site can have made a browser send this request with the
+// password that the browser keeps for this site. For all but simple requests a browser asks first
+// (https://fetch.spec.whatwg.org/#cors-safelisted-method), and the answer does not allow passwords.
 func (q *request) forged() bool {
 	if q.wire != http.MethodPost || !strings.HasPrefix(strings.ToLower(q.Header.Get("Authorization")), "basic") {
 		return false
@@ -141,9 +140,8 @@ func (q *request) basicAllowed() bool {
 }
 
 // subject is the caller as the event log keeps it: {CellURL}#{account}, or for the unit
-// admin {UnitURL}#{name}, with what stands for these URLs: the Host of a request is the
-// client's word, and who reads the log calls the server by another name perhaps. "" if
-// nobody was recognised.
+// admin {UnitURL}#{name}. Placeholders stand for these URLs, because the client chose the host of its
+// request and the reader of the log may use another one. "" for an anonymous caller.
 func (q *request) subject() string {
 	return q.subjectIn(cellfs.LogURLs{Cell: cellfs.LocalCell, Unit: cellfs.LocalUnit})
 }
@@ -166,7 +164,7 @@ func (q *request) unauthorized() error {
 	return auth.ErrNone
 }
 
-// challenge says in a 401 with what to come again (RFC 9110, 11.6.1). A realm is the URL of
+// challenge adds to a 401 which credentials are accepted (RFC 9110, 11.6.1). A realm is the URL of
 // the cell or the unit, in which nothing needs to be quoted.
 func (q *request) challenge() {
 	realm := q.target.CellURL

@@ -35,8 +35,8 @@ func (q *request) parseControl() (odata.ControlRequest, error) {
 	return odata.ParseControl(q.target.Rest, control.SetOf)
 }
 
-// controlRules are those of a method on control objects: each set has its privilege, and
-// of a link both sets count.
+// controlRules are the rules of a method on control objects. Each set has its privilege; a link needs
+// those of both sets.
 func controlRules(reads bool) (rules []rule) {
 	for _, s := range control.Sets() {
 		needed := s.Write
@@ -48,7 +48,7 @@ func controlRules(reads bool) (rules []rule) {
 			return err == nil && (r.Set == s || r.Other == s)
 		})})
 	}
-	// Of what is no set nobody learns more than that.
+	// An anonymous caller does not learn which sets there are.
 	return append(rules, rule{who: privileged, all: access.Root, when: when("it is of no set", func(q *request, _ *cellfs.Place) bool {
 		_, err := q.parseControl()
 		return err != nil && !q.caller.Known()
@@ -227,7 +227,7 @@ func (q *request) createdObject(o *control.Object) error {
 	return q.sendJSON(http.StatusCreated, odata.One(q.ctlBase(), o, nil))
 }
 
-// change reads how an object is to be: PUT replaces, MERGE changes what is given.
+// changeOf reads a change: PUT replaces the object, MERGE changes the properties that are given.
 func (q *request) changeOf(set *control.Set) (control.Change, error) {
 	v, hidden, err := q.object(set)
 	return control.Change{Given: v, Merge: q.Method == "MERGE", Hidden: hidden, Check: q.mayChangeObject(v["Name"])}, err
@@ -281,9 +281,9 @@ var objectTag = regexp.MustCompile(`^W/"[0-9]+-[0-9]+"$`)
 // gone is the name of an object that is being deleted.
 const gone = ""
 
-// mayChangeObject is the precondition of a change of an object: If-Match, and for boxes
-// and cells, which are resources that WebDAV locks, If and the locks of all that gets
-// another path with the name. name is what the object will be called; nil: as before.
+// mayChangeObject is the precondition of a change of an object: If-Match. Boxes and cells are also
+// resources, so that If and the locks count for them, those of everything below if the name
+// changes. name is the new name; nil for none.
 func (q *request) mayChangeObject(name any) control.Check {
 	return func(tx cellfs.Tx, o *control.Object) error {
 		if err := q.matchesObject(o); err != nil {
@@ -323,7 +323,7 @@ func (q *request) controlEvent(s *control.Store, kind, key, info string) error {
 	return q.record(s.Tx, s.Cell.ID, kind, cellfs.LocalCell+"__ctl/"+key, info)
 }
 
-// propertyError is what a wrong property is to a client.
+// propertyError is the answer to a wrong property.
 func propertyError(e *control.PropertyError) *answer.Error {
 	name := printable(e.Property)
 	switch {

@@ -36,8 +36,8 @@ func (q *request) commonHeaders() {
 	h["Access-Control-Expose-Headers"] = []string{exposed}
 }
 
-// edge applies what stands before everything else, in the order of
-// contract 1.2. done tells that the answer was given.
+// edge is the first step of a request, in the order of contract 1.2. done reports whether it gave the
+// answer.
 func (q *request) edge() (done bool, err error) {
 	wire := q.Method
 	q.wire = wire
@@ -66,12 +66,12 @@ func (q *request) edge() (done bool, err error) {
 	return false, nil
 }
 
-// onlyOnce are headers of which a second could be seen by somebody else than the
-// first: a proxy that decides by one and a server that acts by the other.
+// onlyOnce are headers that must not be there twice: a proxy might decide by the first and the server
+// act by the second.
 var onlyOnce = []string{"Destination", "Depth", "Overwrite", "Lock-Token", "Content-Range", "X-Oc-Mtime", "X-Expected-Entity-Length"}
 
-// override applies X-HTTP-Method-Override and X-Override to a copy of the request: package
-// http frames the answer, and what is left of the body, by the one that it read.
+// override applies X-HTTP-Method-Override and X-Override to a copy of the request, because package
+// http frames the answer, and the rest of the body, by the request that it read.
 func (q *request) override() {
 	method, headers := "", q.Header["X-Override"]
 	if q.Method == http.MethodPost {
@@ -94,12 +94,12 @@ func (q *request) override() {
 	}
 }
 
-// headByPost is a method that no resource has: an answer to HEAD has no body, one to POST has
-// one, or else the client takes the next answer for it.
+// headByPost is a method that no resource has. A client that sends POST expects a body, which an
+// answer to HEAD does not have.
 const headByPost = "HEAD by POST"
 
-// fixed are headers that X-Override leaves alone: they are about the connection and the
-// framing of the message, or browsers and proxies tell by them who sent it.
+// fixed are headers that X-Override cannot change: those of the connection and of the framing, and
+// those in which browsers and proxies say where a request comes from.
 var fixed = []string{
 	"Connection", "Content-Length", "Expect", "Forwarded", "Host", "Keep-Alive", "Origin", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
 	"Transfer-Encoding", "Upgrade", "Via", "X-Http-Method-Override", "X-Override",
@@ -110,7 +110,7 @@ func isFixed(name string) bool {
 }
 
 // overrideHeaders replaces headers as X-Override asks: "Name:value", the last
-// one of a name wins. What is not to be replaced is ignored, as what is malformed.
+// one of a name wins. Malformed values, and headers that are fixed, are ignored.
 func overrideHeaders(h http.Header, values []string) {
 	for _, v := range values {
 		name, value, ok := strings.Cut(v, ":")
@@ -129,9 +129,9 @@ func newRequestKey() string {
 	return s[:4] + "_" + s[4:]
 }
 
-// preflightMethods is what an unauthenticated OPTIONS says of every path: all methods that
-// some resource has. pageMethods are those that a page of another origin may try; to those
-// that no resource has it shall see the 405, and not that its browser refused.
+// preflightMethods is the answer to OPTIONS without credentials on every path: all methods that
+// some resource has. pageMethods are those that a page of another origin may send. Some of these no
+// resource has, so that the page gets the 405 and not an error of its browser.
 const (
 	preflightMethods = "OPTIONS, GET, POST, PUT, DELETE, HEAD, MERGE, MKCOL, MOVE, COPY, LOCK, UNLOCK, PROPFIND, PROPPATCH, ACL"
 	pageMethods      = preflightMethods + ", REPORT, SEARCH, PATCH"

@@ -14,8 +14,8 @@ import (
 	"cellar/dav/target"
 )
 
-// record adds a line about this request to the event log of a cell, in the transaction
-// of what it tells (contract 6.1): with it, it is kept or not.
+// record adds a line about this request to the event log of a cell, in the transaction of the change
+// that the line is about: both are kept, or neither (contract 6.1).
 func (q *request) record(tx cellfs.Tx, cell int64, kind, object, info string) error {
 	return q.recordBy(tx, cell, q.subject(), kind, object, info)
 }
@@ -26,14 +26,14 @@ func (q *request) recordBy(tx cellfs.Tx, cell int64, subject, kind, object, info
 	})
 }
 
-// recordOwn adds the line of an account that set its own password. It may be one that can do
-// nothing else, and is nobody in any other log.
+// recordOwn adds the line of an account that set its own password. A caller who must change the
+// password first is anonymous everywhere else.
 func (q *request) recordOwn(tx cellfs.Tx, cell int64, name string) error {
 	key := odata.FormatKey(cellfs.SetAccount, control.SetOf(cellfs.SetAccount).Key, control.Values{"Name": name})
 	return q.recordBy(tx, cell, cellfs.LocalCell+"#"+name, "cellctl.Account.patch", cellfs.LocalCell+"__ctl/"+key, "204,"+cellfs.LocalCell+"__mypassword")
 }
 
-// eventKinds are how event types begin, by what is touched.
+// eventKinds are the beginnings of event types, by the kind of the resource.
 var eventKinds = map[cellfs.Kind]string{
 	cellfs.KindCell: "cell", cellfs.KindBox: "box", cellfs.KindCollection: "webdavcol", cellfs.KindOData: "odatacol",
 	cellfs.KindService: "servicecol", cellfs.KindFile: "davfile",
@@ -50,8 +50,8 @@ func cellOf(at *cellfs.Place) int64 {
 	return at.Parent.Cell
 }
 
-// recorded is check that, if it lets the change through, records it: as event type and
-// status that line tells of the place.
+// recorded is a check that also records the change if it allows it. line returns the type of the event
+// and the status.
 func (q *request) recorded(check cellfs.Check, line func(at *cellfs.Place) (kind string, status int)) cellfs.Check {
 	return func(tx cellfs.Tx, at cellfs.Place) error {
 		if err := check(tx, at); err != nil {
@@ -80,8 +80,8 @@ func writingFile(at *cellfs.Place) (string, int) {
 	return eventKinds[cellfs.KindFile] + ".update", http.StatusNoContent
 }
 
-// recordTransfer records COPY or MOVE of a resource of that kind. Another cell that it
-// comes to learns of it too.
+// recordTransfer records COPY or MOVE of a resource of that kind. A transfer to
+// another cell is also a line there.
 func (q *request) recordTransfer(tx cellfs.Tx, kind cellfs.Kind, from int64, dst cellfs.Path, to *cellfs.Place) error {
 	verb, status := "copy", http.StatusNoContent
 	if q.Method == "MOVE" {
@@ -144,7 +144,7 @@ func (q *request) postEvent() error {
 	return nil
 }
 
-// notImplemented is for methods that Personium knows and does not perform.
+// notImplemented answers methods that Personium has and that are not performed here.
 func (q *request) notImplemented() error {
 	return answer.New(answer.NotImplemented)
 }

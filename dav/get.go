@@ -14,7 +14,7 @@ import (
 	"cellar/dav/answer"
 )
 
-// get answers GET and HEAD: the content of a file, or what there is of a collection.
+// get answers GET and HEAD: the content of a file, or a page about a collection.
 func (q *request) get() error {
 	n, content, err := q.h.fs.OpenAt(q.Context(), q.target.Path)
 	if isNotExist(err) && q.target.Path.Len() > 3 || err == nil && n.IsCollection() && n.Kind != cellfs.KindBox {
@@ -63,7 +63,7 @@ func (q *request) sendFile(n *cellfs.Node, content cellfs.Content) error {
 	if b, ok := content.(interface{ Bytes() []byte }); ok && part == "" {
 		return q.sendBytes(b.Bytes())
 	}
-	// Package http sees nothing of the request that it could judge by rules of its own.
+	// Package http must not see the conditional headers: it would judge them by rules of its own.
 	plain := http.Request{Method: q.Method, Header: http.Header{}}
 	if part != "" {
 		plain.Header.Set("Range", part)
@@ -108,8 +108,8 @@ var inertTypes = []string{
 	"application/json", "application/pdf", "application/octet-stream", "application/zip", "application/gzip", "application/javascript",
 }
 
-// isInert tells types that can be shown where they are. All others, which a browser might
-// run or render with scripts (HTML, anything in XML, what is not known), are attachments.
+// isInert reports whether a browser can show content of a type without running scripts. Everything else
+// (HTML, any XML, unknown types) is sent as an attachment.
 func isInert(contentType string) bool {
 	t, _, _ := strings.Cut(strings.ToLower(contentType), ";")
 	t = strings.TrimSpace(t)

@@ -48,8 +48,8 @@ func (q *request) sendsZip() bool {
 // other half of its characters, and blanks.
 var beforeXML = []byte("\xef\xbb\xbf\xfe\xff\x00 \t\r\n")
 
-// sendsXML reports whether the body is XML, by what the client says or by how it begins:
-// many clients say nothing, or that it is a form.
+// sendsXML reports whether the body is XML, by its Content-Type or by its first bytes: many clients
+// send no type, or that of a form.
 func (q *request) sendsXML() (bool, error) {
 	if strings.Contains(strings.ToLower(q.Header.Get("Content-Type")), "xml") {
 		return true, nil

@@ -9,7 +9,7 @@ import (
 	"cellar/dav/answer"
 )
 
-// errNotModified: what the client has is what is there. It is no failure but an answer.
+// errNotModified: the copy of the client is current. It is an answer, not a failure.
 var errNotModified = answer.New(answer.NotModified)
 
 // preconditions evaluates the conditional headers for a method that changes what is at a
@@ -22,7 +22,7 @@ func (q *request) preconditions(at *cellfs.Place) error {
 }
 
 // evaluate applies If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since, in
-// this order, to what is there: n, nil if nothing is, from its [cellfs.Place.DatesFrom].
+// this order, to the resource n, nil for none. from is its [cellfs.Place.DatesFrom].
 func (q *request) evaluate(n *cellfs.Node, from time.Time) error {
 	h := q.Header
 	reads := q.Method == http.MethodGet || q.Method == http.MethodHead
@@ -47,8 +47,8 @@ func (q *request) evaluate(n *cellfs.Node, from time.Time) error {
 	return nil
 }
 
-// makesAny: Personium makes a file where "If-Match: *" asks for one that is there, and its
-// clients send that with every upload. Others get what RFC 9110, 13.1.1 says.
+// makesAny reports whether "If-Match: *" may make a file. Personium's clients send it with every
+// upload, also of new files. Other clients get what RFC 9110, 13.1.1 says.
 func (q *request) makesAny(list []string, n *cellfs.Node) bool {
 	return n == nil && q.byToken && q.Method == http.MethodPut && anyTag(list)
 }
@@ -109,8 +109,8 @@ func anyTag(values []string) bool {
 }
 
 // matchTags reports whether one of the listed entity tags is etag, which can be weak itself.
-// A tag without quotes, as Personium's documents show it, matches too, and so does W/"…" for
-// a strong comparison, as it does there; what is no tag matches nothing (Joplin sends such).
+// Like in Personium, a tag without quotes matches too, and so does W/"…" in a strong comparison. A value
+// that is no tag matches nothing (Joplin sends such).
 func matchTags(values []string, etag string, weak bool) bool {
 	etag = strings.TrimPrefix(etag, "W/")
 	for _, v := range values {

@@ -54,8 +54,8 @@ const (
 )
 
 // patchStatuses are the statuses of the changes if one of them cannot be made; nil if all
-// can (RFC 4918, 9.2). wrong are the indexes of those whose values make no sense. That a
-// file has a time cannot be taken from it.
+// can (RFC 4918, 9.2). wrong are the indexes of values that cannot be read. The time of a
+// file cannot be removed.
 func patchStatuses(patches []cellfs.PropPatch, wrong []int) []string {
 	statuses, refused := make([]string, len(patches)), len(wrong) > 0
 	for i, p := range patches {

@@ -14,8 +14,8 @@ import (
 // maxPairs bounds the parameters of a query or of a form, in pairs.
 const maxPairs = 100
 
-// query reads the query of the URL. It is the only place that does: package url drops
-// what it cannot read, and a list without its filter is another list.
+// query reads the query of the URL. Only this function does: package url drops what it cannot read,
+// and a list without its filter would be another list.
 func (q *request) query() (url.Values, error) {
 	values, ok := parsePairs(q.URL.RawQuery)
 	if !ok {

@@ -22,8 +22,8 @@ const (
 	maxReads    = 100_000
 )
 
-// reads writes events of reads into the logs, behind the requests: a read waits for
-// nothing. A crash may take those of the last second.
+// reads writes the events of reads into the logs after the requests, so that no read waits for it. A
+// crash may lose those of the last second.
 type reads struct {
 	fs  *cellfs.FS
 	log *slog.Logger

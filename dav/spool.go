@@ -33,8 +33,8 @@ type share struct {
 
 func (q *request) answerShare() *share { return &share{space: q.h.answers, addr: q.peer.Addr} }
 
-// take takes so many bytes more. It returns [auth.ErrBusy] if they are not there, and
-// errLongAnswer if they never are for one answer.
+// take reserves so many more bytes. It returns [auth.ErrBusy] if others use them now, and
+// errLongAnswer if one answer can never have them.
 func (s *share) take(bytes int64) error {
 	a := s.space
 	if s.taken+bytes > a.each {

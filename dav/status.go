@@ -106,8 +106,7 @@ func sayErr(e *answer.Error) func(*request, error) *answer.Error {
 	return func(*request, error) *answer.Error { return e }
 }
 
-// errorOf finds what an error means to the client. ok is false for what is
-// nobody's business but the operator's.
+// errorOf returns the answer to an error. ok is false for an error that only the operator may see.
 func (q *request) errorOf(err error) (e *answer.Error, ok bool) {
 	var large *http.MaxBytesError
 	var property *control.PropertyError
@@ -136,8 +135,8 @@ func (q *request) errorOf(err error) (e *answer.Error, ok bool) {
 	return answer.New(answer.Internal), false
 }
 
-// fail answers with an error. If the answer has begun, all that can be said is
-// that it is not complete: the connection is cut.
+// fail answers with an error. If the answer has begun, it cuts the connection, so that the client does
+// not take the answer for a complete one.
 func (q *request) fail(err error) {
 	e, known := q.errorOf(err)
 	if !known {

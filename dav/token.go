@@ -155,7 +155,7 @@ func (q *request) secure() bool {
 	return q.peer.HTTPS || q.h.cfg.UnitURL != nil && q.h.cfg.UnitURL.Scheme == "https"
 }
 
-// mustChange is the answer to who must set another password first: a token that is good
+// mustChange is the answer to a caller who must set another password first: a token that is good
 // only for that.
 func (q *request) mustChange(t auth.Tokens) error {
 	e := oauth("invalid_grant", answer.PasswordChangeRequired)
@@ -208,8 +208,8 @@ var (
 	errPassword   = answer.New(answer.PasswordFormat)
 )
 
-// hash makes the secret of a password when it is the turn of the caller's address, and the
-// caller is still who it was: another change may have come first meanwhile.
+// hash makes the secret of a password. It waits for the turn of the caller's address, and then looks at
+// the caller again, because another change may have come first.
 func (q *request) hash(password string) (json.RawMessage, error) {
 	if !account.IsPassword(password) {
 		return nil, errPassword // without waiting

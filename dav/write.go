@@ -31,9 +31,9 @@ func (q *request) checkWith(p cellfs.Path, rules []rule, deep bool) cellfs.Check
 	}
 }
 
-// longRequest is how long a request takes at least for its caller to be looked for again:
-// an account that lost a role, or its password, meanwhile, must not end what it began. What
-// changes who may do what looks again however short it was.
+// longRequest is the time after which a request looks for its caller once more before it changes
+// something: the account may have lost a role or its password. Changes of ACLs and control objects
+// always look.
 var longRequest = time.Second
 
 // mayChange asks once more, inside the transaction, whether the caller may: ACLs and the
@@ -256,8 +256,8 @@ func (q *request) keepExisting() (bool, error) {
 	return false, answer.New(answer.HeaderValue, "Overwrite", v)
 }
 
-// transferError reports what is in the way of COPY or MOVE: where it is the resource, not
-// the method, that is 403 or 400, with the codes by which Personium's clients know it.
+// transferError is the answer to a COPY or MOVE that cannot be made. Where the resource stands in the way,
+// and not the method, it is 403 or 400, with the codes that Personium's clients know.
 func (q *request) transferError(err error, src, dst cellfs.Path) error {
 	var of *cellfs.DestinationError
 	atDestination := errors.As(err, &of)

@@ -31,8 +31,8 @@ var xmlLimits = map[string]xmlLimit{
 func newParsing() chan struct{} { return make(chan struct{}, max(2, runtime.NumCPU())) }
 
 // readXML reads the XML body of the request and returns what read makes of its root,
-// which is nil if there is no body. The caller was judged before: nobody who may not do
-// what the method does has a body parsed. Errors are those of read, errXML for a text that
+// which is nil if there is no body. The caller was judged before, so that no body of a caller
+// without the privilege is parsed. Errors are those of read, errXML for a text that
 // is not XML, and errTooLarge beyond the method's limit.
 func readXML[T any](q *request, read func(root *xmltree.Element) (T, error)) (v T, err error) {
 	limit := xmlLimits[q.Method]

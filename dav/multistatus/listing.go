@@ -245,7 +245,7 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d Depth, s Permissions) er
 	})
 }
 
-// refused tells of a collection that cannot be listed now (RFC 4918, 14.24).
+// refused writes the response of a collection that cannot be listed now (RFC 4918, 14.24).
 func (l *listing) refused(p cellfs.Path, e *answer.Error) {
 	l.buf = append(l.buf, `<D:response><D:href>`...)
 	l.buf = l.o.Target.AppendHref(l.buf, p, true)
@@ -254,10 +254,10 @@ func (l *listing) refused(p cellfs.Path, e *answer.Error) {
 		e.Error()+`</D:responsedescription></D:response>`...)
 }
 
-// spill moves the answer so far out of memory if it became long. What was read before it
-// began is sent as it is made; the little that can fail all the same, such as to look for
-// a role, cuts the connection. What is read from the store is sent when it is complete: a
-// client must not take a part of a listing for all of it.
+// spill moves the answer so far out of memory if it became long. A listing from the cache is sent as it
+// is made; an error after that, such as a role that cannot be read, cuts the connection. A listing
+// from the store goes into a file and is sent when it is complete: a client must not take a part of a
+// listing for all of it.
 func (l *listing) spill() error {
 	switch {
 	case l.tx == nil && len(l.buf) >= sendAbove && l.o.Request.ProtoAtLeast(1, 1):
@@ -383,7 +383,8 @@ func (l *listing) propNames(n *cellfs.Node) {
 	mark := len(l.buf)
 	for i := range liveProps {
 		x := &liveProps[i]
-		// What is costly to find out is told only when asked for, what is set too only once.
+		// Properties that are costly to find are shown only if a request names them; a property that
+		// is also set is shown once.
 		if x.asked && !(x.alone && l.alone) || hasProp(n, x.name) {
 			continue
 		}

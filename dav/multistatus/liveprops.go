@@ -144,8 +144,8 @@ func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	if !lockable(n) {
 		return false, nil
 	}
-	// The resource asked for has all locks that protect it. What lies below shows those that
-	// were taken of it: those of what lies above are told once, there.
+	// The resource of the request shows all locks that protect it, a member those whose root it
+	// is: a lock from above is shown once, there.
 	locks := l.above
 	if p.Len() > l.o.Target.Path.Len() {
 		if locks = nil; l.below != nil {
@@ -215,8 +215,8 @@ func (l *listing) quotaUsed(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	return true, err
 }
 
-// quotaAvailable is what the quota leaves, and no more than the disk has: how much that is
-// is nothing for who may write nothing there.
+// quotaAvailable is what the quota leaves, and no more than the disk has. The space of the disk is
+// shown only to a caller who may write there.
 func (l *listing) quotaAvailable(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind > cellfs.KindService {
 		return false, nil

@@ -10,9 +10,8 @@ import (
 )
 
 // AppendLock writes an activelock, whose URL has the form of t. own says that the caller took the
-// lock. The token is shown only to the one who took
-// the lock: with it goes the right to write. Whom the lock says that it is of is only for
-// them, and for who may write there too (writes) and has to ask them.
+// lock. Only that caller sees the token, because it is the right to write. The owner is shown to
+// that caller, and to callers who may write there (writes) and would have to ask the owner.
 func AppendLock(b []byte, l *cellfs.Lock, t *target.Target, own, writes bool, now time.Time) []byte {
 	scope, depth := "exclusive", "0"
 	if l.Shared {

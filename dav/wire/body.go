@@ -38,8 +38,8 @@ func LimitStalls(stall time.Duration, next http.Handler) http.Handler {
 	})
 }
 
-// Stalled reports whether the body of a request stalled. Package http then takes the client for
-// one that is gone, so that what the work says of its error is of no use.
+// Stalled reports whether the body of a request stalled. Package http then ends the context of the
+// request, so that the error of the work does not say why it failed.
 func Stalled(r *http.Request) bool {
 	b, ok := r.Context().Value(stallKey{}).(*body)
 	return ok && b.stalled

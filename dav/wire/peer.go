@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// Peer is what is known of who is at the other end: by the connection, or by what a proxy
-// says that is trusted.
+// Peer is what is known of the client: from the connection, or from a proxy that is trusted.
 type Peer struct {
 	Addr  netip.Addr // invalid if it is not known
 	HTTPS bool       // the client speaks it
@@ -27,7 +26,7 @@ func PeerOf(r *http.Request) Peer {
 
 // FindPeers finds out who is at the other end. If that is a trusted proxy, it reads
 // X-Forwarded-For, -Proto and -Host, and puts the host in the place of that of the request. From
-// anybody else these headers say nothing: who believed them could be told any address.
+// anybody else these headers are ignored, because a client can write anything into them.
 func FindPeers(trusted []netip.Prefix, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, host := proxies(trusted).peer(r)
