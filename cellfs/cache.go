@@ -11,10 +11,10 @@ const maxCache = 32 << 20
 
 // cache keeps what was read, by path, so that opening a small file, listing a
 // collection again, or finding again that there is nothing, asks no store. It is
-// exact: an entry is good only if its cell has not changed since the look-up
-// began, and nothing is taken from the cache from before a transaction changes a
-// cell until after its end. What one reader sees in the store no other then
-// misses in the cache.
+// exact: an entry counts only if its cell has not changed since the look-up began. From
+// before a transaction changes a cell until after its end, nothing of the cell comes from
+// the cache. So no reader gets an older state from the cache than another one saw in the
+// store.
 type cache struct {
 	mu sync.RWMutex
 	changes
@@ -43,7 +43,7 @@ func (c *changes) begins(cell int64) {
 }
 
 // ended notes that a transaction that changed the cells has ended, whether or not
-// it is kept: what is known of them is worthless.
+// it was kept: entries of these cells do not count any more.
 func (c *changes) ended(cells map[int64]bool) {
 	c.now++
 	for id := range cells {
@@ -83,9 +83,8 @@ func (e *cached) bytes() int {
 
 func (c *cache) good(e cached) bool { return c.none(e.node.Cell, e.since) }
 
-// find takes over what a look-up met. That there is nothing in a cell that is
-// there is worth keeping: clients ask again and again for files of their own that
-// nobody made (.DS_Store, desktop.ini).
+// find takes over what a look-up found. The cache also keeps that nothing has a name: clients ask
+// again and again for files of their own that do not exist (.DS_Store, desktop.ini).
 func (e *cached) find(at found, err error) error {
 	e.found = at
 	if at.node.Cell != 0 && errors.Is(err, fs.ErrNotExist) {

@@ -87,8 +87,8 @@ func (f *FS) RenameCell(tx Tx, name, to string) error {
 	return tx.DatesAnew(c.Root, changed.Modified) // none that was told of the other name is of use
 }
 
-// SetBox replaces what a box is called and the schema it has, as n says. Its locks go with its
-// name (RFC 4918, 7.5), and so do the dates that were told of it.
+// SetBox gives a box the name and the schema of n. A new name ends its locks (RFC 4918, 7.5), and the
+// dates that clients have of it prove nothing any more.
 func (f *FS) SetBox(tx Tx, cell Cell, old, n *Node) error {
 	if n.Name != old.Name {
 		if err := f.DeleteLocksAt(tx, cell.Name, old.Name); err != nil {

@@ -14,8 +14,8 @@ import (
 )
 
 // DamagedError is a content that is not what its row says: missing, of another size, or
-// with other bytes. It wraps no absence: the resource is there, and a client that were
-// told 404 would delete its own copy.
+// with other bytes. It does not wrap [fs.ErrNotExist]: the resource is there, and a client
+// that got a 404 would delete its own copy.
 type DamagedError struct {
 	ID      int64
 	Hash    Hash

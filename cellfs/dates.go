@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// A date has whole seconds, and a client may have been told one of several contents.
-// [Node.DatesFrom] is what makes it a validator all the same: the second from which on a
-// date that was told of a URL can only belong to the content that is there now.
+// A date has whole seconds, so that several contents of a URL can have had the same one.
+// [Node.DatesFrom] makes dates validators all the same: a date from that second on can only belong to
+// the content that is there now.
 
 // datesFrom is that second for what is about to take the name of old, which is nil if
-// nothing has it. What was there before can have been told with the date of this very
-// second: then it is the next one.
+// nothing has it. If a client can have the date of this very second for what was there before, it
+// is the next second.
 func (f *FS) datesFrom(now time.Time, cell int64, old *Node) time.Time {
 	from := now.Truncate(time.Second)
 	last := f.gone.last(cell) // what is gone from the name is known by the time only
@@ -27,7 +27,7 @@ func (f *FS) datesFrom(now time.Time, cell int64, old *Node) time.Time {
 	return from
 }
 
-// datesAnew is from when on a date counts if all that was told before is of no use.
+// datesAnew is the second from which on dates count if no earlier one does.
 func (n *Node) datesAnew(now time.Time) time.Time {
 	return latest(now, n.DatesFrom).Truncate(time.Second).Add(time.Second)
 }
@@ -47,7 +47,7 @@ type removals struct {
 	cells map[int64]time.Time // by cell
 }
 
-// maxRemovals bounds the cells that are distinguished.
+// maxRemovals bounds the cells for which removals are kept.
 const maxRemovals = 1000
 
 // last is when something last went from a name of the cell, or might have.
@@ -76,15 +76,14 @@ func (r *removals) fromAny(now time.Time) {
 	r.all = latest(now, r.all)
 }
 
-// settling is how long after its time a change may still not be seen by all: a date
-// that a client took from its own clock, or from that of an answer, says nothing before.
+// settling is how long after its time a change may still be invisible to some: an earlier date that a
+// client took from its own clock, or from the Date of an answer, proves nothing.
 const settling = time.Minute
 
-// UnchangedSince reports whether what a client was told of a place at that date, the
-// modification time or simply the time, is surely the content that is there now. n is what
-// is there, from the [Place.DatesFrom]. The time that a client gave a file says nothing
-// (RFC 9110, 8.8.2.2), nor does any date of a collection, below which anything may have
-// changed.
+// UnchangedSince reports whether a client that has this date for a place, as a modification time or as
+// the time of an answer, surely has the content that is there now. n is the node, from its
+// [Place.DatesFrom]. The time that a client gave a file proves nothing (RFC 9110, 8.8.2.2), nor does a
+// date of a collection, below which anything may have changed.
 func (n *Node) UnchangedSince(date, from, now time.Time) bool {
 	if from.IsZero() || n.IsCollection() || date.After(now) {
 		return false

@@ -28,17 +28,13 @@ var (
 	// ErrTooDeep: the resource would lie deeper than [MaxDepth].
 	ErrTooDeep = errors.New("hierarchy is too deep")
 
-	// ErrIsCollection and ErrNotCollection: the resource has the other kind.
-	ErrIsCollection  = errors.New("resource is a collection")
-	ErrNotCollection = errors.New("resource is not a collection")
+	// ErrIsCollection: the resource is a collection, and should be none.
+	ErrIsCollection = errors.New("resource is a collection")
 
 	// ErrSame and ErrOverlap: source and destination of COPY or MOVE are the
 	// same resource, or one lies inside the other.
 	ErrSame    = errors.New("source and destination are the same resource")
 	ErrOverlap = errors.New("source and destination contain each other")
-
-	// ErrPrecondition: a precondition of the request does not hold.
-	ErrPrecondition = errors.New("precondition failed")
 
 	// ErrDestinationExists: overwriting was not allowed (RFC 4918, 10.6).
 	ErrDestinationExists = errors.New("destination exists")

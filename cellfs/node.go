@@ -79,9 +79,9 @@ type Node struct {
 	// MTime is the modification time that a client set; zero for none. It is
 	// what is shown, but entity tags do not depend on it.
 	MTime time.Time
-	// DatesFrom is the second from which on a date that was told of this name can only
-	// belong to this content, if the same holds for the collections above ([Place.DatesFrom]);
-	// zero: it came with the one above.
+	// DatesFrom is the second from which on a date of this name can only belong to this
+	// content, if the same holds for the collections above ([Place.DatesFrom]); zero: that of
+	// the collection above counts.
 	DatesFrom time.Time
 
 	// Changed is when a member of the collection last came, went or changed; zero if none

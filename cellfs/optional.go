@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// What a store, or a content, can do besides its contract. Whoever uses it does without where it
-// is missing.
+// What a store, or a content, can do besides its contract. Callers work without it where it is
+// missing.
 
 // ColdOpener is a store of [Blobs] that reads a content from the disk and not from the memory of the
 // system, as a scrub wants it.

@@ -13,7 +13,7 @@ type Level struct {
 	ACL   *ACL
 }
 
-// Place is what an operation meets at a path.
+// Place is what an operation finds at a path.
 type Place struct {
 	Depth  int // segments of the path
 	Parent Node
@@ -23,8 +23,8 @@ type Place struct {
 	// they are those of what is there of the path.
 	Above  []Level
 	Schema string // of the box that the place is or lies in
-	// DatesFrom is the second from which on a date that was told of the place can only
-	// belong to what is there now; zero: no date says anything.
+	// DatesFrom is the second from which on a date of the place can only belong to what is
+	// there now; zero: no date proves anything.
 	DatesFrom time.Time
 
 	inSource bool // directly in the sources of a service
@@ -38,7 +38,7 @@ func (p *Place) Levels() []Level {
 	return append(p.Above[:len(p.Above):len(p.Above)], Level{p.Depth, p.Node.ACL})
 }
 
-// found is what a look-up met on its way.
+// found is what a look-up finds on its way.
 type found struct {
 	node   Node // zero but for its cell if there is nothing
 	parent Node
@@ -64,7 +64,7 @@ func (at *found) place(p Path, n *Node) Place {
 // datesOf is the DatesFrom of the place of n, which was found.
 func (at *found) datesOf(n *Node) time.Time { return latest(at.dates, n.DatesFrom) }
 
-// shown is the node for who does not see its place.
+// shown is the node for callers that do not get its place.
 func (at *found) shown() Node {
 	n := at.node
 	n.DatesFrom = at.datesOf(&n)

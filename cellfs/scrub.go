@@ -105,7 +105,7 @@ func (f *FS) scrub(ctx context.Context, page []Blob, p *pace, place *scrubPlace)
 	return errors.Join(err, f.tellAll(ctx, bad))
 }
 
-// tellAll logs damage with all that is known of where it is.
+// tellAll logs damage with all places that are known.
 func (f *FS) tellAll(ctx context.Context, bad []*DamagedError) error {
 	if len(bad) == 0 {
 		return nil
@@ -201,7 +201,7 @@ func (f *FS) saveScrub(ctx context.Context, p scrubPlace) error {
 	return f.Update(context.WithoutCancel(ctx), func(tx Tx) error { return tx.SetSetting(scrubSetting, string(text)) })
 }
 
-// pace spreads reading over time. What it was late is not made up for.
+// pace spreads reading over time. It does not catch up after a delay.
 type pace struct {
 	rate int64 // bytes a second
 	next time.Time

@@ -17,7 +17,7 @@ var (
 	ErrInSource = fmt.Errorf("the sources of a service are files: %w", ErrReadOnly)
 )
 
-// takes returns the error that a resource of that kind meets which is to come to the place.
+// takes returns the error for a resource of that kind that is to come to the place.
 func (p *Place) takes(kind Kind) error {
 	switch {
 	case p.isSource():

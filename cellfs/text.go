@@ -7,10 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// Printable returns s with what is no text in it shown as \uXXXX: control characters,
-// separators of lines and paragraphs, and what turns the direction of writing. Whoever
-// reads it, on a terminal too, sees one line of what was sent. What is no UTF-8 becomes
-// U+FFFD.
+// Printable returns s with characters that are no text written as \uXXXX: control characters,
+// separators of lines and paragraphs, and those that change the direction of writing. A reader, also
+// on a terminal, then sees one line. Bytes that are no UTF-8 become U+FFFD.
 func Printable(s string) string {
 	if strings.IndexFunc(s, isUnprintable) < 0 && utf8.ValidString(s) {
 		return s

@@ -56,7 +56,7 @@ func (t *tracked) ShowAside(root int64, schemas map[int64]string, atLeast int64,
 	if err == nil && (c.Taken() > before.Taken() || c.Nodes > before.Nodes) {
 		err = t.mayGrow(n.Cell)
 	}
-	// No date that was told of what was there is of use.
+	// Earlier dates prove nothing any more.
 	return after(err, func() error { return t.DatesAnew(root, now) })
 }
 

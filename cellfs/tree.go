@@ -179,9 +179,9 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 	return from, err
 }
 
-// membersChanged makes a change among the members of a collection the date of the
-// collection: who keeps a copy of a tree looks there for what is new. Dates have whole
-// seconds, so that a second change within one needs no write.
+// membersChanged gives a collection the date of a change among its members, because clients that keep a
+// copy of a tree look there for what is new. Dates have whole seconds, so that a second change within
+// one needs no write.
 func (f *FS) membersChanged(tx Tx, collection *Node, now time.Time) error {
 	if collection.MTime.IsZero() && collection.LastModified().Unix() == now.Unix() {
 		return nil

@@ -68,7 +68,6 @@ var statuses = []struct {
 		return answer.New(answer.DestinationOverlaps, q.Header.Get("Destination"))
 	}},
 	{cellfs.ErrDestinationExists, say(answer.DestinationExists)},
-	{cellfs.ErrPrecondition, sayErr(errETag)},
 	{cellfs.ErrLocked, func(q *request, err error) *answer.Error { // RFC 4918, 11.3, 16
 		var e *cellfs.LockedError
 		errors.As(err, &e)

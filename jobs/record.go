@@ -59,10 +59,9 @@ type ending[Tx any] struct {
 	tried bool // to record an outcome, and it failed
 }
 
-// conclude records the outcome, also while the tracker closes. What cannot be recorded
-// is told to nobody: the job goes on being one that runs, with what that forbids, and is
-// tried again, beside the work of others. If the program ends before, the ledger says
-// that the job runs, and it does so again.
+// conclude records the outcome, also while the tracker closes. An outcome that cannot be recorded is
+// not shown: the job counts as running, and recording is tried again, without a worker. If the program
+// ends before that, the ledger says that the job runs, and the next start runs it again.
 func (t *Tracker[Tx]) conclude(ctx context.Context, e *ending[Tx]) {
 	err := t.record(context.WithoutCancel(ctx), e)
 	if err == nil {
@@ -82,8 +81,8 @@ func (t *Tracker[Tx]) conclude(ctx context.Context, e *ending[Tx]) {
 	})
 }
 
-// record makes the outcome durable and tells it then. A success that cannot be recorded
-// is a failure, if that can be.
+// record makes the outcome durable and then visible. If a success cannot be recorded, it tries to
+// record a failure.
 func (t *Tracker[Tx]) record(ctx context.Context, e *ending[Tx]) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -120,9 +119,9 @@ func (t *Tracker[Tx]) recordAs(ctx context.Context, e *ending[Tx], out *Outcome[
 	return err
 }
 
-// settled looks at what the ledger has of a job after an attempt that failed. An outcome
-// may be stored all the same: then it is the one, and it is saved again because it may
-// not be durable. A job that is not there any more has none.
+// settled looks at what the ledger has of a job after an attempt that failed. An outcome may be stored
+// all the same: then that is the outcome, and it is saved again, because it may not be durable. A
+// job that is gone has none.
 func (t *Tracker[Tx]) settled(ctx context.Context, e *ending[Tx]) (bool, error) {
 	j, found, err := t.cfg.Ledger.Find(ctx, e.job.ID)
 	switch {

@@ -195,8 +195,8 @@ func (t *Tracker[Tx]) Start(ctx context.Context, j Job, with func(Tx, *Job) erro
 		}
 		return Job{}, err
 	}
-	// A job that is in the ledger runs, also if its acceptance failed: else a restart
-	// would be the first that anybody learns of it.
+	// A job that is in the ledger runs, also if its acceptance failed. Otherwise the next start
+	// would run it, to everybody's surprise.
 	t.put(accepted, nil)
 	t.queue.add(accepted.Scope, accepted.ID)
 	t.wake.Signal()
@@ -215,8 +215,8 @@ func (t *Tracker[Tx]) storedAllTheSame(ctx context.Context, id int64) bool {
 	return found
 }
 
-// transition is the one place where a job's state changes in the ledger, which is before
-// anybody learns of it. It returns the job as it was to be recorded, whether it was or not.
+// transition is the one place where the state of a job changes in the ledger, before it changes for
+// anybody else. It returns the job as it was to be recorded, also if that failed.
 func (t *Tracker[Tx]) transition(ctx context.Context, j Job, to State, with func(Tx, *Job) error) (changed Job, err error) {
 	changed = j
 	if changed.State, err = j.State.Next(to); err != nil {
