@@ -224,7 +224,7 @@ func (f *FS) heldBy(ctx context.Context, all []Snapshot) (ids []int64, err error
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			f.log.Error("references of a snapshot", "snapshot", s.Name, "err", err)
+			f.log.Error("the references of a snapshot cannot be read", "snapshot", s.Name, "err", err)
 		}
 	}
 	return ids, nil

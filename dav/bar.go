@@ -51,7 +51,7 @@ func (q *request) getBar() error {
 	defer space.release()
 	bar, err := snapshot.Bar(q.Context(), q.h.fs, snapshot.BarOptions{Box: q.target.Path, CellURL: q.target.CellURL, TempDir: q.h.cfg.TempDir, Take: space.take})
 	if lost := (*snapshot.ContentError)(nil); errors.As(err, &lost) {
-		q.h.cfg.Log.Error("bar", "cell", q.target.Path.Cell(), "err", err)
+		q.h.cfg.Log.Error("a bar cannot be made", "cell", q.target.Path.Cell(), "err", err)
 		return ops.AnswerOf(err)
 	}
 	if errors.Is(err, snapshot.ErrMainBox) {

@@ -177,7 +177,7 @@ func (q *request) logRefusal(err error) error {
 	now, status := q.h.cfg.Now(), e.Code.Status()
 	if !q.caller.Known() {
 		if ok, leftOut := q.h.refusedNobody.allow(0, now); ok {
-			q.h.log.Warn("install by nobody refused", "path", q.URL.Path, "status", status, "key", q.key, "remote", q.peer.Addr, "left_out", leftOut)
+			q.h.log.Warn("an install of an anonymous caller was refused", "path", q.URL.Path, "status", status, "key", q.key, "remote", q.peer.Addr, "left_out", leftOut)
 		}
 		return err
 	}
@@ -191,7 +191,7 @@ func (q *request) logRefusal(err error) error {
 			return err
 		}
 		if leftOut > 0 {
-			q.h.log.Warn("refused installs that are not in the event log", "cell", cell.Name, "count", leftOut)
+			q.h.log.Warn("refused installs are not in the event log", "cell", cell.Name, "count", leftOut)
 		}
 	}
 	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}

@@ -77,7 +77,7 @@ func (r *reads) take() (all []cellfs.Event, left int) {
 func (r *reads) flush() {
 	all, left := r.take()
 	if left > 0 {
-		r.log.Warn("reads that are not in the event log: too many at once", "count", left)
+		r.log.Warn("reads are not in the event log: too many at once", "count", left)
 	}
 	for len(all) > 0 {
 		page := all[:min(readsAtOnce, len(all))]
@@ -100,7 +100,7 @@ func (r *reads) flush() {
 			return nil
 		})
 		if err != nil {
-			r.log.Error("reads that are not in the event log", "count", len(page), "err", err)
+			r.log.Error("reads are not in the event log", "count", len(page), "err", err)
 		}
 	}
 }

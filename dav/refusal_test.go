@@ -51,7 +51,7 @@ func TestNobodyWritesNoEvents(t *testing.T) {
 	now = now.Add(time.Minute)
 	installs(t, s, 1, "", http.StatusUnauthorized)
 	s.Close()
-	lines := strings.Count(log.String(), "install by nobody refused")
+	lines := strings.Count(log.String(), "an install of an anonymous caller was refused")
 	if lines != 11 || !strings.Contains(log.String(), "left_out=1000") {
 		t.Errorf("%d lines in the program's log:\n%s", lines, log.String())
 	}

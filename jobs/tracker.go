@@ -210,7 +210,7 @@ func (t *Tracker[Tx]) storedAllTheSame(ctx context.Context, id int64) bool {
 	}
 	_, found, err := t.cfg.Ledger.Find(context.WithoutCancel(ctx), id)
 	if err != nil {
-		t.cfg.Log.Error("is a job that was not accepted in the ledger?", "job", id, "err", err)
+		t.cfg.Log.Error("the ledger cannot be read after a job was not accepted", "job", id, "err", err)
 	}
 	return found
 }

@@ -111,7 +111,7 @@ func (s *Store) commit(w *conn, batch []*update) {
 		}
 	}
 	if err != nil {
-		s.log.Error("commit", "err", err)
+		s.log.Error("a commit failed", "err", err)
 		s.locks, s.known = lockState{}, newKnown() // what was learnt may be rolled back
 	}
 	b.answer(err)

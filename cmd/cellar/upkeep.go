@@ -35,7 +35,7 @@ func (s *server) sweep(ctx context.Context) {
 			swept.Strays, swept.Bytes = strays.Strays, swept.Bytes+strays.Bytes
 		}
 		if err != nil && ctx.Err() == nil {
-			s.log.Error("sweep", "err", err)
+			s.log.Error("a sweep failed", "err", err)
 		}
 		if swept.Contents+swept.Strays > 0 {
 			s.log.Info("swept", "contents", swept.Contents, "strays", swept.Strays, "bytes", swept.Bytes)
@@ -58,7 +58,7 @@ func (s *server) scrub(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			s.log.Error("scrub", "err", err)
+			s.log.Error("a scrub failed", "err", err)
 		case done.Contents > 0:
 			s.log.Info("scrubbed", "contents", done.Contents, "bytes", done.Bytes, "damaged", done.Damaged, "took", time.Since(began))
 		}

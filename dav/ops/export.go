@@ -119,7 +119,7 @@ func (o *Ops) export(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Out
 	record, err := o.build(ctx, j, p)
 	if err != nil {
 		if ctx.Err() == nil {
-			o.cfg.Log.Error("export", "job", j.ID, "cell", j.Scope, "err", err)
+			o.cfg.Log.Error("an export failed", "job", j.ID, "cell", j.Scope, "err", err)
 		}
 		out := o.exportFailed(j, err)
 		out.Done = release
@@ -128,7 +128,7 @@ func (o *Ops) export(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Out
 	keep := func() {
 		release()
 		if err := o.fs.KeepSnapshots(ctx, j.Scope); err != nil && ctx.Err() == nil {
-			o.cfg.Log.Error("remove old snapshots", "cell", j.Scope, "err", err) // the next export tries again
+			o.cfg.Log.Error("old snapshots cannot be removed", "cell", j.Scope, "err", err) // the next export tries again
 		}
 	}
 	return jobs.Outcome[cellfs.Tx]{Done: keep, With: func(tx cellfs.Tx, _ *jobs.Job) error { return record(tx) }}

@@ -183,7 +183,7 @@ func (o *Ops) importCell(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs
 	}}
 	if err != nil {
 		if AnswerOf(err).Code == answer.Internal && ctx.Err() == nil {
-			o.cfg.Log.Error("import", "job", j.ID, "cell", j.Scope, "err", err)
+			o.cfg.Log.Error("an import failed", "job", j.ID, "cell", j.Scope, "err", err)
 		}
 		out = o.importFailed(j, err)
 	}
@@ -191,11 +191,11 @@ func (o *Ops) importCell(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs
 	out.Done = func() {
 		release()
 		if err := o.fs.PruneAsides(ctx); err != nil && ctx.Err() == nil {
-			o.cfg.Log.Error("remove what an import replaced", "job", j.ID, "err", err) // the sweeper tries again
+			o.cfg.Log.Error("what an import replaced cannot be removed", "job", j.ID, "err", err) // the sweeper tries again
 		}
 		if imported {
 			if err := o.warnOfPasswords(ctx, j.Scope); err != nil && ctx.Err() == nil {
-				o.cfg.Log.Error("look at imported accounts", "job", j.ID, "err", err)
+				o.cfg.Log.Error("imported accounts cannot be read", "job", j.ID, "err", err)
 			}
 		}
 	}

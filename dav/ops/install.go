@@ -160,11 +160,11 @@ func (o *Ops) install(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Ou
 	case ctx.Err() != nil:
 		return o.installFailed(j, err)
 	case !errors.As(err, &failure):
-		o.cfg.Log.Error("install", "job", j.ID, "err", err)
+		o.cfg.Log.Error("an install failed", "job", j.ID, "err", err)
 		return o.installFailed(j, err)
 	}
 	if failure.Type == install.TypeInternal {
-		o.cfg.Log.Error("install", "job", j.ID, "err", failure.Err)
+		o.cfg.Log.Error("an install failed", "job", j.ID, "err", failure.Err)
 	}
 	return jobs.Outcome[cellfs.Tx]{Err: err, Code: failure.Type, Message: failure.Message, With: o.installEnds(j, events)}
 }
