@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -85,4 +86,42 @@ func TestOfflineCommandsRunNoJobs(t *testing.T) {
 	}
 	p.stop()
 	check(t, data)
+}
+
+// TestOfflineWaitsForImports: while an import that a crash cut off waits for the next server, no
+// command changes an account that the import would replace.
+func TestOfflineWaitsForImports(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	password := filepath.Join(t.TempDir(), "password")
+	if err := writeFile(password, "correct-horse\n"); err != nil {
+		t.Fatal(err)
+	}
+	p := serve(t, data, "--cell", "cell1")
+	p.must(http.StatusAccepted, "MKCOL", "/cell1/box", bytes.NewReader(bartest.Many("", 10_000, 10)), "Content-Type", "application/zip")
+	p.must(http.StatusOK, "GET", "/cell1/box", nil, "Prefer", "wait=60")
+	p.must(http.StatusAccepted, "POST", "/cell1/__export", strings.NewReader(`{"Name":"s"}`))
+	p.must(http.StatusOK, "GET", "/cell1/__export", nil, "Prefer", "wait=60")
+	refused := false
+	for try := 0; try < 10 && !refused; try++ {
+		p.must(http.StatusAccepted, "POST", "/cell1/__import", strings.NewReader(`{"Name":"s"}`))
+		p.kill() // it may have ended, and then another one is tried
+		out, err := offline(t, "account", "add", "--data", data, "--password-file", password, "cell1", fmt.Sprint("a", try))
+		refused = err != nil
+		if refused && !strings.Contains(out, "[cell import] is being executed") {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		p = serve(t, data)
+		p.must(http.StatusOK, "GET", "/cell1/__import", nil, "Prefer", "wait=60")
+	}
+	if !refused {
+		t.Error("an account was added each time")
+	}
+	if out, err := offline(t, "account", "list", "--data", t.TempDir(), "cell1"); err == nil {
+		t.Errorf("a folder without data: %s", out)
+	}
+	p.stop()
+	if out, err := offline(t, "account", "add", "--data", data, "--password-file", password, "cell1", "after"); err != nil {
+		t.Errorf("after the import: %v\n%s", err, out)
+	}
 }
