@@ -22,8 +22,22 @@ func (q *request) ctlBase() string {
 	return q.target.CellURL + "__ctl/"
 }
 
-// parseControl reads what the URL asks for.
+// parseControl reads what the URL asks for, once for each request: every rule looks at it.
 func (q *request) parseControl() (odata.ControlRequest, error) {
+	if q.control == nil {
+		r, err := q.parseControlURL()
+		q.control = &controlURL{r, err}
+	}
+	return q.control.asked, q.control.err
+}
+
+// controlURL is what the URL of a request for control objects asks for.
+type controlURL struct {
+	asked odata.ControlRequest
+	err   error
+}
+
+func (q *request) parseControlURL() (odata.ControlRequest, error) {
 	if q.target.Kind == target.UnitCtl {
 		return odata.ParseControl(q.target.Rest, func(name string) *control.Set {
 			if name == control.SetCell {

@@ -132,8 +132,9 @@ type request struct {
 	began   time.Time
 	wire    string // method as it was sent
 	caller  auth.Caller
-	byToken bool   // the caller came with a token or a cookie, as Personium's clients do
-	rules   []rule // of the method
+	byToken bool        // the caller came with a token or a cookie, as Personium's clients do
+	rules   []rule      // of the method
+	control *controlURL // once it was parsed; see parseControl
 	// ifHeader is the If header once it was read; see submitted.
 	ifHeader *ifHeader
 	// What was read, if something was.
