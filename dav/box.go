@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
@@ -69,11 +68,7 @@ func (q *request) getBox() error {
 		return q.getPage()
 	}
 	j, installed := q.h.ops.InstallOf(cell.ID, n.ID)
-	if wait := q.wait(); wait > 0 && installed && !j.State.Ended() {
-		ctx, cancel := context.WithTimeout(q.Context(), wait)
-		defer cancel()
-		j, installed = q.h.ops.WaitInstall(ctx, cell.ID, n.ID)
-	}
+	j, installed = q.awaited(j, installed, func(ctx context.Context) (jobs.Job, bool) { return q.h.ops.WaitInstall(ctx, cell.ID, n.ID) })
 	box := map[string]any{"name": n.Name, "url": q.target.CellURL + n.Name + "/", "status": boxReady, "schema": nil}
 	if n.Schema != "" {
 		box["schema"] = n.Schema
@@ -97,39 +92,6 @@ func (q *request) getBox() error {
 		box["message"] = answer.With(answer.Code(j.Code), text)
 	}
 	return q.sendJSON(http.StatusOK, map[string]any{"box": box, "cell": q.cellJSON(cell.Name), "unit": q.unitJSON()})
-}
-
-// maxWait bounds what Prefer: wait may ask for (RFC 7240, 4.3).
-const maxWait = 60 * time.Second
-
-// prefers reports whether the client sent that preference (RFC 7240).
-func (q *request) prefers(name, value string) bool {
-	for _, v := range q.Header["Prefer"] {
-		for p := range strings.SplitSeq(v, ",") {
-			n, x, _ := strings.Cut(strings.TrimSpace(p), "=")
-			if strings.EqualFold(strings.TrimSpace(n), name) && strings.EqualFold(strings.Trim(strings.TrimSpace(x), `"`), value) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// wait is how long the client prefers to wait for a change of state.
-func (q *request) wait() time.Duration {
-	for _, v := range q.Header["Prefer"] {
-		for p := range strings.SplitSeq(v, ",") {
-			name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
-			if strings.EqualFold(strings.TrimSpace(name), "wait") {
-				if n, err := strconv.Atoi(strings.Trim(strings.TrimSpace(value), `"`)); err == nil && n > 0 {
-					n = min(n, int(maxWait/time.Second))
-					q.w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(n))
-					return time.Duration(n) * time.Second
-				}
-			}
-		}
-	}
-	return 0
 }
 
 // mkcolBox answers MKCOL on a box name: an empty box without a body, an install

@@ -9,6 +9,7 @@ import (
 
 	"cellar/cellfs"
 	"cellar/dav/ops"
+	"cellar/jobs"
 )
 
 func isName(err error) bool { return errors.Is(err, cellfs.ErrName) }
@@ -46,11 +47,7 @@ func (q *request) getExport() error {
 		return err
 	}
 	j, running := q.h.ops.Exporting(cell.ID)
-	if wait := q.wait(); wait > 0 && running {
-		ctx, cancel := context.WithTimeout(q.Context(), wait)
-		defer cancel()
-		j, running = q.h.ops.WaitExport(ctx, cell.ID)
-	}
+	j, running = q.awaited(j, running, func(ctx context.Context) (jobs.Job, bool) { return q.h.ops.WaitExport(ctx, cell.ID) })
 	if !running {
 		return q.sendJSON(http.StatusOK, map[string]any{"status": "ready"})
 	}

@@ -53,11 +53,7 @@ func (q *request) getImport() error {
 		return err
 	}
 	j, ok := q.h.ops.ImportOf(cell.ID)
-	if wait := q.wait(); wait > 0 && ok && !j.State.Ended() {
-		ctx, cancel := context.WithTimeout(q.Context(), wait)
-		defer cancel()
-		j, ok = q.h.ops.WaitImport(ctx, cell.ID)
-	}
+	j, ok = q.awaited(j, ok, func(ctx context.Context) (jobs.Job, bool) { return q.h.ops.WaitImport(ctx, cell.ID) })
 	if !ok || j.State == jobs.Succeeded {
 		return q.sendJSON(http.StatusOK, map[string]any{"status": "ready"})
 	}
