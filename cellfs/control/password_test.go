@@ -178,9 +178,9 @@ func TestImportedRoles(t *testing.T) {
 	}
 }
 
-// TestRehash: another hash of the password takes the place of the one that was looked at, and of
+// TestRenew: another hash of the password takes the place of the one that was looked at, and of
 // no other.
-func TestRehash(t *testing.T) {
+func TestRenew(t *testing.T) {
 	ctx := t.Context()
 	f := newStore(t)
 	if err := create(t, f, "alice", "correct-horse"); err != nil {
