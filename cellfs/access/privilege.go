@@ -143,8 +143,8 @@ func (s Set) String() string {
 	return strings.Join(all, ", ")
 }
 
-// Granted is what the ACLs grant to all, and to who has one of the roles. ACLs only
-// grant: what lies below another resource has at least what that grants.
+// Granted is what the ACLs grant to all callers, and to those that have one of the roles. ACLs only
+// grant, so that a resource has at least what the ACLs above it grant.
 func Granted(levels []cellfs.Level, roles []int64) (s Set) {
 	for _, l := range levels {
 		granted := Of(l.ACL, roles)

@@ -5,10 +5,9 @@ import (
 	"strings"
 )
 
-// Scope bounds which privileges of cells credentials are good for, whatever the ACLs
-// grant to who has them. The zero Scope is good for nothing. [Whole] is good for all, and
-// every other scope is made of one by [Scope.Narrow]: so that a scope never grows, whoever
-// hands it on.
+// Scope bounds the privileges of cells that credentials can use, whatever the ACLs grant to their
+// account. The zero Scope has none. [Whole] has all, and every other scope comes from [Scope.Narrow], so
+// that a scope can never grow.
 type Scope struct {
 	words string // as they were asked for, each once
 	set   Set

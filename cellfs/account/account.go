@@ -73,7 +73,7 @@ func List(ctx context.Context, f *cellfs.FS, cell string) (all []Account, err er
 	return all, err
 }
 
-// described is an account with what a list tells of it.
+// described is an account as a list shows it.
 func described(tx cellfs.Tx, e *cellfs.Entity) (a Account, err error) {
 	a = Account{Name: e.Key, Password: true}
 	switch _, err := parseSecret(e.Hidden); {

@@ -117,24 +117,23 @@ func (id *Identity) From(addr netip.Addr) bool {
 	return false
 }
 
-// Verify reports whether the password is the account's. It takes what the
-// hash cost, and up to [MaxCost] times [DefaultCost] for one from elsewhere; err tells of an account
-// whose password cannot be checked at all.
+// Verify reports whether the password is the account's. It costs what the hash cost: up to [MaxCost]
+// times [DefaultCost] for an imported one. err says why the password of an account cannot be checked.
 func (id *Identity) Verify(password string) (bool, error) { return verify(id.Secret, password) }
 
 // Has reports whether the hash of the account's password, if it has one that can be checked, is
-// one that [Cost.Hash] makes. Another one came
-// from elsewhere, and checking it takes longer or proves less.
+// one that [Cost.Hash] makes. Another hash was
+// imported, and checking it takes longer or proves less.
 func (c Cost) Has(id *Identity) bool {
 	s, err := parseSecret(id.Secret)
 	return err != nil || s.logN == int(c) && s.r == scryptR && s.p == scryptP && len(s.key) == keyBytes
 }
 
-// Nobody is an account with a password that nobody has: who logs in under a name that
-// is not there waits as long as for one that is.
+// Nobody is an account whose password cannot be right. A login under an unknown name checks it, so that
+// it takes as long as one under a known name.
 func (c Cost) Nobody() *Identity { return &Identity{Status: Active, Secret: c.nobody()} }
 
-// nobody is the hash of a password that nobody has.
+// nobody is a hash that no password has.
 func (c Cost) nobody() json.RawMessage {
 	zeros := strings.Repeat("A", saltBytes*4/3) // of base64
 	text, _ := json.Marshal(hidden{Algorithm: "scrypt", Credential: "$" + strconv.FormatInt(int64(c)<<16|scryptR<<8|scryptP, 16) + "$" + zeros[:84] + "$" + zeros[:43] + "="})

@@ -48,8 +48,8 @@ const (
 )
 
 // MaxCost is how many times the time and the memory of [DefaultCost] a hash from elsewhere
-// may take. What takes more is not checked, so that nobody waits for it who comes
-// after: the account needs a new password.
+// may take. A dearer hash is not checked, so that it cannot keep others waiting: its account needs a
+// new password.
 const MaxCost = 4
 
 // maxSecret bounds what is hidden of an account, and maxSalt its salt, in bytes: both are
@@ -90,9 +90,8 @@ func (c Cost) Hash(password string) (json.RawMessage, error) {
 	})
 }
 
-// verify reports whether the password is the one that was hashed. An account without a
-// hash, and one whose hash cannot be checked, has no password that is right; err tells
-// of the latter.
+// verify reports whether the password is the one that was hashed. Without a hash, and with one that
+// cannot be checked, no password is right; for the latter err says why.
 func verify(kept json.RawMessage, password string) (bool, error) {
 	if !IsPassword(password) {
 		return false, nil // also because scrypt takes a password with zeros behind it for the same

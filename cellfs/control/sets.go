@@ -1,7 +1,7 @@
 // Package control makes, reads and changes the control objects of a unit: its cells, and
 // of each cell the boxes, accounts, roles, relations, ext cells, ext roles and rules, as
 // OData clients see them (contract 1.16). What an object must look
-// like is told once, in the table of its set.
+// like is said once, in the table of its set.
 package control
 
 import (

@@ -99,7 +99,7 @@ func (t *tx) Blobs(after int64, limit int) ([]cellfs.Blob, error) {
 		FROM blob WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
 }
 
-// named tells that something refers to the blob %s.
+// named is the condition that something refers to the blob %s.
 const named = `(EXISTS (SELECT 1 FROM node WHERE node.blob = %[1]s AND node.blob IS NOT NULL)
 	OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.blob = %[1]s)
 	OR EXISTS (SELECT 1 FROM job WHERE job.input = %[1]s))`

@@ -44,7 +44,7 @@ func (t *tx) writeLock(query string, args ...any) (int64, error) {
 
 const (
 	lockColumns = "SELECT token, shared, infinite, root, owner, principal, timeout, expires FROM lock "
-	// plainLockColumns leave out what only those see who list locks.
+	// plainLockColumns leave out what is only needed to list locks.
 	plainLockColumns = "SELECT token, shared, infinite, root, '', principal, 0, expires FROM lock INDEXED BY lock_plain "
 )
 

@@ -238,7 +238,7 @@ func (t *tx) AddNode(n *cellfs.Node) error {
 	return t.use(n.Cell, 1, n.Weight())
 }
 
-// whichKey tells a taken schema from a taken name: both are unique indexes of
+// whichKey distinguishes a taken schema from a taken name: both are unique indexes of
 // the same table, and only the driver's text says which.
 func (t *tx) whichKey(err error) error {
 	if errors.Is(err, fs.ErrExist) && strings.Contains(err.Error(), "node.schema") {

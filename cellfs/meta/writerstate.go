@@ -82,7 +82,7 @@ func (t *tx) remember(id int64) {
 	t.before[id] = before{t.store.known.cells[id], t.store.known.changed[id]}
 }
 
-// forget makes what the writer knows that of the time before the transaction.
+// forget puts back what the writer knew before the transaction.
 func (t *tx) forget() {
 	k := &t.store.known
 	clear(k.collections)

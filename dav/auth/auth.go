@@ -43,10 +43,10 @@ var ErrBusy = answer.New(answer.TooManyRequests)
 
 // Caller is who asks. The zero Caller is anonymous.
 type Caller struct {
-	Admin bool   // who it is; what the admin may, [Caller.MayAll] tells
+	Admin bool   // the unit admin; see [Caller.MayAll] for what that allows
 	Cell  string // of the account; "" for the admin
 	Name  string
-	// Principal tells callers apart who are not the same, for locks.
+	// Principal identifies the caller, for locks.
 	Principal string
 	Roles     []int64
 	// Scope bounds what privileges of cells the credentials are good for.
@@ -62,7 +62,7 @@ type Caller struct {
 	change  bool   // may only change the password
 }
 
-// Known reports whether the caller is somebody.
+// Known reports whether the caller is not anonymous.
 func (c *Caller) Known() bool { return c.Admin || c.Name != "" }
 
 // MayAll reports whether the caller may do everything: the admin, unless the token has a
@@ -160,9 +160,9 @@ func (a *Auth) Turn(ctx context.Context, addr netip.Addr) (leave func(), err err
 	return a.gate.enter(ctx, source(addr))
 }
 
-// Again looks in a transaction whether the caller is still who it was: the account is there,
-// may log in, and has the password that it had. It takes over the roles of now. It is for
-// requests that took long, and for those that change who may do what.
+// Again looks at the caller once more, in a transaction: the account must still be there, may log in, and
+// has the same password. The caller gets the roles that it has now. It is for requests that took long,
+// and for changes of ACLs and control objects.
 func (a *Auth) Again(tx cellfs.Tx, c *Caller) error {
 	if c.Admin {
 		if !bytes.Equal(a.admin.Load().Secret, c.secret) {
@@ -321,8 +321,8 @@ func (a *Auth) verify(ctx context.Context, t attempt, name string) (*account.Ide
 }
 
 // renew puts a hash of our own in the place of one that came from elsewhere at another cost.
-// Tokens that were issued before are then worth nothing. What stands in the way of this does
-// not keep out who has the right password.
+// Tokens that were issued before are then worth nothing. A caller with the right password
+// gets in even if this fails.
 func (a *Auth) renew(ctx context.Context, t attempt, id *account.Identity, secret json.RawMessage) (*account.Identity, error) {
 	err := control.Rehash(ctx, a.fs, t.cell, id, secret)
 	switch {

@@ -10,34 +10,34 @@ import (
 )
 
 const (
-	// gateWait is how long somebody waits for a turn.
+	// gateWait is how long a request waits for its turn.
 	gateWait = 10 * time.Second
-	// maxWaiting bounds those who wait, and maxWaitingFrom those of them who come from one
-	// address. When all places are taken, who comes from an address with fewer of them gets
-	// one of the address with most.
+	// maxWaiting bounds the requests that wait, and maxWaitingFrom those of one address. When all
+	// places are taken, a request of an address with fewer places takes one from the address
+	// with most.
 	maxWaiting     = 256
 	maxWaitingFrom = 64
 )
 
-// gate bounds the passwords that are hashed at the same time, so that they leave
-// processors to others, and gives turns by address: whatever one of them sends, another
-// waits for what is being hashed, and not for all that the first has waiting.
+// gate bounds the passwords that are hashed at the same time, so that processors are left for other
+// work. Addresses take turns: however much one of them sends, another waits only for the hashes that
+// are being made, and not for all that wait.
 type gate struct {
 	mu      sync.Mutex
 	free    int // hashes that could begin
 	waiting int
-	// lines are the addresses somebody waits from, by whose turn it is: the one served last
-	// is the last. Within a line, who came first is first.
+	// lines are the requests that wait, by address. The address that had its turn last is the
+	// last one. Within a line the order is that in which they came.
 	lines []*line
 }
 
-// line is who waits from one address; it is never empty.
+// line is the requests that wait from one address; it is never empty.
 type line struct {
 	from netip.Addr
 	all  []*turn
 }
 
-// turn is a place in a line. decided is told once whether its turn has come, or it was put
+// turn is a place in a line. decided gets one value: whether the turn has come, or the request was put
 // out.
 type turn struct {
 	from    netip.Addr
@@ -109,7 +109,7 @@ func (g *gate) makeRoom(mine int) bool {
 	return true
 }
 
-// leave ends a turn of that address: those who wait at others come before it.
+// leave ends a turn of that address, which then is the last one.
 func (g *gate) leave(from netip.Addr) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -125,7 +125,7 @@ func (g *gate) withdraw(t *turn) bool {
 	return g.remove(t)
 }
 
-// next gives turns to those who are first while there are any.
+// next gives turns to the first lines while hashes are free.
 func (g *gate) next() {
 	for g.free > 0 && len(g.lines) > 0 {
 		t := g.lines[0].all[0]

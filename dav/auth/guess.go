@@ -70,20 +70,20 @@ const (
 	// maxThrottled bounds what is remembered of wrong passwords.
 	maxThrottled = 100_000
 	// maxRefused is how many tries that were not looked at leave a password known as right
-	// what it is: it is for a device of the owner that goes on with an old one, and not for
-	// who guesses and would be told by this of the right one.
+	// for right. That is for a device of the owner which goes on with an old password. A guesser
+	// must not be able to recognise the right one by it.
 	maxRefused = 100
 )
 
 // throttle makes guessing slow: for one account from one address, and for one address.
-// Nobody is kept out who comes from elsewhere, or whose password is known to be right.
+// It does not keep out callers from other addresses, or with a password that is known to be right.
 type throttle struct {
 	mu        *sync.Mutex
 	accounts  map[throttled]failures
 	addresses map[netip.Addr]bucket
 }
 
-// throttled is who somebody tried to be, and from where. The cell of the admin is "".
+// throttled is an account that was tried, and the address from which. The cell of the admin is "".
 type throttled struct {
 	addr       netip.Addr
 	cell, name string
@@ -186,8 +186,8 @@ func (t *throttle) failed(a attempt, now time.Time) {
 	t.addresses[from] = b
 }
 
-// succeeded forgets what was wrong before of who is known now: an account that has the
-// admin's name does not clear the way to guess the admin's password.
+// succeeded forgets the wrong passwords of an account that has logged in. An account that has the admin's
+// name does not clear the way to guess the admin's password.
 func (t *throttle) succeeded(a attempt, isAdmin bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -198,7 +198,7 @@ func (t *throttle) succeeded(a attempt, isAdmin bool) {
 	}
 }
 
-// forget drops what is over, and if that is not enough all of it.
+// forget drops entries that do not count any more, and if that is not enough all entries.
 func (t *throttle) forget(now time.Time) {
 	for k, f := range t.accounts {
 		if now.After(f.until.Add(maxInterval)) {

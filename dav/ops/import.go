@@ -83,9 +83,8 @@ const (
 	importSlack = 64 << 20
 )
 
-// importRoom is how long the body of an import into the cell may be, and what a client is
-// told whose body is longer. Contents lie in a snapshot as they are, so that one far beyond
-// the quota could not be restored.
+// importRoom is how long the body of an import into the cell may be, and the answer to a longer one. A
+// snapshot has contents as they are, so that one far beyond the quota could not be restored.
 func (o *Ops) importRoom(cell cellfs.Cell) (limit int64, over *answer.Error) {
 	limit, over = cmp.Or(o.cfg.ImportLimit, DefaultImportLimit), answer.New(answer.BodyTooLarge)
 	if cell.Quota > 0 && cell.Quota < (limit-importSlack)/2 {
@@ -120,7 +119,7 @@ func (o *Ops) ImportBody(ctx context.Context, cell cellfs.Cell, body io.Reader, 
 	return o.acceptImport(ctx, jobs.Job{Kind: KindImport, Scope: cell.ID, RequestKey: c.RequestKey, Subject: c.Subject}, &staged)
 }
 
-// openArchive reads a snapshot as a zip. What is refused is the client's to hear.
+// openArchive reads a snapshot as a zip.
 func (o *Ops) openArchive(c cellfs.Content) (*restore.Archive, error) {
 	size, err := c.Seek(0, io.SeekEnd)
 	if err != nil {
