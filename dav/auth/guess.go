@@ -69,9 +69,9 @@ const (
 	addressTries = 10
 	// maxThrottled bounds what is remembered of wrong passwords.
 	maxThrottled = 100_000
-	// maxRefused is how many tries that were not looked at leave a password known as right
-	// for right. That is for a device of the owner which goes on with an old password. A guesser
-	// must not be able to recognise the right one by it.
+	// maxRefused is how many refused attempts leave a password that is known to be right usable.
+	// That is for an account whose owner has a device which goes on with an old password. A
+	// guesser must not be able to recognise the right one by it.
 	maxRefused = 100
 )
 
