@@ -186,7 +186,7 @@ func (a *Archive) index(files []*zip.File) error {
 }
 
 // Verify reads every file once: sizes and checksums must be what the headers
-// say, and within the limits. So must the properties that resources declare. It comes apart from Open because a client hears
+// say, and within the limits. So must the properties that resources declare. It is apart from Open because a client gets
 // first that the box is there already.
 func (a *Archive) Verify() error {
 	l := a.limits

@@ -12,7 +12,7 @@ import (
 )
 
 // content finds the content of a file: in the store, or in the snapshot. Of a
-// snapshot from elsewhere every content is read, so that what is told of it is
+// snapshot from elsewhere every content is read, so that what the snapshot says of it is
 // known to be true.
 func (r *restorer) content(p *pending, l *nodeLine) error {
 	r.files++

@@ -71,7 +71,7 @@ func openEntry(f *zip.File) (io.ReadCloser, error) {
 	return r, nil
 }
 
-// entryError tells a fault of the zip from one of reading it.
+// entryError distinguishes a fault of the zip from one of reading it.
 func entryError(name string, err error) error {
 	var corrupt flate.CorruptInputError
 	for _, fault := range []error{zip.ErrChecksum, zip.ErrFormat, zip.ErrAlgorithm, io.ErrUnexpectedEOF, io.EOF} {

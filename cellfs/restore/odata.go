@@ -21,7 +21,7 @@ type entityLine struct {
 	Doc      json.RawMessage `json:"doc"`
 }
 
-// schema makes the $metadata of an OData collection; n tells its version and times.
+// schema makes the $metadata of an OData collection; n has its version and times.
 func (r *restorer) schema(col *pending, text []byte, n cellfs.Node, where string) error {
 	if err := r.count(); err != nil {
 		return err
@@ -44,7 +44,7 @@ func (r *restorer) schema(col *pending, text []byte, n cellfs.Node, where string
 // entitySet is the collection of the entities of one type.
 type entitySet struct{ *pending }
 
-// newEntitySet is one that has yet to be made; n tells its name, version and times.
+// newEntitySet is one that has yet to be made; n has its name, version and times.
 func newEntitySet(col *pending, n cellfs.Node, where string) entitySet {
 	n.Kind = cellfs.KindCollection
 	return entitySet{&pending{Node: n, up: col.here, here: &place{kind: n.Kind}, where: where}}

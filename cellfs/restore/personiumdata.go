@@ -174,7 +174,7 @@ func (t *dataType) complexValue(p *dataProperty, raw json.RawMessage, depth int)
 }
 
 // dataLinks makes the links of user data: those where both sides can have many are
-// lines of their own, the others are told by one side, or by both.
+// lines of their own, the others are in the line of one side, or of both.
 func (s *personium) dataLinks(r *restorer, made map[string]dataEntity) error {
 	page := linkPage{r: r}
 	known := map[digest]bool{}

@@ -198,7 +198,7 @@ func (r *restorer) finish() error {
 	return r.awaitPage()
 }
 
-// step tells of the progress.
+// step reports the progress.
 func (r *restorer) step() {
 	if r.done++; r.o.Progress != nil && r.done%nodePage == 0 {
 		r.o.Progress(r.done, r.total)

@@ -7,7 +7,7 @@ import (
 	"cellar/cellfs"
 )
 
-// source is a snapshot of one version of the format. It tells what it holds, line by
+// source is a snapshot of one version of the format. It says what it holds, line by
 // line; where is for messages. A fault that only this version can have is its to
 // find, all others the restorer's.
 type source interface {

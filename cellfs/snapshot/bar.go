@@ -181,7 +181,7 @@ func (b *barBuilder) links(ends map[cellfs.End]map[string]any) error {
 	return b.add("70_$links.json", map[string]any{"Links": items})
 }
 
-// rootProps walks the box: every resource is told of, every file is an entry.
+// rootProps walks the box and writes each resource into 90_rootprops.xml, each file as an entry.
 func (b *barBuilder) rootProps() error {
 	b.text.WriteString(`<?xml version="1.0" encoding="utf-8"?>` + "\n" + `<multistatus xmlns="DAV:" xmlns:p="urn:x-personium:xmlns">` + "\n")
 	if err := b.respond("", &b.box); err != nil {

@@ -18,7 +18,7 @@ func (b *barBuilder) escape(s string) { _ = xml.EscapeText(&b.text, []byte(s)) }
 func encoded(name string) string { return strings.ReplaceAll(url.PathEscape(name), ":", "%3A") }
 
 // entryName is a name as an entry of a bar has it: percent-encoded if zip tools would take it
-// for more than one name. What reads as such a name is encoded, too, to be told from it.
+// for more than one name. What reads as such a name is encoded too, so that the two differ.
 func entryName(name string) string {
 	plain, err := url.PathUnescape(name)
 	if strings.Contains(name, `\`) || err == nil && strings.Contains(plain, `\`) {
@@ -33,7 +33,7 @@ var kindTags = map[cellfs.Kind]string{
 	cellfs.KindService: "<collection/><p:service/>", cellfs.KindFile: "",
 }
 
-// respond tells of a resource as PROPFIND would.
+// respond writes a resource as PROPFIND would.
 func (b *barBuilder) respond(path string, n *cellfs.Node) error {
 	w := &b.text
 	w.WriteString("<response><href>personium-localbox:/")

@@ -76,7 +76,7 @@ func (b *builder) visit(n *cellfs.NodeRef, prefix string) error {
 }
 
 // member is the schema of an OData collection, or the set of entities of one type. Their
-// entries in the zip have no room for all that is told of a node.
+// entries in the zip have no room for all properties of a node.
 type member struct {
 	Name     string `json:"name"`
 	Created  int64  `json:"created"`

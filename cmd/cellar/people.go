@@ -88,7 +88,7 @@ func roleKey(r account.Role) string {
 
 func keyText(s string) string { return url.PathEscape(strings.ReplaceAll(s, "'", "''")) }
 
-// What the codes of the server mean to who gave the command.
+// What the codes of the server mean to the user of a command.
 var (
 	errAccountName   = errors.New("a name has 1 to 128 characters, the first a letter or digit")
 	errAccountExists = errors.New("there is such an account already")
@@ -149,7 +149,7 @@ func rolesOf(list []namedRole) (roles []account.Role) {
 	return roles
 }
 
-// List lists the accounts of a cell and their roles. Only the data folder tells which accounts
+// List lists the accounts of a cell and their roles. Only with the data folder it is known which accounts
 // need a new password.
 func (p people) List(ctx context.Context, cell string) (accounts []account.Account, err error) {
 	if p.fs != nil {
