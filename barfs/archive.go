@@ -185,9 +185,9 @@ func (a *Archive) index(files []*zip.File) error {
 	return noFileAbove(a.entries, a.limits.Entries)
 }
 
-// Verify reads every file once: sizes and checksums must be what the headers
-// say, and within the limits. So must the properties that resources declare. It is apart from Open because a client gets
-// first that the box is there already.
+// Verify reads every file once: sizes and checksums must be what the headers say, and within the
+// limits. So must the properties that resources declare. It is a step of its own, because the answer
+// that the box exists already comes before its errors.
 func (a *Archive) Verify() error {
 	l := a.limits
 	var total int64
