@@ -88,6 +88,6 @@ func (n *Node) UnchangedSince(date, from, now time.Time) bool {
 	if from.IsZero() || n.IsCollection() || date.After(now) {
 		return false
 	}
-	told := n.MTime.IsZero() && date.Equal(n.Modified.Truncate(time.Second)) && !date.Before(from)
-	return told || !date.Before(from.Add(settling))
+	exact := n.MTime.IsZero() && date.Equal(n.Modified.Truncate(time.Second)) && !date.Before(from)
+	return exact || !date.Before(from.Add(settling))
 }

@@ -15,8 +15,8 @@ import (
 	"cellar/cellfs/cellfstest"
 )
 
-// told is what somebody was told at a URL.
-type told struct {
+// shownDate is a date that a client got for a URL.
+type shownDate struct {
 	path string
 	date int64
 }
@@ -84,8 +84,8 @@ func datesNeverLie(t *testing.T, seed uint64) {
 		})
 	}
 
-	byTime, byDate := map[told]map[string]bool{}, map[told]map[string]bool{}
-	note := func(in map[told]map[string]bool, k told, tag string) {
+	byTime, byDate := map[shownDate]map[string]bool{}, map[shownDate]map[string]bool{}
+	note := func(in map[shownDate]map[string]bool, k shownDate, tag string) {
 		if in[k] == nil {
 			in[k] = map[string]bool{}
 		}
@@ -108,19 +108,19 @@ func datesNeverLie(t *testing.T, seed uint64) {
 			if shown.After(now) {
 				shown = now
 			}
-			note(byTime, told{path, shown.Unix()}, tag)
-			note(byDate, told{path, now.Unix()}, tag)
+			note(byTime, shownDate{path, shown.Unix()}, tag)
+			note(byDate, shownDate{path, now.Unix()}, tag)
 			for _, date := range []time.Time{shown, now, now.Add(-time.Minute), now.Add(-90 * time.Second), start.Add(time.Second)} {
 				date = date.Truncate(time.Second)
 				if !n.UnchangedSince(date, at.DatesFrom, now) {
 					continue
 				}
 				proofs++
-				seen := byTime[told{path, date.Unix()}]
+				seen := byTime[shownDate{path, date.Unix()}]
 				if n.MTime.IsZero() && date.Equal(n.Modified.Truncate(time.Second)) {
 					echoes++
 				} else {
-					seen = both(seen, byDate[told{path, date.Unix()}])
+					seen = both(seen, byDate[shownDate{path, date.Unix()}])
 				}
 				for other := range seen {
 					if other != tag {

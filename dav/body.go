@@ -43,7 +43,7 @@ func (q *request) upload() (io.Reader, error) {
 	if v := q.Header.Get("X-Expected-Entity-Length"); v != "" {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil || n < 0 {
-			return nil, answer.New(answer.HeaderValue, "X-Expected-Entity-Length", printable(v))
+			return nil, answer.New(answer.HeaderValue, "X-Expected-Entity-Length", cellfs.Printable(v))
 		}
 		body = &exact{r: body, left: n}
 	}
@@ -55,7 +55,7 @@ func (q *request) upload() (io.Reader, error) {
 	}
 	want, err := hex.DecodeString(strings.TrimSpace(sum))
 	if err != nil {
-		return nil, answer.New(answer.HeaderValue, "OC-Checksum", printable(q.Header.Get("Oc-Checksum")))
+		return nil, answer.New(answer.HeaderValue, "OC-Checksum", cellfs.Printable(q.Header.Get("Oc-Checksum")))
 	}
 	return &checked{r: body, sum: newHash(), want: want}, nil
 }

@@ -41,7 +41,7 @@ var errForged = answer.New(answer.OtherSite)
 // password that the browser keeps for this site. For all but simple requests a browser asks first
 // (https://fetch.spec.whatwg.org/#cors-safelisted-method), and the answer does not allow passwords.
 func (q *request) forged() bool {
-	if q.wire != http.MethodPost || !strings.HasPrefix(strings.ToLower(q.Header.Get("Authorization")), "basic") {
+	if q.sent != http.MethodPost || !strings.HasPrefix(strings.ToLower(q.Header.Get("Authorization")), "basic") {
 		return false
 	}
 	kind, _, _ := strings.Cut(q.Header.Get("Content-Type"), ";")

@@ -339,7 +339,7 @@ func (q *request) controlEvent(s *control.Store, kind, key, info string) error {
 
 // propertyError is the answer to a wrong property.
 func propertyError(e *control.PropertyError) *answer.Error {
-	name := printable(e.Property)
+	name := cellfs.Printable(e.Property)
 	switch {
 	case e.Reason == control.Unknown:
 		return answer.New(answer.UnknownProperty, name)

@@ -72,14 +72,14 @@ func TestDamageHasCellAndPath(t *testing.T) {
 		{"cell1", "/__/same", "its SHA-256 differs"},
 		{"cell1", "/__snapshot/s.zip", "its bytes are missing"},
 	}
-	told := func(what string, p place) {
+	logged := func(what string, p place) {
 		t.Helper()
 		for line := range strings.Lines(log.String()) {
 			if strings.Contains(line, "level=ERROR") && strings.Contains(line, "cell="+p.cell+" path="+p.path+" ") && strings.Contains(line, p.problem) {
 				return
 			}
 		}
-		t.Errorf("%s does not tell of %v:\n%s", what, p, log.String())
+		t.Errorf("%s does not name %v:\n%s", what, p, log.String())
 	}
 
 	scrubbed, _, err := f.Scrub(t.Context(), 1<<40)
@@ -87,10 +87,10 @@ func TestDamageHasCellAndPath(t *testing.T) {
 		t.Errorf("scrub: %+v, %v", scrubbed, err)
 	}
 	for _, p := range all {
-		told("a scrub", p)
+		logged("a scrub", p)
 	}
 	if strings.Contains(log.String(), "/good") {
-		t.Errorf("what is good is told:\n%s", log.String())
+		t.Errorf("what is good is named:\n%s", log.String())
 	}
 
 	report, err := f.Check(t.Context())
@@ -103,7 +103,7 @@ func TestDamageHasCellAndPath(t *testing.T) {
 			found = found || strings.Contains(line, `cell "`+p.cell+`": `+p.path) && strings.Contains(line, p.problem)
 		}
 		if !found {
-			t.Errorf("check does not tell of %v:\n%s", p, strings.Join(report.Problems, "\n"))
+			t.Errorf("check does not name %v:\n%s", p, strings.Join(report.Problems, "\n"))
 		}
 	}
 
@@ -120,7 +120,7 @@ func TestDamageHasCellAndPath(t *testing.T) {
 				t.Errorf("opening %s: %v", p.path, err)
 			}
 		}
-		told("opening", p)
+		logged("opening", p)
 	}
 	if lines := strings.Count(log.String(), "\n"); lines != 2 {
 		t.Errorf("the same damage is told again:\n%s", log.String())

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"cellar/cellfs"
 	"cellar/dav/answer"
 )
 
@@ -39,8 +40,7 @@ func (q *request) commonHeaders() {
 // edge is the first step of a request, in the order of contract 1.2. done reports whether it gave the
 // answer.
 func (q *request) edge() (done bool, err error) {
-	wire := q.Method
-	q.wire = wire
+	q.sent = q.Method
 	q.override()
 	values, given := q.Header[headerKey]
 	switch {
@@ -51,13 +51,13 @@ func (q *request) edge() (done bool, err error) {
 	default:
 		q.key = values[0]
 	}
-	if wire == http.MethodOptions && q.Header.Get("Authorization") == "" {
+	if q.sent == http.MethodOptions && q.Header.Get("Authorization") == "" {
 		q.preflight()
 		return true, nil
 	}
 	for _, name := range onlyOnce {
 		if v := q.Header[name]; len(v) > 1 {
-			return false, answer.New(answer.HeaderValue, name, printable(strings.Join(v, ", ")))
+			return false, answer.New(answer.HeaderValue, name, cellfs.Printable(strings.Join(v, ", ")))
 		}
 	}
 	if accept := q.Header.Get("Accept"); !isASCII(accept) {

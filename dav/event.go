@@ -115,7 +115,7 @@ func (q *request) postEvent() error {
 	}
 	var fields map[string]any
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
-		return answer.New(answer.JSONSyntax, printable(string(body[:min(len(body), 1024)])))
+		return answer.New(answer.JSONSyntax, cellfs.Printable(string(body[:min(len(body), 1024)])))
 	}
 	var e cellfs.Event
 	for _, f := range []struct {

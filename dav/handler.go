@@ -130,7 +130,7 @@ type request struct {
 	target  target.Target
 	peer    wire.Peer
 	began   time.Time
-	wire    string // method as it was sent
+	sent    string // the method as it was sent
 	caller  auth.Caller
 	byToken bool        // the caller came with a token or a cookie, as Personium's clients do
 	rules   []rule      // of the method

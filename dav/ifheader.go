@@ -118,7 +118,7 @@ func readIf(v string) *ifHeader {
 	}
 	lists, ok := parseIf(v)
 	if !ok {
-		return &ifHeader{err: answer.New(answer.HeaderValue, "If", printable(v))}
+		return &ifHeader{err: answer.New(answer.HeaderValue, "If", cellfs.Printable(v))}
 	}
 	h := &ifHeader{lists: lists}
 	tags, conditions := map[string]bool{}, 0

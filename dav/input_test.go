@@ -65,6 +65,8 @@ func TestRefusedBars(t *testing.T) {
 		"dot dot":             {"/cell1/new", "application/zip", bartest.New("").Entry("90_contents/../x", "x").Bytes(), "PR400-BI-0009"},
 		"absolute":            {"/cell1/new", "application/zip", bartest.New("").Entry("/etc/passwd", "x").Bytes(), "PR400-BI-0009"},
 		"no rootprops":        {"/cell1/new", "application/zip", bartest.New("").NoRootProps().Bytes(), "PR400-BI-0009"},
+		"unreadable version":  {"/cell1/new", "application/zip", bartest.New("").Meta("00_manifest.json", `{"bar_version":"two"}`).Bytes(), "PR400-BI-0008"},
+		"unknown key":         {"/cell1/new", "application/zip", bartest.New("").Meta("00_manifest.json", `{"bar_version":"2","more":"1"}`).Bytes(), "PR400-BI-0006"},
 		"bad version":         {"/cell1/new", "application/zip", bartest.New("").Meta("00_manifest.json", `{"bar_version":"1"}`).Bytes(), "PR400-BI-0010"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,7 +23,7 @@ func (q *request) mtime() (time.Time, error) {
 	}
 	t, err := unixTime(v)
 	if err != nil {
-		return t, answer.New(answer.HeaderValue, "X-OC-Mtime", printable(v))
+		return t, answer.New(answer.HeaderValue, "X-OC-Mtime", cellfs.Printable(v))
 	}
 	q.w.Header()["X-OC-Mtime"] = []string{"accepted"}
 	return t, nil

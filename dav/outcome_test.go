@@ -14,10 +14,10 @@ import (
 	"cellar/dav/davtest"
 )
 
-// operation is a long operation on a cell, and what a client can be told of it.
+// operation is a long operation on a cell, and what a client can be shown of it.
 type operation struct {
 	start func(s *davtest.Server, cell string) *httpexpect.Response
-	path  string // below the cell, where its state is told
+	path  string // below the cell, where its state is shown
 	// target is a file that can be written once it has ended.
 	target string
 }
@@ -35,22 +35,22 @@ var operations = map[string]operation{
 	}, "__import", "__/acked"},
 }
 
-// told is all that a client hears: the state of the operation, the snapshots with what the
+// shown is all that a client hears: the state of the operation, the snapshots with what the
 // failed ones say, and the content that an import would replace.
-func (o operation) told(s *davtest.Server, cell string) (told string, runs bool) {
+func (o operation) shown(s *davtest.Server, cell string) (shown string, runs bool) {
 	state := strings.ReplaceAll(s.Get("/"+cell+"/"+o.path), s.URL, "")
-	told = state
+	shown = state
 	for _, h := range s.Hrefs("/"+cell+"/__snapshot", "1")[1:] {
-		told += "\n" + h
+		shown += "\n" + h
 		if strings.HasSuffix(h, ".error") {
-			told += s.Get(h)
+			shown += s.Get(h)
 		}
 	}
-	return told + "\n" + s.Get("/"+cell+"/__/f"), strings.Contains(state, "in progress")
+	return shown + "\n" + s.Get("/"+cell+"/__/f"), strings.Contains(state, "in progress")
 }
 
 // TestToldOutcomesSurvive fails the store at every call of every long operation: for good, as
-// a disk that is full, and once, with and without effect. What is told at its end is what a
+// a disk that is full, and once, with and without effect. What is shown at its end is what a
 // restart shows, and writes that were acknowledged after it stay.
 func TestToldOutcomesSurvive(t *testing.T) {
 	t.Parallel()
@@ -67,7 +67,7 @@ func TestToldOutcomesSurvive(t *testing.T) {
 				s := davtest.New(t, davtest.Config{Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {
 					return cellfstest.FaultyMeta{Meta: m, Faults: faults}, cellfstest.FaultyBlobs{Blobs: b, Faults: faults}
 				}})
-				told := map[string]string{}
+				shown := map[string]string{}
 				for n := 1; ; n++ {
 					cell := fmt.Sprint("c", n)
 					s.Mkcol("/" + cell)
@@ -83,14 +83,14 @@ func TestToldOutcomesSurvive(t *testing.T) {
 						break
 					}
 					if text != "" {
-						told[cell] = text
+						shown[cell] = text
 					}
 				}
 				s.Restart()
-				for cell, want := range told {
+				for cell, want := range shown {
 					s.WantGet("/"+cell+"/"+o.target, "acknowledged")
-					if got, _ := o.told(s, cell); got != want {
-						t.Errorf("%s: before the restart was told\n%s\nand after it\n%s", cell, want, got)
+					if got, _ := o.shown(s, cell); got != want {
+						t.Errorf("%s: before the restart was shown\n%s\nand after it\n%s", cell, want, got)
 					}
 					if log := s.Get("/" + cell + "/__log/current/default.log"); strings.Contains(log, s.Dir) {
 						t.Errorf("the log of %s tells of the server:\n%s", cell, log)
@@ -101,9 +101,9 @@ func TestToldOutcomesSurvive(t *testing.T) {
 	}
 }
 
-// endsUnder starts the operation on a store that will fail, and returns what was told at its
+// endsUnder starts the operation on a store that will fail, and returns what was shown at its
 // end; "" if it was not accepted.
-func (o operation) endsUnder(t *testing.T, s *davtest.Server, faults *cellfstest.Faults, cell string) (told string, hit bool) {
+func (o operation) endsUnder(t *testing.T, s *davtest.Server, faults *cellfstest.Faults, cell string) (shown string, hit bool) {
 	t.Helper()
 	r := o.start(s, cell)
 	if r.Raw().StatusCode != http.StatusAccepted {
@@ -121,14 +121,14 @@ func (o operation) endsUnder(t *testing.T, s *davtest.Server, faults *cellfstest
 	}
 	runs := true
 	for runs && faults.Failed() < 2 {
-		_, runs = o.told(s, cell)
+		_, runs = o.shown(s, cell)
 	}
 	write := func() int {
 		return s.Request("PUT", "/"+cell+"/"+o.target).WithText("acknowledged").Expect().Raw().StatusCode
 	}
 	if runs && faults.Failed() >= 2 { // nothing can be recorded any more
-		if text, runs := o.told(s, cell); !runs {
-			t.Errorf("%s: told is\n%s\nthough nothing can be recorded", cell, text)
+		if text, runs := o.shown(s, cell); !runs {
+			t.Errorf("%s: shown is\n%s\nthough nothing can be recorded", cell, text)
 		}
 		if got := write(); got < http.StatusBadRequest {
 			t.Errorf("%s: a write meanwhile = %d", cell, got)
@@ -136,17 +136,17 @@ func (o operation) endsUnder(t *testing.T, s *davtest.Server, faults *cellfstest
 	}
 	hit = faults.Disarm()
 	s.Request("GET", "/"+cell+"/"+o.path).WithHeader("Prefer", "wait=60").Expect().Status(http.StatusOK)
-	if told, runs = o.told(s, cell); runs {
-		t.Errorf("%s goes on with room:\n%s", cell, told)
+	if shown, runs = o.shown(s, cell); runs {
+		t.Errorf("%s goes on with room:\n%s", cell, shown)
 	}
-	if hit && strings.Contains(told, "failed") && !strings.Contains(told, "PR507-SV-0001") && faults.Failed() > 1 {
-		t.Errorf("%s does not say why:\n%s", cell, told)
+	if hit && strings.Contains(shown, "failed") && !strings.Contains(shown, "PR507-SV-0001") && faults.Failed() > 1 {
+		t.Errorf("%s does not say why:\n%s", cell, shown)
 	}
-	if strings.Contains(told, s.Dir) {
-		t.Errorf("%s tells of the server:\n%s", cell, told)
+	if strings.Contains(shown, s.Dir) {
+		t.Errorf("%s tells of the server:\n%s", cell, shown)
 	}
 	if got := write(); got != http.StatusCreated {
 		t.Errorf("%s: a write after the end = %d", cell, got)
 	}
-	return told, hit
+	return shown, hit
 }

@@ -77,7 +77,7 @@ func (q *request) findRole(tx cellfs.Tx, base, href string) (int64, error) {
 	case errors.Is(err, access.ErrNoRole):
 		err = errNoRole
 	case errors.Is(err, access.ErrNoRoleBox):
-		err = answer.New(answer.RoleBoxNotFound, printable(base))
+		err = answer.New(answer.RoleBoxNotFound, cellfs.Printable(base))
 	}
 	return id, err
 }

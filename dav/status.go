@@ -56,7 +56,7 @@ var statuses = []struct {
 	{cellfs.ErrName, func(_ *request, err error) *answer.Error {
 		var e *cellfs.NameError
 		errors.As(err, &e)
-		return answer.New(answer.NameInvalid, printable(e.Name))
+		return answer.New(answer.NameInvalid, cellfs.Printable(e.Name))
 	}},
 	{cellfs.ErrTooDeep, say(answer.TooDeep)},
 	{cellfs.ErrIsCollection, sayErr(errMethod)},
@@ -179,9 +179,6 @@ func (q *request) errorBody(e *answer.Error) (body []byte, contentType string) {
 	}
 	return e.JSON(), answer.JSONType
 }
-
-// printable is a client's text as an answer shows it.
-func printable(s string) string { return cellfs.Printable(s) }
 
 // sendJSON answers with v.
 func (q *request) sendJSON(status int, v any) error {

@@ -18,11 +18,11 @@ import (
 // OAuth has for it (RFC 6749, 5.2).
 type oauthError struct {
 	kind string
-	told *answer.Error
+	err  *answer.Error
 }
 
 // Error is the error as OAuth clients show it.
-func (e *oauthError) Error() string { return "[" + string(e.told.Code) + "] - " + e.told.Message }
+func (e *oauthError) Error() string { return "[" + string(e.err.Code) + "] - " + e.err.Message }
 
 func oauth(kind string, c answer.Code, args ...any) *oauthError {
 	return &oauthError{kind, answer.New(c, args...)}
@@ -112,7 +112,7 @@ func (q *request) recognise(form url.Values) (c auth.Caller, err error) {
 		}
 		return c, errRefreshOld
 	}
-	return c, oauth("unsupported_grant_type", answer.GrantType, printable(form.Get("grant_type")))
+	return c, oauth("unsupported_grant_type", answer.GrantType, cellfs.Printable(form.Get("grant_type")))
 }
 
 // seconds reads how long a token shall live; at most, and without one, limit.
@@ -129,15 +129,15 @@ func seconds(form url.Values, field string, limit int) (int, error) {
 }
 
 func (q *request) writeTokens(t auth.Tokens, byPassword bool) error {
-	answer := map[string]any{
+	body := map[string]any{
 		"access_token": t.Access, "token_type": "Bearer", "expires_in": t.Life,
 		"refresh_token": t.Refresh, "refresh_token_expires_in": t.RefreshLife, "scope": t.Scope.String(),
 	}
 	if byPassword {
-		answer["last_authenticated"], answer["failed_count"] = nil, 0
+		body["last_authenticated"], body["failed_count"] = nil, 0
 	}
 	if t.Cookie != "" {
-		answer["p_cookie_peer"] = t.Peer
+		body["p_cookie_peer"] = t.Peer
 		path := "/"
 		if !q.target.HostForm && q.target.Path.Len() > 0 {
 			path = "/" + url.PathEscape(q.target.Path.Cell()) + "/"
@@ -147,7 +147,7 @@ func (q *request) writeTokens(t auth.Tokens, byPassword bool) error {
 			Secure: q.secure(), SameSite: http.SameSiteLaxMode,
 		})
 	}
-	return q.sendJSON(http.StatusOK, answer)
+	return q.sendJSON(http.StatusOK, body)
 }
 
 // secure reports whether the client speaks HTTPS.

@@ -367,7 +367,7 @@ func (q *request) destination() (cellfs.Path, error) {
 	if v == "" {
 		return cellfs.Path{}, answer.New(answer.HeaderMissing, "Destination")
 	}
-	invalid := answer.New(answer.HeaderValue, "Destination", printable(v))
+	invalid := answer.New(answer.HeaderValue, "Destination", cellfs.Printable(v))
 	u, err := url.Parse(v)
 	if err != nil { // RFC 3986 forbids it, but clients send bare percent signs
 		u, err = url.Parse(strings.ReplaceAll(v, "%", "%25"))
@@ -378,7 +378,7 @@ func (q *request) destination() (cellfs.Path, error) {
 	host := q.Host
 	if u.Host != "" {
 		if !q.h.urls.SameUnit(q.Request, u) {
-			return cellfs.Path{}, answer.New(answer.OtherServer, printable(v))
+			return cellfs.Path{}, answer.New(answer.OtherServer, cellfs.Printable(v))
 		}
 		host = u.Host
 	}

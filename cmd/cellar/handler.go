@@ -48,8 +48,10 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}
+	defer in.Body.Close()
 	w := &recorded{header: http.Header{}}
 	t.handler.ServeHTTP(w, in)
+	w.WriteHeader(http.StatusOK) // unless it has a status
 	return &http.Response{
 		Status: http.StatusText(w.status), StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: w.header, Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()), Request: r,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -102,11 +103,11 @@ var (
 // say replaces an error answer by the error that its code stands for.
 func say(err error, words map[answer.Code]error) error {
 	var e *answerError
-	if errors.As(err, &e) && e.told.Code == answer.CellNotFound {
+	if errors.As(err, &e) && e.answer.Code == answer.CellNotFound {
 		return cellfs.ErrNoCell
 	}
-	if errors.As(err, &e) && words[e.told.Code] != nil {
-		return words[e.told.Code]
+	if errors.As(err, &e) && words[e.answer.Code] != nil {
+		return words[e.answer.Code]
 	}
 	return err
 }
@@ -128,9 +129,21 @@ func (p people) Remove(ctx context.Context, cell, name string) error {
 	return say(p.control(ctx, http.MethodDelete, cell, accountKey(name), nil, nil), map[answer.Code]error{answer.EntityNotFound: account.ErrNone})
 }
 
-// all is how a list is asked for whole; longer ones than the server gives at once are not
-// expected of accounts and roles.
-const all = "?$top=10000"
+// pageSize is how many objects the server gives at once at most (contract 1.16).
+const pageSize = 10_000
+
+// everything lists all objects at path, page by page.
+func everything[T any](ctx context.Context, p people, cell, path string) (list []T, err error) {
+	for {
+		var page []T
+		if err := p.control(ctx, http.MethodGet, cell, fmt.Sprintf("%s?$top=%d&$skip=%d", path, pageSize, len(list)), nil, &page); err != nil {
+			return nil, err
+		}
+		if list = append(list, page...); len(page) < pageSize {
+			return list, nil
+		}
+	}
+}
 
 type namedRole struct {
 	Name string
@@ -155,13 +168,13 @@ func (p people) List(ctx context.Context, cell string) (accounts []account.Accou
 	if p.fs != nil {
 		return account.List(ctx, p.fs, cell)
 	}
-	var list []struct{ Name string }
-	if err := p.control(ctx, http.MethodGet, cell, "Account"+all, nil, &list); err != nil {
+	list, err := everything[struct{ Name string }](ctx, p, cell, "Account")
+	if err != nil {
 		return nil, say(err, nil)
 	}
 	for _, a := range list {
-		var roles []namedRole
-		if err := p.control(ctx, http.MethodGet, cell, accountKey(a.Name)+"/_Role"+all, nil, &roles); err != nil {
+		roles, err := everything[namedRole](ctx, p, cell, accountKey(a.Name)+"/_Role")
+		if err != nil {
 			return nil, err
 		}
 		accounts = append(accounts, account.Account{Name: a.Name, Password: true, Roles: rolesOf(roles)})
@@ -186,8 +199,7 @@ func (p people) RemoveRole(ctx context.Context, cell string, r account.Role) err
 }
 
 func (p people) Roles(ctx context.Context, cell string) ([]account.Role, error) {
-	var list []namedRole
-	err := p.control(ctx, http.MethodGet, cell, "Role"+all, nil, &list)
+	list, err := everything[namedRole](ctx, p, cell, "Role")
 	return rolesOf(list), say(err, nil)
 }
 

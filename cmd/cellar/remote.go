@@ -81,14 +81,14 @@ func dial(c *cli.Context) (*remote, error) {
 // answerError is an error answer of the server.
 type answerError struct {
 	status string
-	told   answer.Error // without a code if the server gives none
+	answer answer.Error // without a code if the server gives none
 }
 
 func (e *answerError) Error() string {
-	if e.told.Code == "" {
+	if e.answer.Code == "" {
 		return "the server says " + e.status
 	}
-	return fmt.Sprintf("the server says %s (%s)", e.told.Message, e.told.Code)
+	return fmt.Sprintf("the server says %s (%s)", e.answer.Message, e.answer.Code)
 }
 
 // errorBody is the JSON of an error, of a failed job, and of an .error file.

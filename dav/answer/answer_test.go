@@ -78,17 +78,17 @@ func TestCodesAreInTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := map[string]bool{}
+	documented := map[string]bool{}
 	for _, c := range regexp.MustCompile("PR[0-9]{3}-[A-Z]{2}-[0-9]{4}").FindAllString(string(page), -1) {
-		told[c] = true
+		documented[c] = true
 	}
 	for _, c := range codesIn(t, "codes.go") {
-		if !told[c] && c != string(answer.NotModified) { // which has no body
+		if !documented[c] && c != string(answer.NotModified) { // which has no body
 			t.Errorf("%s is not on the page", c)
 		}
-		delete(told, c)
+		delete(documented, c)
 	}
-	for c := range told {
+	for c := range documented {
 		t.Errorf("%s is on the page and not in the code", c)
 	}
 }

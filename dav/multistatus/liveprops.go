@@ -159,7 +159,7 @@ func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	l.buf = append(l.buf, `<D:lockdiscovery>`...)
 	for i := range locks {
 		if k := &locks[i]; k.Protects(p) {
-			l.buf = AppendLock(l.buf, k, l.o.Target, k.Principal == l.o.Judge.Principal(), l.at.CanWrite(), l.o.FS.Now())
+			l.buf = AppendLock(l.buf, k, l.o.Target, k.Principal == l.o.Judge.Principal(), l.at.canWrite(), l.o.FS.Now())
 		}
 	}
 	l.buf = append(l.buf, `</D:lockdiscovery>`...)
@@ -227,7 +227,7 @@ func (l *listing) quotaAvailable(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	}
 	var room int64
 	known := false
-	if l.at.CanWrite() {
+	if l.at.canWrite() {
 		if room, known, err = l.o.FS.Free(); err != nil {
 			return false, err
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"cellar/barfs/xmltree"
 	"cellar/cellfs"
@@ -117,5 +118,54 @@ func TestAnswer(t *testing.T) {
 	}
 	if _, read, err := list(access.ReadProperties, multistatus.Infinity, 2); read || !errors.Is(err, answer.New(answer.InfiniteDepth)) {
 		t.Errorf("beyond the limit: %v", err)
+	}
+}
+
+// TestListedLocksAreBounded: a listing shows 10,000 locks of what is in it, and is refused with more.
+func TestListedLocksAreBounded(t *testing.T) {
+	f := cellfs.New(cellfs.Config{Meta: cellfstest.NewMemMeta(), Blobs: cellfstest.NewMemBlobs(), Snapshots: cellfstest.NoSnapshots{}})
+	if _, err := f.CreateCell(t.Context(), "c", "owner"); err != nil {
+		t.Fatal(err)
+	}
+	file, err := cellfs.NewPath("c", cellfs.MainBox, "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(from, to int) {
+		err := f.Update(t.Context(), func(tx cellfs.Tx) error {
+			for n := from; n < to; n++ {
+				if err := tx.AddLock(cellfs.Lock{Token: fmt.Sprint("urn:", n), Root: file, Shared: true, Expires: f.Now().Add(time.Hour)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := httptest.NewRequest("PROPFIND", "http://h/c/__", nil)
+	at, err := target.NewResolver(nil).Resolve(r, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := func() error {
+		asked, err := multistatus.Parse(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = multistatus.Answer(t.Context(), multistatus.Options{
+			FS: f, Judge: judge{access.ReadProperties}, Target: &at, Asked: asked, Depth: multistatus.Infinity, Limit: 10, Request: r,
+			Writer: httptest.NewRecorder(), TempDir: t.TempDir(), Take: func(int64) error { return nil },
+		})
+		return err
+	}
+	add(0, 10_000)
+	if err := list(); err != nil {
+		t.Errorf("10,000 locks: %v", err)
+	}
+	add(10_000, 10_001)
+	if err := list(); !errors.Is(err, multistatus.ErrLong) {
+		t.Errorf("10,001 locks: %v", err)
 	}
 }

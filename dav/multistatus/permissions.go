@@ -70,8 +70,8 @@ func (s Permissions) CanSee(j Judge, n *cellfs.Node) bool {
 	return s.set&access.ReadProperties != 0 && !s.excluded
 }
 
-// CanWrite reports whether the caller may write something at the resource.
-func (s Permissions) CanWrite() bool {
+// canWrite reports whether the caller may write something at the resource.
+func (s Permissions) canWrite() bool {
 	return s.set&(access.Bind|access.WriteContent) != 0 && !s.excluded
 }
 

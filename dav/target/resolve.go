@@ -40,8 +40,7 @@ func (v *Resolver) Resolve(r *http.Request, https bool) (t Target, err error) {
 		return t, answer.New(answer.Authority, cellfs.Printable(r.Host[:min(len(r.Host), maxHost)]))
 	}
 	var segs []string
-	host, cell := v.CellHost(r.Host)
-	if cell != "" {
+	if cell := v.cellHost(r.Host); cell != "" {
 		segs, t.HostForm = append(segs, cell), true
 	}
 	escaped := r.URL.EscapedPath()
@@ -63,7 +62,7 @@ func (v *Resolver) Resolve(r *http.Request, https bool) (t Target, err error) {
 	if n := rows[t.Kind].rest; n > 0 {
 		segs, t.Rest = segs[:n-1], segs[n:]
 	}
-	v.baseURLs(&t, https, host, segs)
+	v.baseURLs(&t, https, r.Host, segs)
 	if t.Kind == Unknown {
 		return t, answer.New(answer.NotMapped)
 	}
@@ -99,19 +98,18 @@ func (t *Target) entityPath(segs []string, invalid error) (err error) {
 	return nil
 }
 
-// CellHost splits {cell}.{unit host} (contract 1.1). host is the whole authority; cell is "" if
-// the host is not of that form.
-func (v *Resolver) CellHost(authority string) (host, cell string) {
+// cellHost is the cell of a host of the form {cell}.{unit host} (contract 1.1); "" if it is not of that form.
+func (v *Resolver) cellHost(authority string) string {
 	name := authority
 	if n, _, err := net.SplitHostPort(authority); err == nil {
 		name = n
 	}
-	// Lower case can be longer than what it is of; of ASCII it is not.
+	// The lower case of other letters can be ASCII: a Kelvin sign becomes a k.
 	cell, ok := strings.CutSuffix(strings.ToLower(name), "."+v.unitHost)
 	if !ok || strings.ContainsFunc(name, func(c rune) bool { return c >= 0x80 }) || cellfs.CheckCellName(cell) != nil {
-		return authority, ""
+		return ""
 	}
-	return authority, cell
+	return cell
 }
 
 // baseURLs fills in the URLs in the form in which the request came.
@@ -151,9 +149,9 @@ func (v *Resolver) InCell(r *http.Request, cell string, u *url.URL) (names []str
 			names = append(names, s)
 		}
 	}
-	_, named := v.CellHost(u.Host)
+	named := v.cellHost(u.Host)
 	if named == "" {
-		if !v.IsHost(r, u.Hostname()) || len(names) == 0 {
+		if !v.isHost(r, u.Hostname()) || len(names) == 0 {
 			return nil, false
 		}
 		named, names = names[0], names[1:]
@@ -161,9 +159,9 @@ func (v *Resolver) InCell(r *http.Request, cell string, u *url.URL) (names []str
 	return names, named == cell
 }
 
-// IsHost reports whether a name is that of this unit: the one by which the request came,
+// isHost reports whether a name is that of this unit: the one by which the request came,
 // the unit's own, or the address that took the connection.
-func (v *Resolver) IsHost(r *http.Request, name string) bool {
+func (v *Resolver) isHost(r *http.Request, name string) bool {
 	name = strings.ToLower(name)
 	here := url.URL{Host: r.Host}
 	if name == strings.ToLower(here.Hostname()) || name == v.unitHost {
@@ -182,7 +180,7 @@ func (v *Resolver) SameUnit(r *http.Request, u *url.URL) bool {
 	}
 	here := url.URL{Host: r.Host}
 	n := strings.ToLower(u.Hostname())
-	known := v.IsHost(r, n)
+	known := v.isHost(r, n)
 	if cell, ok := strings.CutSuffix(n, "."+v.unitHost); ok && !strings.Contains(cell, ".") {
 		known = true
 	}

@@ -169,4 +169,9 @@ func TestSameUnit(t *testing.T) {
 	if names, ok := v.InCell(r, "c", &url.URL{Scheme: "https", Host: "u.example", Path: "/d/__role/__/r"}); ok {
 		t.Errorf("of another cell: %v", names)
 	}
+	// A Kelvin sign is a k in lower case, but no host is known by it.
+	v = target.NewResolver(&url.URL{Scheme: "https", Host: "k.example"})
+	if names, ok := v.InCell(r, "c", &url.URL{Scheme: "https", Host: "c.\u212a.example", Path: "/__role/__/r"}); ok {
+		t.Errorf("of a host that is not ASCII: %v", names)
+	}
 }

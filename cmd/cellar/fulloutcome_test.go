@@ -19,7 +19,7 @@ import (
 )
 
 // TestToldOnAFullDiskSurvives lets long operations run into a disk with little room left:
-// what a client was told at their end is what a restart shows, and no write that was
+// what a client was shown at their end is what a restart shows, and no write that was
 // acknowledged after it is lost. CELLAR_SOAK=1 tries 50 levels of each, CELLAR_SEED repeats.
 func TestToldOnAFullDiskSurvives(t *testing.T) {
 	t.Parallel()
@@ -165,13 +165,13 @@ func (l *fullDisk) run(room int64) string {
 		t.Errorf("%s %s = %s %s", status.method, status.path, res.Status, text)
 		l.makeRoom()
 	}
-	told := l.told(state)
-	if strings.Contains(told, l.disk) {
-		t.Errorf("told of the server:\n%s", told)
+	shown := l.shown(state)
+	if strings.Contains(shown, l.disk) {
+		t.Errorf("shown of the server:\n%s", shown)
 	}
-	failed := strings.Contains(told, "failed") || strings.Contains(told, "new.error")
-	if failed && !strings.Contains(told, "PR507-SV-0001") {
-		t.Errorf("the failure does not say why:\n%s\n%s", told, l.p.output())
+	failed := strings.Contains(shown, "failed") || strings.Contains(shown, "new.error")
+	if failed && !strings.Contains(shown, "PR507-SV-0001") {
+		t.Errorf("the failure does not say why:\n%s\n%s", shown, l.p.output())
 	}
 	if outcome != "refused" || l.kind != "install" {
 		l.p.must(http.StatusCreated, "PUT", target, strings.NewReader("acknowledged"))
@@ -180,8 +180,8 @@ func (l *fullDisk) run(room int64) string {
 	l.p = serve(t, l.data)
 	for l.running(state) {
 	}
-	if again := l.told(state); again != told {
-		t.Errorf("%s: told was\n%s\nand after a restart it is\n%s", outcome, told, again)
+	if again := l.shown(state); again != shown {
+		t.Errorf("%s: shown was\n%s\nand after a restart it is\n%s", outcome, shown, again)
 	}
 	if outcome != "refused" || l.kind != "install" {
 		if got := string(l.p.must(200, "GET", target, nil)); got != "acknowledged" {
@@ -234,7 +234,7 @@ func (l *fullDisk) installed(box string, bar []byte) {
 	}
 }
 
-// running reports whether what is told at path is in progress, and waits a while for its end.
+// running reports whether what is shown at path is in progress, and waits a while for its end.
 func (l *fullDisk) running(path string) bool {
 	l.t.Helper()
 	return l.inProgress(path, "Prefer", "wait=10")
@@ -256,7 +256,7 @@ func (l *fullDisk) inProgress(path string, header ...string) bool {
 func (l *fullDisk) troubles() int { return strings.Count(l.p.output(), "cannot be recorded") }
 
 // wait waits, with the disk full, for the end of the operation, or for a sign that it cannot
-// be told: then writes must still be refused.
+// be shown: then writes must still be refused.
 func (l *fullDisk) wait(state, target string, before int) string {
 	l.t.Helper()
 	for l.inProgress(state) {
@@ -269,19 +269,19 @@ func (l *fullDisk) wait(state, target string, before int) string {
 		}
 		if l.inProgress(state) {
 			if l.kind != "export" && res.StatusCode < 400 {
-				l.t.Errorf("a write while nothing can be told = %s %s", res.Status, text)
+				l.t.Errorf("a write while nothing can be shown = %s %s", res.Status, text)
 			}
 			return "kept back"
 		}
 	}
-	return "told at once"
+	return "shown at once"
 }
 
 // address is another after a restart.
 var address = regexp.MustCompile(`http://[0-9.:]+`)
 
-// told is everything that a client can see of the cell and of the operation.
-func (l *fullDisk) told(state string) string {
+// shown is everything that a client can see of the cell and of the operation.
+func (l *fullDisk) shown(state string) string {
 	l.t.Helper()
 	var all []string
 	_, text, err := l.p.do("GET", state, nil)
