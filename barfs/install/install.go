@@ -17,7 +17,7 @@ import (
 	"cellar/barfs"
 )
 
-// LocalCell begins the object of an event that stands for a URL of the cell.
+// LocalCell is how the object of an event begins that is a URL of the cell.
 const LocalCell = "personium-localcell:/"
 
 // Types of events (contract 2.8). A box that failed shows that of its last one as a code.
@@ -159,7 +159,7 @@ func Run(ctx context.Context, a *barfs.Archive, t Target, o Options) ([]Event, e
 	if a.Version == 2 {
 		r.total-- // the manifest was used at acceptance
 	}
-	defer func() { // nothing is performed any more once Run has ended, also by a panic
+	defer func() { // nothing is performed after Run has ended, not even after a panic
 		if r.pending != nil {
 			<-r.pending.ended
 		}
@@ -259,7 +259,7 @@ func (r *run) begin(entry string) error {
 		return err
 	}
 	r.begun = true
-	return r.flush() // who looks sees that the work has begun
+	return r.flush() // so that a GET on the box shows that the work has begun
 }
 
 func (r *run) end(entry string) error {

@@ -22,15 +22,15 @@ import (
 
 // odata is the collection being worked on.
 type odata struct {
-	path   string
-	dir    string // its directory in the archive
-	schema *edm.Schema
-	check  *edm.Checker
-	ids    map[string]bool // "{type}\x00{id}"
-	lump   []entity        // not made yet
-	size   int             // bytes of the documents in lump
-	links  []barfs.DataLink
-	data   bool // 90_data was met
+	path    string
+	dir     string // its directory in the archive
+	schema  *edm.Schema
+	check   *edm.Checker
+	ids     map[string]bool // "{type}\x00{id}"
+	waiting []entity        // not made yet
+	size    int             // bytes of the documents in waiting
+	links   []barfs.DataLink
+	data    bool // 90_data was found
 }
 
 // entity is a document of user data on its way.
@@ -40,10 +40,10 @@ type entity struct {
 	doc   []byte
 }
 
-// lumpSize is how many documents are made at once: if one of them is bad, none of
-// its lump is made (contract 3.9.2). A lump also ends at batchBytes, because it
+// groupSize is how many documents are made at once: if one of them is bad, none of
+// its group is made (contract 3.9.2). A group also ends at batchBytes, because it
 // waits in memory.
-const lumpSize = 1000
+const groupSize = 1000
 
 var dataFile = regexp.MustCompile(`^90_data/([^/]+)/([0-9]+)\.json$`)
 
@@ -195,29 +195,29 @@ func (r *run) document(x item, entityType string) error {
 		return &barfs.Invalid{Cause: barfs.CauseExists}
 	}
 	o.ids[key] = true
-	o.lump = append(o.lump, entity{x.name, path.Join(o.path, entityType, DocumentName(id)), doc})
+	o.waiting = append(o.waiting, entity{x.name, path.Join(o.path, entityType, DocumentName(id)), doc})
 	o.size += len(doc)
-	if len(o.lump) == lumpSize || o.size >= batchBytes {
-		return r.makeLump(o)
+	if len(o.waiting) == groupSize || o.size >= batchBytes {
+		return r.makeGroup(o)
 	}
 	return nil
 }
 
-// makeLump makes the documents that wait, and logs them.
-func (r *run) makeLump(o *odata) error {
-	for _, e := range o.lump {
+// makeGroup makes the documents that wait, and logs them.
+func (r *run) makeGroup(o *odata) error {
+	for _, e := range o.waiting {
 		r.entry = e.entry
 		if err := r.putBytes(&File{Path: e.path, ContentType: "application/json"}, e.doc); err != nil {
 			return err
 		}
 	}
-	for _, e := range o.lump {
+	for _, e := range o.waiting {
 		if err := r.endFile(e.entry); err != nil {
 			return err
 		}
 	}
-	clear(o.lump)
-	o.lump, o.size = o.lump[:0], 0
+	clear(o.waiting)
+	o.waiting, o.size = o.waiting[:0], 0
 	return nil
 }
 
@@ -274,7 +274,7 @@ func (r *run) leaveOData() error {
 		return nil
 	}
 	r.odata = nil
-	if err := r.makeLump(o); err != nil {
+	if err := r.makeGroup(o); err != nil {
 		return err
 	}
 	if !o.data {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// JSON takes more memory when it is decoded than its text: these types, which stand in lines
-// of a snapshot, bound how many values there can be.
+// Decoded JSON takes more memory than its text. The types here, which are parts of the lines of
+// a snapshot, bound how many values a text can have.
 
 // members is a JSON object by the names of its members, at most [maxMembers].
 type members map[string]json.RawMessage

@@ -11,9 +11,8 @@ import (
 	"cellar/cellfs"
 )
 
-// content finds the content of a file: in the store, or in the snapshot. Of a
-// snapshot from elsewhere every content is read, so that what the snapshot says of it is
-// known to be true.
+// content finds the content of a file: in the store, or in the snapshot. If the snapshot is
+// from elsewhere, every content is read, because what the snapshot says of it may be wrong.
 func (r *restorer) content(p *pending, l *nodeLine) error {
 	r.files++
 	r.bytes += p.Size
@@ -70,7 +69,7 @@ func (r *restorer) refer(p *pending, f *zip.File, want cellfs.Hash) error {
 // stagers is how many contents are taken at once: each waits for the disk.
 const stagers = 8
 
-// take takes the contents of a page out of the snapshot.
+// take stages the contents of a page from the snapshot.
 func (r *restorer) take(page []*pending) error {
 	large := false
 	var group errgroup.Group

@@ -14,8 +14,8 @@ import (
 	"cellar/cellfs"
 )
 
-// files are the entries of the zip, by the keys of their names: who packs a snapshot again
-// can change their Unicode form.
+// files are the entries of the zip, by the keys of their names: a program that packs a snapshot
+// again can change the Unicode form of names.
 type files map[string]*zip.File
 
 // at is the entry of that name; nil for none.

@@ -29,7 +29,7 @@ const (
 	MaxNodes   = 1_000_000
 	MaxBoxes   = 10_000
 	MaxControl = 64 << 20
-	// MaxPath has room for every path that a cell can have.
+	// MaxPath is as long as the longest path that a cell can have.
 	MaxPath = (cellfs.MaxDepth + 3) * (cellfs.MaxNameBytes + 1)
 )
 
@@ -54,7 +54,7 @@ var maxDocument = 64 << 20
 // maxLine bounds the line that holds a document, in bytes.
 func maxLine() int { return maxDocument + 1<<20 }
 
-// Limits of the parts of a line, which take more memory than their text.
+// Limits of the parts of a line. Decoded, they take more memory than their text.
 const (
 	maxACEs       = 10_000 // ten times what ACL sets: other servers, and this one before, took more
 	maxPrivileges = 100    // of an ace: there are fewer different ones

@@ -172,13 +172,13 @@ func parentOf(p string) string {
 
 var errOrder = errors.New("what holds it comes later, or is no collection")
 
-// placed checks where a node with that path lies.
+// placed finds the collection that a node with that path is in, and checks that it may be there.
 func (r *restorer) placed(p *pending, at string) error {
 	if at == "" {
 		if p.Kind != cellfs.KindCell {
 			return errOrder
 		}
-		return p.tell(r.places.root())
+		return p.markListed(r.places.root())
 	}
 	up := r.places.find(parentOf(at))
 	if up == nil || up.kind == cellfs.KindOData || p.Kind == cellfs.KindCell || !r.places.root().listed {
@@ -205,15 +205,15 @@ func (r *restorer) placed(p *pending, at string) error {
 		if box == nil {
 			return errors.New("the box is not in the list of boxes")
 		}
-		return p.tell(box)
+		return p.markListed(box)
 	}
 	here, err := r.places.add(up, p.Name, place{kind: p.Kind, depth: up.depth + 1})
 	p.here = here
 	return err
 }
 
-// tell notes that the line of the cell or a box, which was made before, is there.
-func (p *pending) tell(here *place) error {
+// markListed notes that the line of the cell or a box, which was made before, is there.
+func (p *pending) markListed(here *place) error {
 	if here.listed {
 		return fs.ErrExist
 	}
@@ -221,7 +221,7 @@ func (p *pending) tell(here *place) error {
 	return nil
 }
 
-// qualify gives the root or a box, which was made before, what its line says.
+// qualify gives the root or a box, which exists already, the attributes of its line.
 func (r *restorer) qualify(p *pending) error {
 	return r.update(func(tx cellfs.Tx) error {
 		old, err := tx.Node(p.here.id) // set by begin
@@ -234,7 +234,7 @@ func (r *restorer) qualify(p *pending) error {
 	})
 }
 
-// properties checks dead properties: their XML goes into listings as it is.
+// properties checks dead properties: a PROPFIND sends their XML unchanged.
 func properties(list []cellfs.Property) ([]cellfs.Property, error) {
 	type name struct{ space, local string }
 	known := make(map[name]bool, len(list))
@@ -291,8 +291,8 @@ func (r *restorer) acl(l *aclLine) (*cellfs.ACL, error) {
 	})
 }
 
-// checkPrivileges refuses what could not be shown: a privilege is an element of
-// DAV: or of Personium.
+// checkPrivileges refuses a privilege that is neither an element of DAV: nor of Personium: an
+// ACL could not show it.
 func checkPrivileges(list []cellfs.Privilege) error {
 	for _, p := range list {
 		plain := p.Local != "" && !strings.ContainsFunc(p.Local, func(c rune) bool {
@@ -305,8 +305,8 @@ func checkPrivileges(list []cellfs.Privilege) error {
 	return nil
 }
 
-// flush has the nodes of a page made, once those of the page before are. The page
-// is the flush's from then on.
+// flush begins to make the nodes of a page, after those of the page before are made. The
+// caller must not use the page any more.
 func (r *restorer) flush(page []*pending) error {
 	if len(page) == 0 {
 		return nil

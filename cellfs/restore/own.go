@@ -131,8 +131,8 @@ func (s *own) odata(r *restorer, col *pending) error {
 	return s.dataLinks(r, col, links, ids)
 }
 
-// member begins a member of an OData collection: with what the line of the collection tells
-// of it, or in an older snapshot with the time of its entry.
+// member is a member of an OData collection with the attributes that the line of the collection
+// has for it, or in an older snapshot with the time of its entry.
 func (s *own) member(r *restorer, col *pending, members map[string]*memberLine, f *zip.File) cellfs.Node {
 	at := f.Modified.UTC()
 	n := cellfs.Node{Cell: r.o.Cell.ID, Version: col.Version, Created: at, Modified: at}

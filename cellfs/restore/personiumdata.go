@@ -15,7 +15,7 @@ type dataEntity struct {
 	id  string // its __id
 }
 
-// finish pours the documents of user data into their collections, and links them.
+// finish makes the documents of user data and the links between them.
 func (s *personium) finish(r *restorer) error {
 	if err := s.readSchemas(); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (s *personium) userData(r *restorer) (map[string]dataEntity, error) {
 	return made, page.flush()
 }
 
-// document is the document of a line as clients see it. Personium keeps declared and
+// document turns a line into the document that clients see. Personium keeps declared and
 // other properties under aliases, booleans and doubles as text, and times as numbers.
 func (t *dataType) document(o *object) (json.RawMessage, error) {
 	doc := map[string]json.RawMessage{}

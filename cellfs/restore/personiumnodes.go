@@ -218,8 +218,8 @@ func personiumProps(all members) (list []cellfs.Property, err error) {
 	return list, nil
 }
 
-// some decodes a list, or one value for a list of one: so were single elements
-// written once.
+// some decodes a list, or a single value as a list of one: old versions of Personium wrote a
+// list of one as its element.
 type some[T any] []T
 
 func (s *some[T]) UnmarshalJSON(text []byte) error {

@@ -41,7 +41,8 @@ type places struct {
 	n      int32
 	index  map[digest]int32
 
-	// The way to the collection that was looked for last: the next is mostly near.
+	// The way to the collection that was looked for last. The next one is mostly in the same
+	// part of the tree.
 	path string
 	way  []step
 }

@@ -21,7 +21,7 @@ type Options struct {
 	Progress func(done, total int64)
 }
 
-// Restored is a snapshot whose tree stands aside.
+// Restored is a snapshot whose tree is built, but not shown in the cell yet.
 type Restored struct {
 	root     int64
 	version  int64
@@ -49,7 +49,7 @@ func (r *Restored) Limit(tx cellfs.Tx, cell cellfs.Cell) error {
 	return nil
 }
 
-// DropLeft gives up what an earlier run of the job left aside.
+// DropLeft removes what an earlier run of the job built and never showed.
 func DropLeft(tx cellfs.Tx, job int64) error {
 	all, err := tx.Asides()
 	if err != nil {
@@ -106,8 +106,7 @@ type restorer struct {
 // objectKey identifies a control object.
 func objectKey(set, box, key string) digest { return digestOf(set, box, key) }
 
-// update runs fn in a transaction that is none of the cell: what it makes stands
-// aside.
+// update runs fn in a transaction. What fn makes is not part of the cell yet.
 func (r *restorer) update(fn func(cellfs.Tx) error) error {
 	if err := r.ctx.Err(); err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 )
 
 // source is a snapshot of one version of the format. It says what it holds, line by
-// line; where is for messages. A fault that only this version can have is its to
-// find, all others the restorer's.
+// line; where is for messages. It finds the faults
+// that only this version can have; the restorer finds all others.
 type source interface {
 	// total is how many steps of progress there are.
 	total() (int64, error)

@@ -15,9 +15,9 @@ import (
 
 // DamagedError says which entries of a snapshot are not what they were.
 type DamagedError struct {
-	// Paths are the first of them, as they are in the cell: {box}/…
+	// Paths names the first of them by their paths in the cell: {box}/…
 	Paths   []string
-	Entries int64 // all of them
+	Entries int64 // how many there are
 }
 
 // maxDamagedPaths bounds the paths that a [DamagedError] names.
@@ -88,7 +88,7 @@ func (c *checked) all() error {
 	}
 }
 
-// broken is an error of reading: the end is one, too.
+// broken is the error to return for one of reading. The end of the zip, too, is an error here.
 func (c *checked) broken(err error) error {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF

@@ -19,7 +19,7 @@ func (e *ContentError) Error() string { return "content of " + e.Path + ": " + e
 func (e *ContentError) Unwrap() error { return e.Err }
 
 // present returns a [*ContentError] unless the content of a node is there in its size. It
-// reads no bytes, so that it costs next to nothing.
+// reads no bytes of the content.
 func present(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, n *cellfs.NodeRef, path string) error {
 	switch {
 	case n.Blob == 0 && n.Node.Size == 0:

@@ -100,7 +100,7 @@ var (
 	errHasNotRole    = errors.New("the account does not have the role")
 )
 
-// say replaces an error answer by the error that its code stands for.
+// say replaces an error answer by the error that words has for its code.
 func say(err error, words map[answer.Code]error) error {
 	var e *answerError
 	if errors.As(err, &e) && e.answer.Code == answer.CellNotFound {

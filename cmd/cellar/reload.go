@@ -27,7 +27,7 @@ func (s *server) reloadAt(ctx context.Context, signals <-chan os.Signal) {
 	}
 }
 
-// reload reads again what lies in files. What cannot be read stays as it was.
+// reload reads the certificate and the password again. What cannot be read stays as it was.
 func (s *server) reload() {
 	if s.cert != nil {
 		s.cert.reload()

@@ -19,8 +19,8 @@ type target struct {
 	whole *part    // a regular file; nil for others
 }
 
-// openTarget finds out, before there is anything to write, whether it can be written. "-"
-// is the standard output. Symbolic links are followed: what they lead to is replaced.
+// openTarget returns an error now, before the export begins, if the target cannot be written.
+// "-" is the standard output. Symbolic links are followed: what they lead to is replaced.
 func openTarget(ctx context.Context, name string, stdout io.Writer) (*target, error) {
 	if name == "-" {
 		return &target{Writer: stdout}, nil
@@ -103,7 +103,7 @@ func (t *target) finish() error {
 	return nil
 }
 
-// abandon leaves nothing of what was written, where that is possible.
+// abandon removes what was written, where that is possible.
 func (t *target) abandon() error {
 	switch {
 	case t.whole != nil:

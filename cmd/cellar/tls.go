@@ -69,11 +69,11 @@ func (c *certificate) reload() {
 	if err == nil {
 		err = c.load(seen)
 	}
-	c.tell(err)
+	c.report(err)
 }
 
-// tell logs how reading again went.
-func (c *certificate) tell(err error) {
+// report logs whether the files could be read.
+func (c *certificate) report(err error) {
 	if err != nil {
 		c.log.Error("the certificate cannot be read, the last one is served", "err", err)
 		return
@@ -94,7 +94,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if err == nil {
 			err = c.load(seen)
 		}
-		c.tell(err)
+		c.report(err)
 	}
 	return c.current, nil
 }

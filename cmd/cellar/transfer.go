@@ -68,7 +68,7 @@ func cellImport(stdout, stderr io.Writer) *cli.Command {
 	}
 }
 
-// transfer takes a cell out of a server or brings it in.
+// transfer exports a cell from a server or imports it there.
 type transfer struct {
 	*remote
 	cell           string // of the URL, ends in a slash
@@ -151,7 +151,7 @@ func (t *transfer) export(c *cli.Context, cell string) (err error) {
 	return nil
 }
 
-// download fetches a snapshot and looks at it on its way. What went wrong on the server is
+// download fetches a snapshot and checks it as it arrives. What went wrong on the server is
 // in the .error file of the same name.
 func (t *transfer) download(ctx context.Context, path string, to io.Writer) (int64, error) {
 	res, err := t.do(ctx, http.MethodGet, path+".zip", nil, 0)

@@ -116,8 +116,8 @@ func (u *unit) lock() error {
 	return nil
 }
 
-// notLost refuses a folder whose database is gone: with a new one, its contents would be
-// names of nothing, and swept.
+// notLost refuses a folder whose database is gone: with a new one, nothing would refer to its
+// contents, and they would be swept.
 func (u *unit) notLost() error {
 	info, err := os.Stat(filepath.Join(u.dir, "cellar.db"))
 	if err == nil && info.Size() > 0 {

@@ -8,15 +8,16 @@ import (
 )
 
 const (
-	// sweepEvery is how often unnamed contents are looked for, strayEvery how often
-	// files that no row ever named: refused uploads, and what a crash left.
+	// sweepEvery is how often the server looks for contents that nothing refers to any more;
+	// strayEvery is how often it looks for files that no row ever referred to: those of refused
+	// uploads, and what a crash left.
 	sweepEvery = 15 * time.Minute
 	strayEvery = 4 * sweepEvery
-	// scrubLook is how often is looked whether a scrub is due.
+	// scrubLook is how often the server looks whether a scrub is due.
 	scrubLook = time.Hour
 )
 
-// sweep frees contents that nothing names.
+// sweep frees contents that nothing refers to.
 func (s *server) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()

@@ -13,12 +13,12 @@ func usagef(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
-// seeHelp is a usage error with the hint where help is.
+// seeHelp is a usage error that names the command for help.
 func seeHelp(c *cli.Context, format string, args ...any) error {
 	return usagef("%s; see %s --help", fmt.Sprintf(format, args...), c.Command.HelpName)
 }
 
-// takes says what arguments a command wants.
+// takes is the usage error for wrong arguments: what says which the command takes.
 func takes(c *cli.Context, what string) error {
 	return seeHelp(c, "%s takes %s", c.Command.HelpName, what)
 }
@@ -79,8 +79,8 @@ func prepare(commands []*cli.Command) {
 	}
 }
 
-// arrange writes a command line as the library reads it: "help X" as "X --help", and
-// flags before arguments, where they may also stand behind. What follows "--" is no flag.
+// arrange turns a command line into one that the library reads: "help X" becomes "X --help",
+// and flags come before arguments. What follows "--" is no flag.
 func arrange(commands []*cli.Command, flags []cli.Flag, words []string) []string {
 	if len(commands) > 0 && len(words) > 0 && (words[0] == "help" || words[0] == "h") {
 		words = append(slices.Clone(words[1:]), "--help")
