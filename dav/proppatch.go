@@ -106,28 +106,29 @@ func property(e *xmltree.Element) cellfs.Property {
 
 // writePropstats answers with the statuses; nil if all was done.
 func (q *request) writePropstats(n cellfs.Node, patches []cellfs.PropPatch, statuses []string) error {
-	b := append([]byte(answer.XMLHeader), `<D:multistatus xmlns:D="DAV:" xmlns:p="`+personiumSpace+`"><D:response><D:href>`...)
-	b = q.target.AppendHref(b, q.target.Path, n.IsCollection())
-	b = append(b, `</D:href>`...)
+	form := q.form207()
+	b := form.Append(form.AppendHead(nil), `<D:response><D:href>`)
+	b = form.AppendHref(b, &q.target, q.target.Path, n.IsCollection())
+	b = form.Append(b, `</D:href>`)
 	for _, status := range []string{statusDone, statusProtected, statusConflict, statusFailed} {
 		var props []byte
 		for i, p := range patches {
 			if statuses == nil && status == statusDone || statuses != nil && statuses[i] == status {
-				props = multistatus.AppendEmpty(props, nameOf(p))
+				props = form.AppendEmpty(props, nameOf(p))
 			}
 		}
 		if props == nil {
 			continue
 		}
-		b = append(b, `<D:propstat><D:prop>`...)
+		b = form.Append(b, `<D:propstat><D:prop>`)
 		b = append(b, props...)
-		b = append(b, `</D:prop><D:status>HTTP/1.1 `+status+`</D:status>`...)
+		b = form.Append(b, `</D:prop><D:status>HTTP/1.1 `+status+`</D:status>`)
 		if status == statusProtected {
-			b = append(b, `<D:error><D:cannot-modify-protected-property/></D:error>`...)
+			b = form.Append(b, `<D:error><D:cannot-modify-protected-property/></D:error>`)
 		}
-		b = append(b, `</D:propstat>`...)
+		b = form.Append(b, `</D:propstat>`)
 	}
-	b = append(b, `</D:response></D:multistatus>`...)
+	b = form.Append(b, `</D:response></D:multistatus>`)
 	q.w.Header()["Etag"] = []string{n.ETag()}
 	return answer.Send(q.w, q.Request, http.StatusMultiStatus, answer.XMLType, b)
 }

@@ -255,10 +255,10 @@ func TestScopeOfListings(t *testing.T) {
 	const ask = `<D:propfind xmlns:D="DAV:"><D:prop><D:current-user-privilege-set/><D:current-user-principal/></D:prop></D:propfind>`
 	props := davtest.ParseMultistatus(t, s.With(token, "PROPFIND", "/cell1").WithHeader("Depth", "0").WithText(ask).Expect().Body().Raw())[0].Props
 	set := props["{DAV:}current-user-privilege-set"]
-	if strings.Contains(set, "p:root") || !strings.Contains(set, "<p:propfind/>") || !strings.Contains(set, "<D:read/>") {
+	if strings.Contains(set, "p:root") || !strings.Contains(set, "<p:propfind/>") || !strings.Contains(set, "<read/>") {
 		t.Errorf("it may %s", set)
 	}
-	if got := props["{DAV:}current-user-principal"]; got != "<D:href>"+s.URL+"/cell1/#me</D:href>" {
+	if got := props["{DAV:}current-user-principal"]; strings.TrimSpace(got) != "<href>"+s.URL+"/cell1/#me</href>" {
 		t.Errorf("it is %s", got)
 	}
 	s.SetACL("/cell1", davtest.ACE{Privileges: "p:propfind"})

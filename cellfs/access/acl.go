@@ -133,10 +133,13 @@ func (a Unresolved) Resolve(role func(href string) (int64, error)) (*cellfs.ACL,
 // Empty reports whether the ACL says nothing.
 func (a Unresolved) Empty() bool { return a.RequireSchemaAuthz == "" && len(a.ACEs) == 0 }
 
-// AppendACL begins a DAV:acl element. Names of DAV: get the prefix, those of Personium p:.
-// base is what the hrefs of its entries are relative to.
-func AppendACL(b []byte, prefix, base, requireSchemaAuthz string) []byte {
-	b = append(b, "<"+prefix+`acl xml:base="`...)
+// Style is how the elements of an ACL are written: what stands before the name of an element of
+// DAV: where it opens and where it closes, and before that of one of Personium.
+type Style struct{ Open, Close, Personium string }
+
+// AppendACL begins a DAV:acl element. base is what the hrefs of its entries are relative to.
+func (s Style) AppendACL(b []byte, base, requireSchemaAuthz string) []byte {
+	b = append(b, s.Open+`acl xml:base="`...)
 	b = xmltree.AppendText(b, base)
 	if requireSchemaAuthz != "" {
 		b = append(b, `" p:requireSchemaAuthz="`+requireSchemaAuthz...)
@@ -146,35 +149,35 @@ func AppendACL(b []byte, prefix, base, requireSchemaAuthz string) []byte {
 
 // AppendACE writes an entry: for the role with that href, or for all if href is empty.
 // inherited is the URL of the resource whose ACL has the entry; "" for the resource itself.
-func AppendACE(b []byte, prefix string, e cellfs.ACE, href, inherited string) []byte {
-	b = append(b, "<"+prefix+"ace><"+prefix+"principal>"...)
+func (s Style) AppendACE(b []byte, e cellfs.ACE, href, inherited string) []byte {
+	b = append(b, s.Open+"ace>"+s.Open+"principal>"...)
 	if href == "" {
-		b = append(b, "<"+prefix+"all/>"...)
+		b = append(b, s.Open+"all/>"...)
 	} else {
-		b = append(xmltree.AppendText(append(b, "<"+prefix+"href>"...), href), "</"+prefix+"href>"...)
+		b = append(xmltree.AppendText(append(b, s.Open+"href>"...), href), s.Close+"href>"...)
 	}
-	b = append(b, "</"+prefix+"principal><"+prefix+"grant>"...)
+	b = append(b, s.Close+"principal>"+s.Open+"grant>"...)
 	for _, v := range e.Privileges {
-		b = AppendPrivilege(b, prefix, v)
+		b = s.AppendPrivilege(b, v)
 	}
-	b = append(b, "</"+prefix+"grant>"...)
+	b = append(b, s.Close+"grant>"...)
 	if inherited != "" {
-		b = append(b, "<"+prefix+"inherited><"+prefix+"href>"...)
-		b = append(xmltree.AppendText(b, inherited), "</"+prefix+"href></"+prefix+"inherited>"...)
+		b = append(b, s.Open+"inherited>"+s.Open+"href>"...)
+		b = append(xmltree.AppendText(b, inherited), s.Close+"href>"+s.Close+"inherited>"...)
 	}
-	return append(b, "</"+prefix+"ace>"...)
+	return append(b, s.Close+"ace>"...)
 }
 
 // AppendPrivilege writes a privilege.
-func AppendPrivilege(b []byte, prefix string, v cellfs.Privilege) []byte {
-	b = append(b, "<"+prefix+"privilege>"...)
+func (s Style) AppendPrivilege(b []byte, v cellfs.Privilege) []byte {
+	b = append(b, s.Open+"privilege>"...)
 	switch v.Space {
 	case davSpace:
-		b = append(b, "<"+prefix+v.Local+"/>"...)
+		b = append(b, s.Open+v.Local+"/>"...)
 	case personiumSpace:
-		b = append(b, "<p:"+v.Local+"/>"...)
+		b = append(b, s.Personium+v.Local+"/>"...)
 	default:
 		b = append(b, cellfs.Element(xml.Name{Space: v.Space, Local: v.Local}, "", "")...)
 	}
-	return append(b, "</"+prefix+"privilege>"...)
+	return append(b, s.Close+"privilege>"...)
 }

@@ -76,7 +76,7 @@ func (b *barBuilder) acl(a *cellfs.ACL) {
 	if b.box.Schema != "" {
 		base = b.box.Schema + "__role/__/"
 	}
-	w.Write(access.AppendACL(nil, "", base, a.RequireSchemaAuthz))
+	w.Write(plainACL.AppendACL(nil, base, a.RequireSchemaAuthz))
 	for _, e := range a.ACEs {
 		href := ""
 		if e.Role != 0 {
@@ -86,7 +86,10 @@ func (b *barBuilder) acl(a *cellfs.ACL) {
 			}
 			href = access.Role(role).Href(b.box.Name)
 		}
-		w.Write(access.AppendACE(nil, "", e, href, ""))
+		w.Write(plainACL.AppendACE(nil, e, href, ""))
 	}
 	w.WriteString("</acl>")
 }
+
+// plainACL is an ACL where DAV: is the default namespace.
+var plainACL = access.Style{Open: "<", Close: "</", Personium: "<p:"}

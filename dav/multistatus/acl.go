@@ -23,7 +23,7 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 		return false, nil
 	}
 	if len(l.at.levels) == 0 {
-		l.buf = append(l.buf, `<D:acl/>`...)
+		l.add(`<D:acl/>`)
 		return true, nil
 	}
 	if unknown := l.unknownRoles(l.at.levels); len(unknown) > 0 {
@@ -51,7 +51,8 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.ACL != nil {
 		require = n.ACL.RequireSchemaAuthz
 	}
-	l.buf = access.AppendACL(l.buf, "D:", cellURL+"__role/"+box+"/", require)
+	style := l.o.Form.style()
+	l.buf = style.AppendACL(l.buf, cellURL+"__role/"+box+"/", require)
 	for i := len(l.at.levels) - 1; i >= 0; i-- {
 		level := l.at.levels[i]
 		inherited := ""
@@ -67,10 +68,10 @@ func (l *listing) acl(p cellfs.Path, n *cellfs.Node) (bool, error) {
 				}
 				href = role.Href(box)
 			}
-			l.buf = access.AppendACE(l.buf, "D:", e, href, inherited)
+			l.buf = style.AppendACE(l.buf, e, href, inherited)
 		}
 	}
-	l.buf = append(l.buf, `</D:acl>`...)
+	l.add(`</D:acl>`)
 	return true, nil
 }
 
@@ -94,23 +95,23 @@ func (l *listing) privilegeSet(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if l.at.excluded {
 		set = 0
 	}
-	l.buf = append(l.buf, `<D:current-user-privilege-set>`...)
+	l.add(`<D:current-user-privilege-set>`)
 	for _, name := range set.Names() {
-		l.buf = access.AppendPrivilege(l.buf, "D:", name)
+		l.buf = l.o.Form.style().AppendPrivilege(l.buf, name)
 	}
-	l.buf = append(l.buf, `</D:current-user-privilege-set>`...)
+	l.add(`</D:current-user-privilege-set>`)
 	return true, nil
 }
 
 // principal writes who the caller is (RFC 5397).
 func (l *listing) principal(cellfs.Path, *cellfs.Node) (bool, error) {
-	l.buf = append(l.buf, `<D:current-user-principal>`...)
+	l.add(`<D:current-user-principal>`)
 	if subject := l.o.Judge.Subject(); subject != "" {
-		l.buf = append(xmltree.AppendText(append(l.buf, `<D:href>`...), subject), `</D:href>`...)
+		l.buf = append(xmltree.AppendText(l.o.Form.Append(l.buf, `<D:href>`), subject), l.o.Form.style().Close+`href>`...)
 	} else {
-		l.buf = append(l.buf, `<D:unauthenticated/>`...)
+		l.add(`<D:unauthenticated/>`)
 	}
-	l.buf = append(l.buf, `</D:current-user-principal>`...)
+	l.add(`</D:current-user-principal>`)
 	return true, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 
+	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/cellfs/access"
 	"cellar/dav/answer"
@@ -27,6 +28,7 @@ type Options struct {
 	Depth   Depth
 	Limit   int  // resources of a listing of infinite depth
 	Minimal bool // what is missing is left out (RFC 8144, 2.1)
+	Form    Form
 	Request *http.Request
 	Writer  http.ResponseWriter
 	TempDir string                  // where a long answer grows; "": that of the system
@@ -129,8 +131,11 @@ func (l *listing) permissions(at *cellfs.Place) (Permissions, error) {
 func (l *listing) begin(responses int) {
 	const each = 800 // bytes of a response to allprop
 	l.buf = make([]byte, 0, min(512+(responses+1)*each, sendAbove+4*each))
-	l.buf = append(l.buf, answer.XMLHeader+`<D:multistatus xmlns:D="DAV:" xmlns:p="`+PersoniumSpace+`">`...)
+	l.buf = l.o.Form.AppendHead(l.buf)
 }
+
+// add adds XML of our own to the answer.
+func (l *listing) add(own string) { l.buf = l.o.Form.Append(l.buf, own) }
 
 // flat lists a resource and, if asked, its members.
 func (l *listing) flat(members bool) error {
@@ -247,11 +252,12 @@ func (l *listing) tree(p cellfs.Path, n *cellfs.Node, d Depth, s Permissions) er
 
 // refused writes the response of a collection that cannot be listed now (RFC 4918, 14.24).
 func (l *listing) refused(p cellfs.Path, e *answer.Error) {
-	l.buf = append(l.buf, `<D:response><D:href>`...)
-	l.buf = l.o.Target.AppendHref(l.buf, p, true)
+	l.add(`<D:response><D:href>`)
+	l.buf = l.o.Form.AppendHref(l.buf, l.o.Target, p, true)
 	status := e.Code.Status()
-	l.buf = append(l.buf, `</D:href><D:status>HTTP/1.1 `+strconv.Itoa(status)+" "+http.StatusText(status)+`</D:status><D:responsedescription>`+
-		e.Error()+`</D:responsedescription></D:response>`...)
+	l.add(`</D:href><D:status>HTTP/1.1 ` + strconv.Itoa(status) + " " + http.StatusText(status) + `</D:status><D:responsedescription>`)
+	l.buf = xmltree.AppendText(l.buf, e.Error())
+	l.add(`</D:responsedescription></D:response>`)
 }
 
 // spill moves the answer so far out of memory if it became long. A listing from the cache is sent as it
@@ -276,9 +282,9 @@ func (l *listing) spill() error {
 }
 
 func (l *listing) response(p cellfs.Path, n *cellfs.Node) error {
-	l.buf = append(l.buf, `<D:response><D:href>`...)
-	l.buf = l.o.Target.AppendHref(l.buf, p, n.IsCollection())
-	l.buf = append(l.buf, `</D:href><D:propstat><D:prop>`...)
+	l.add(`<D:response><D:href>`)
+	l.buf = l.o.Form.AppendHref(l.buf, l.o.Target, p, n.IsCollection())
+	l.add(`</D:href><D:propstat><D:prop>`)
 	l.rest, l.hidden = l.rest[:0], l.hidden[:0]
 	var err error
 	switch {
@@ -294,22 +300,22 @@ func (l *listing) response(p cellfs.Path, n *cellfs.Node) error {
 	if err != nil {
 		return err
 	}
-	l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>`...)
+	l.add(`</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>`)
 	if len(l.rest) > 0 && !l.o.Minimal {
-		l.buf = append(l.buf, `<D:propstat><D:prop>`...)
+		l.add(`<D:propstat><D:prop>`)
 		for _, name := range l.rest {
-			l.buf = AppendEmpty(l.buf, name)
+			l.buf = l.o.Form.AppendEmpty(l.buf, name)
 		}
-		l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>`...)
+		l.add(`</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>`)
 	}
 	if len(l.hidden) > 0 {
-		l.buf = append(l.buf, `<D:propstat><D:prop>`...)
+		l.add(`<D:propstat><D:prop>`)
 		for _, name := range l.hidden {
-			l.buf = AppendEmpty(l.buf, name)
+			l.buf = l.o.Form.AppendEmpty(l.buf, name)
 		}
-		l.buf = append(l.buf, `</D:prop><D:status>HTTP/1.1 403 Forbidden</D:status></D:propstat>`...)
+		l.add(`</D:prop><D:status>HTTP/1.1 403 Forbidden</D:status></D:propstat>`)
 	}
-	l.buf = append(l.buf, `</D:response>`...)
+	l.add(`</D:response>`)
 	return nil
 }
 
@@ -392,11 +398,11 @@ func (l *listing) propNames(n *cellfs.Node) {
 		has, err := x.append(l, cellfs.Path{}, n)
 		l.buf = l.buf[:mark]
 		if has && err == nil {
-			l.buf = AppendEmpty(l.buf, x.name)
+			l.buf = l.o.Form.AppendEmpty(l.buf, x.name)
 			mark = len(l.buf)
 		}
 	}
 	for _, d := range n.Props {
-		l.buf = AppendEmpty(l.buf, xml.Name{Space: d.Space, Local: d.Local})
+		l.buf = l.o.Form.AppendEmpty(l.buf, xml.Name{Space: d.Space, Local: d.Local})
 	}
 }

@@ -47,9 +47,9 @@ func (l *listing) creationDate(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind >= cellfs.KindUnit {
 		format = "2006-01-02T15:04:05.000+0000"
 	}
-	l.buf = append(l.buf, `<D:creationdate>`...)
+	l.add(`<D:creationdate>`)
 	l.buf = n.Created.UTC().AppendFormat(l.buf, format)
-	l.buf = append(l.buf, `</D:creationdate>`...)
+	l.add(`</D:creationdate>`)
 	return true, nil
 }
 
@@ -57,9 +57,9 @@ func (l *listing) lastModified(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind == cellfs.KindUnit {
 		return false, nil
 	}
-	l.buf = append(l.buf, `<D:getlastmodified>`...)
+	l.add(`<D:getlastmodified>`)
 	l.buf = n.LastModified().UTC().AppendFormat(l.buf, http.TimeFormat)
-	l.buf = append(l.buf, `</D:getlastmodified>`...)
+	l.add(`</D:getlastmodified>`)
 	return true, nil
 }
 
@@ -77,9 +77,9 @@ func (l *listing) contentLength(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 			return false, err
 		}
 	}
-	l.buf = append(l.buf, `<D:getcontentlength>`...)
+	l.add(`<D:getcontentlength>`)
 	l.buf = strconv.AppendInt(l.buf, size, 10)
-	l.buf = append(l.buf, `</D:getcontentlength>`...)
+	l.add(`</D:getcontentlength>`)
 	return true, nil
 }
 
@@ -87,9 +87,9 @@ func (l *listing) contentType(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.IsCollection() || n.ContentType == "" {
 		return false, nil
 	}
-	l.buf = append(l.buf, `<D:getcontenttype>`...)
+	l.add(`<D:getcontenttype>`)
 	l.buf = xmltree.AppendText(l.buf, n.ContentType)
-	l.buf = append(l.buf, `</D:getcontenttype>`...)
+	l.add(`</D:getcontenttype>`)
 	return true, nil
 }
 
@@ -97,11 +97,11 @@ func (l *listing) etag(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind != cellfs.KindFile && n.Kind != cellfs.KindSnapshot {
 		return false, nil
 	}
-	l.buf = append(l.buf, `<D:getetag>"`...)
+	l.add(`<D:getetag>"`)
 	l.buf = strconv.AppendInt(l.buf, n.Version, 10)
 	l.buf = append(l.buf, '-')
 	l.buf = strconv.AppendInt(l.buf, n.Modified.UnixMilli(), 10)
-	l.buf = append(l.buf, `"</D:getetag>`...)
+	l.add(`"</D:getetag>`)
 	return true, nil
 }
 
@@ -109,22 +109,22 @@ func (l *listing) displayName(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind == cellfs.KindUnit {
 		return false, nil
 	}
-	l.buf = append(l.buf, `<D:displayname>`...)
+	l.add(`<D:displayname>`)
 	l.buf = xmltree.AppendText(l.buf, n.Name)
-	l.buf = append(l.buf, `</D:displayname>`...)
+	l.add(`</D:displayname>`)
 	return true, nil
 }
 
 func (l *listing) resourceType(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	switch {
 	case n.Kind == cellfs.KindOData:
-		l.buf = append(l.buf, `<D:resourcetype><D:collection/><p:odata/></D:resourcetype>`...)
+		l.add(`<D:resourcetype><D:collection/><p:odata/></D:resourcetype>`)
 	case n.Kind == cellfs.KindService:
-		l.buf = append(l.buf, `<D:resourcetype><D:collection/><p:service/></D:resourcetype>`...)
+		l.add(`<D:resourcetype><D:collection/><p:service/></D:resourcetype>`)
 	case n.IsCollection():
-		l.buf = append(l.buf, `<D:resourcetype><D:collection/></D:resourcetype>`...)
+		l.add(`<D:resourcetype><D:collection/></D:resourcetype>`)
 	default:
-		l.buf = append(l.buf, `<D:resourcetype/>`...)
+		l.add(`<D:resourcetype/>`)
 	}
 	return true, nil
 }
@@ -135,8 +135,8 @@ func (l *listing) supportedLock(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if !lockable(n) {
 		return false, nil
 	}
-	l.buf = append(l.buf, `<D:supportedlock><D:lockentry><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>`+
-		`<D:lockentry><D:lockscope><D:shared/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry></D:supportedlock>`...)
+	l.add(`<D:supportedlock><D:lockentry><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>` +
+		`<D:lockentry><D:lockscope><D:shared/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry></D:supportedlock>`)
 	return true, nil
 }
 
@@ -153,16 +153,16 @@ func (l *listing) lockDiscovery(p cellfs.Path, n *cellfs.Node) (bool, error) {
 		}
 	}
 	if len(locks) == 0 {
-		l.buf = append(l.buf, `<D:lockdiscovery/>`...)
+		l.add(`<D:lockdiscovery/>`)
 		return true, nil
 	}
-	l.buf = append(l.buf, `<D:lockdiscovery>`...)
+	l.add(`<D:lockdiscovery>`)
 	for i := range locks {
 		if k := &locks[i]; k.Protects(p) {
 			l.buf = AppendLock(l.buf, k, l.o.Target, k.Principal == l.o.Judge.Principal(), l.at.canWrite(), l.o.FS.Now())
 		}
 	}
-	l.buf = append(l.buf, `</D:lockdiscovery>`...)
+	l.add(`</D:lockdiscovery>`)
 	return true, nil
 }
 
@@ -171,7 +171,7 @@ func (l *listing) boxStatus(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 		return false, nil
 	}
 	status, _ := l.o.Judge.BoxStatus(n)
-	l.buf = append(l.buf, `<p:status>`+status+`</p:status>`...)
+	l.add(`<p:status>` + status + `</p:status>`)
 	return true, nil
 }
 
@@ -180,9 +180,9 @@ func (l *listing) boxProgress(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 		return false, nil
 	}
 	_, percent := l.o.Judge.BoxStatus(n)
-	l.buf = append(l.buf, `<p:progress>`...)
+	l.add(`<p:progress>`)
 	l.buf = strconv.AppendInt(l.buf, percent, 10)
-	l.buf = append(l.buf, `%</p:progress>`...)
+	l.add(`%</p:progress>`)
 	return true, nil
 }
 
@@ -190,7 +190,7 @@ func (l *listing) cellStatus(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if n.Kind != cellfs.KindCell {
 		return false, nil
 	}
-	l.buf = append(l.buf, `<p:cellstatus>normal</p:cellstatus>`...)
+	l.add(`<p:cellstatus>normal</p:cellstatus>`)
 	return true, nil
 }
 
@@ -209,9 +209,9 @@ func (l *listing) quotaUsed(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 		return false, nil
 	}
 	c, err := l.quota(n)
-	l.buf = append(l.buf, `<D:quota-used-bytes>`...)
+	l.add(`<D:quota-used-bytes>`)
 	l.buf = strconv.AppendInt(l.buf, c.Taken(), 10)
-	l.buf = append(l.buf, `</D:quota-used-bytes>`...)
+	l.add(`</D:quota-used-bytes>`)
 	return true, err
 }
 
@@ -238,8 +238,8 @@ func (l *listing) quotaAvailable(_ cellfs.Path, n *cellfs.Node) (bool, error) {
 	if !known {
 		return false, nil
 	}
-	l.buf = append(l.buf, `<D:quota-available-bytes>`...)
+	l.add(`<D:quota-available-bytes>`)
 	l.buf = strconv.AppendInt(l.buf, room, 10)
-	l.buf = append(l.buf, `</D:quota-available-bytes>`...)
+	l.add(`</D:quota-available-bytes>`)
 	return true, nil
 }

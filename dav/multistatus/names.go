@@ -32,12 +32,13 @@ func IsProtected(name xml.Name) bool {
 }
 
 // AppendEmpty writes an element without content.
-func AppendEmpty(b []byte, name xml.Name) []byte {
+func (f Form) AppendEmpty(b []byte, name xml.Name) []byte {
+	style := f.style()
 	switch name.Space {
 	case Space:
-		b = append(b, `<D:`+name.Local+`/>`...)
+		b = append(b, style.Open+name.Local+`/>`...)
 	case PersoniumSpace:
-		b = append(b, `<p:`+name.Local+`/>`...)
+		b = append(b, style.Personium+name.Local+`/>`...)
 	default:
 		b = append(b, cellfs.Element(name, "", "")...)
 	}

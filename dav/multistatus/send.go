@@ -26,7 +26,7 @@ const gzipAbove = 2 << 10
 
 // end sends the answer, or the end of it.
 func (l *listing) end() error {
-	l.buf = append(l.buf, `</D:multistatus>`...)
+	l.add(`</D:multistatus>`)
 	if l.send.begun {
 		if err := l.send.write(l.buf); err != nil {
 			return err
