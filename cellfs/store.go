@@ -111,7 +111,8 @@ type NodeTx interface {
 	// Children lists a page of children in the order of their keys, and reports whether
 	// there are more. A page that is not the last has at least one child.
 	Children(parent int64, p Page) (nodes []Node, more bool, err error)
-	// ChildRefs is Children together with what each content is.
+	// ChildRefs is Children together with what each content is, and for [Page.Contents] the
+	// contents themselves where they are small.
 	ChildRefs(parent int64, p Page) (refs []NodeRef, more bool, err error)
 	// AuthzBelow lists what the ACLs of all that lies below root ask of applications, each
 	// [ACL.RequireSchemaAuthz] once.
@@ -151,6 +152,8 @@ type Page struct {
 	After string // the key after which the page begins; "" begins at the first
 	Limit int    // so many children at most, and fewer after [PageBytes]
 	Props PropNames
+	// Contents asks [NodeTx.ChildRefs] for contents of at most [MaxInline] bytes, too.
+	Contents bool
 }
 
 // PageBytes ends a [Page]: it is complete once the properties and ACLs of its nodes take
@@ -174,6 +177,7 @@ func (names PropNames) Keep(props []Property) []Property {
 type NodeRef struct {
 	Node
 	Ref
+	Data []byte // the content if it is small and was asked for; nil otherwise
 }
 
 // Hash is the SHA-256 of a content.

@@ -303,7 +303,11 @@ func (t *memTx) Children(parent int64, p cellfs.Page) (page []cellfs.Node, more 
 func (t *memTx) ChildRefs(parent int64, p cellfs.Page) (all []cellfs.NodeRef, more bool, err error) {
 	nodes, more, err := t.Children(parent, p)
 	for _, n := range nodes {
-		all = append(all, cellfs.NodeRef{Node: n, Ref: t.blobs[n.Blob].Ref})
+		r := cellfs.NodeRef{Node: n, Ref: t.blobs[n.Blob].Ref}
+		if p.Contents {
+			r.Data = t.blobs[n.Blob].Data
+		}
+		all = append(all, r)
 	}
 	return all, more, err
 }

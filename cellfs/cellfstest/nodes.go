@@ -64,6 +64,12 @@ func testNodes(t metaTest) {
 		if rerr != nil || more || len(refs) != 1 || !reflect.DeepEqual(refs[0].Node, b) || refs[0].Ref != cellfs.StageBytes([]byte("two")).Ref {
 			t.Errorf("ChildRefs = %+v, %v", refs, rerr)
 		}
+		if len(refs) == 1 && refs[0].Data != nil {
+			t.Errorf("ChildRefs has a content that was not asked for: %q", refs[0].Data)
+		}
+		if refs, _, rerr = tx.ChildRefs(full.ID, cellfs.Page{Limit: 10, Contents: true}); rerr != nil || len(refs) != 1 || string(refs[0].Data) != "two" {
+			t.Errorf("ChildRefs with contents = %+v, %v", refs, rerr)
+		}
 		return err
 	})
 }

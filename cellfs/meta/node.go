@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"bytes"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,7 @@ var plainColumns = strings.Replace(nodeColumns, "props", "NULL", 1)
 // reflection, which took a fifth of the time of an export.
 func scanNode(scan func(...any) error, more ...any) (n cellfs.Node, err error) {
 	var id, cell, parent, kind, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed any
-	dest := [19]any{&id, &cell, &parent, &n.Name, &kind, &n.ContentType, &blob, &size, &version,
+	dest := [20]any{&id, &cell, &parent, &n.Name, &kind, &n.ContentType, &blob, &size, &version,
 		&created, &modified, &schema, &props, &acl, &mtime, &dates, &changed}
 	err = scan(append(dest[:17], more...)...)
 	if err != nil {
@@ -121,17 +122,24 @@ func (t *tx) Children(parent int64, p cellfs.Page) (nodes []cellfs.Node, more bo
 
 func (t *tx) ChildRefs(parent int64, p cellfs.Page) (refs []cellfs.NodeRef, more bool, err error) {
 	refs = make([]cellfs.NodeRef, 0, min(p.Limit, 64))
-	var hash sql.RawBytes
+	var hash, data sql.RawBytes
 	var crc, size any
+	content, into := "", []any{&hash, &crc, &size}
+	if p.Contents {
+		content, into = ", b.data", append(into, &data)
+	}
 	more, err = t.page(`SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
-		n.schema, n.props, n.acl, n.mtime, n.dates, n.changed, b.hash, b.crc, b.size FROM node n LEFT JOIN blob b ON b.id = n.blob
+		n.schema, n.props, n.acl, n.mtime, n.dates, n.changed, b.hash, b.crc, b.size`+content+` FROM node n LEFT JOIN blob b ON b.id = n.blob
 		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, parent, p, func(scan func(...any) error) (*cellfs.Node, error) {
-		n, err := scanNode(scan, &hash, &crc, &size)
+		n, err := scanNode(scan, into...)
 		n.Props = p.Props.Keep(n.Props)
 		r := cellfs.NodeRef{Node: n}
 		if n.Blob != 0 {
 			r.Ref = cellfs.Ref{Size: number(size), CRC32: uint32(number(crc))}
 			copy(r.Hash[:], hash)
+		}
+		if p.Contents && data != nil {
+			r.Data = bytes.Clone(data)
 		}
 		refs = append(refs, r)
 		return &refs[len(refs)-1].Node, err
