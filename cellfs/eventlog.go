@@ -23,8 +23,8 @@ func (e *Event) AppendLine(buf []byte, urls LogURLs) []byte {
 	} else {
 		buf = append(buf, `"false",`...)
 	}
-	buf = append(appendColumn(buf, e.Schema == "", e.Schema), ',')
-	buf = append(appendColumn(buf, e.Subject == "", urls.subject(e.Subject)), ',')
+	buf = append(appendColumn(buf, e.Schema == "", urls.shown(e.Schema)), ',')
+	buf = append(appendColumn(buf, e.Subject == "", urls.shown(e.Subject)), ',')
 	buf = append(appendColumn(buf, e.Absent&NoType != 0, e.Type), ',')
 	buf = append(appendColumn(buf, e.Absent&NoObject != 0, strings.ReplaceAll(e.Object, LocalCell, urls.Cell)), ',')
 	return append(appendColumn(buf, e.Absent&NoInfo != 0, strings.ReplaceAll(e.Info, LocalCell, urls.Cell)), '\n')
@@ -37,7 +37,8 @@ type LogURLs struct{ Cell, Unit string }
 // keptURLs shows a log as it is kept.
 var keptURLs = LogURLs{LocalCell, LocalUnit}
 
-func (u LogURLs) subject(s string) string {
+// shown is the URL of a caller or of an application as a reader sees it.
+func (u LogURLs) shown(s string) string {
 	if rest, ok := strings.CutPrefix(s, LocalCell); ok {
 		return u.Cell + rest
 	}
@@ -94,11 +95,13 @@ func (e *Event) Size() LogSize {
 	if e.Absent&NoInfo == 0 {
 		urls += strings.Count(e.Info, LocalCell)
 	}
-	switch {
-	case strings.HasPrefix(e.Subject, LocalCell):
-		urls++
-	case strings.HasPrefix(e.Subject, LocalUnit):
-		units++
+	for _, s := range []string{e.Subject, e.Schema} {
+		switch {
+		case strings.HasPrefix(s, LocalCell):
+			urls++
+		case strings.HasPrefix(s, LocalUnit):
+			units++
+		}
 	}
 	return LogSize{Bytes: int64(n - urls*len(LocalCell) - units*len(LocalUnit)), URLs: int64(urls), Units: int64(units)}
 }

@@ -18,7 +18,7 @@ func TestEventSize(t *testing.T) {
 			e.Info += " " + cellfs.LocalCell
 		}
 		for _, prefix := range []string{"", cellfs.LocalCell, cellfs.LocalUnit} {
-			e.Subject = prefix + subject
+			e.Subject, e.Schema = prefix+subject, prefix+schema
 			for _, urls := range []cellfs.LogURLs{{}, {Cell: "https://cell1.unit.example/", Unit: "https://unit.example/"}, {Cell: cellfs.LocalCell, Unit: cellfs.LocalUnit}} {
 				if line := e.AppendLine(nil, urls); int64(len(line)) != e.Size().Len(urls) {
 					t.Errorf("%q is %d bytes, told %d", line, len(line), e.Size().Len(urls))

@@ -16,9 +16,11 @@ type who int
 const (
 	unset         who = iota // the rule was forgotten: only the admin gets in
 	anyone                   // also anonymous callers
-	admin                    // only the unit admin
+	admin                    // only the unit admin, and the owner of the cell
+	unitUser                 // unit users, and the unit admin
 	privileged               // who has the privileges
 	ownAccount               // an account, for what is its own; privileges are asked only of the scope
+	boxReader                // who may read the box that the work finds, which judges that
 	authenticated            // who is not anonymous; besides a rule that asks for privileges
 )
 
@@ -74,6 +76,7 @@ func needsAny(any access.Set) []rule   { return []rule{{who: privileged, any: an
 var (
 	open      = []rule{{who: anyone}}
 	adminOnly = []rule{{who: admin}}
+	unitUsers = []rule{{who: unitUser}}
 	writing   = []rule{
 		{who: privileged, where: above, all: access.Bind, when: isNew},
 		{who: privileged, all: access.WriteContent, when: isThere},
@@ -97,7 +100,7 @@ var errNeedsAdmin = answer.New(answer.AdminOnly)
 // caller learns nothing else. That something is missing at the path is no error here: the work
 // finds that. The transaction of a change judges once more.
 func (q *request) admitted(p cellfs.Path, rules []rule) error {
-	if q.caller.MayAll() {
+	if q.caller.MayAll() || q.owns(p) {
 		return nil
 	}
 	at, err := q.h.fs.Find(q.Context(), p)
@@ -107,9 +110,18 @@ func (q *request) admitted(p cellfs.Path, rules []rule) error {
 	return q.judge(&at, rules)
 }
 
+// owns reports whether the caller may do everything at a path as the owner of its cell. Who owns
+// the cell of the request need not own that of its Destination.
+func (q *request) owns(p cellfs.Path) bool {
+	return p.Cell() == q.target.Path.Cell() && q.caller.MayAllIn(q.caller.Owned)
+}
+
+// mayAll reports whether the caller may do everything in the cell of the request.
+func (q *request) mayAll() bool { return q.caller.MayAll() || q.owns(q.target.Path) }
+
 // judge applies the rules to the resource at a place.
 func (q *request) judge(at *cellfs.Place, rules []rule) error {
-	if q.caller.MayAll() {
+	if q.caller.MayAllIn(cellOf(at)) {
 		return nil
 	}
 	for i := range rules {
@@ -129,7 +141,7 @@ func (q *request) judge(at *cellfs.Place, rules []rule) error {
 
 func (q *request) apply(r *rule, at *cellfs.Place) error {
 	switch r.who {
-	case anyone:
+	case anyone, boxReader:
 		return nil
 	case ownAccount:
 		if q.caller.Own() == "" {
@@ -152,6 +164,16 @@ func (q *request) apply(r *rule, at *cellfs.Place) error {
 			return errNeedsAdmin
 		}
 		return q.unauthorized()
+	case unitUser:
+		switch {
+		case !q.caller.Known():
+			return q.unauthorized()
+		case !q.caller.Admin && !q.caller.UnitUser:
+			return errNeedsAdmin
+		case q.caller.Scope.Bounded():
+			return insufficientScope(access.Root)
+		}
+		return nil
 	case privileged:
 		levels := at.Above
 		if r.where == here {
@@ -197,13 +219,13 @@ func insufficientScope(needed access.Set) error {
 // (contract 5.13).
 func (q *request) schemaAllows(required access.Authz, schema string) error {
 	switch {
-	case required == access.AuthzNone || q.caller.MayAll():
+	case required == access.AuthzNone:
 		return nil
 	case !q.caller.Known():
 		return q.unauthorized()
 	case q.caller.Schema == "":
 		return answer.New(answer.NoApplication)
-	case q.caller.Schema != schema:
+	case q.caller.Schema != q.h.urls.Local(schema):
 		return answer.New(answer.OtherApplication)
 	case q.caller.Authz < required:
 		return answer.New(answer.ApplicationLevel)
@@ -214,7 +236,7 @@ func (q *request) schemaAllows(required access.Authz, schema string) error {
 // schemaAllowsBelow is schemaAllows for everything below a collection. ACLs only grant, so that
 // nothing else can be stricter there than at the collection.
 func (q *request) schemaAllowsBelow(tx cellfs.Tx, at *cellfs.Place) error {
-	if q.caller.MayAll() || at.Node == nil || !at.Node.IsCollection() {
+	if q.caller.MayAllIn(cellOf(at)) || at.Node == nil || !at.Node.IsCollection() {
 		return nil
 	}
 	all, err := tx.AuthzBelow(at.Node.ID)

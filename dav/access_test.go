@@ -51,22 +51,24 @@ type fixture struct {
 }
 
 var fixtures = map[target.Kind]fixture{
-	target.Unit:       {path: "/", at: ""},
-	target.Token:      {path: "/cell1/__token", at: "/cell1"},
-	target.Cell:       {path: "/cell1", at: "/cell1"},
-	target.Export:     {path: "/cell1/__export", at: "/cell1"},
-	target.Import:     {path: "/cell1/__import", at: "/cell1"},
-	target.MyPassword: {path: "/cell1/__mypassword", at: "/cell1"},
-	target.Event:      {path: "/cell1/__event", at: "/cell1"},
-	target.Ctl:        {at: "/cell1"},
-	target.UnitCtl:    {path: "/__ctl/Cell('cell1')", at: ""},
-	target.Snapshots:  {path: "/cell1/__snapshot", at: "/cell1"},
-	target.Snapshot:   {path: "/cell1/__snapshot/s.zip", at: "/cell1"},
-	target.Logs:       {path: "/cell1/__log/current", at: "/cell1"},
-	target.Log:        {path: "/cell1/__log/current/default.log", at: "/cell1"},
-	target.Box:        {path: "/cell1/b", none: "/cell1/new", at: "/cell1/b"},
-	target.Resource:   {path: "/cell1/b/d/f", none: "/cell1/b/d/new", at: "/cell1/b/d/f"},
-	target.Entity:     {path: "/cell1/b/o/T('" + strings.Repeat("k", 300) + "')", at: "/cell1/b"},
+	target.Unit:        {path: "/", at: ""},
+	target.Token:       {path: "/cell1/__token", at: "/cell1"},
+	target.Cell:        {path: "/cell1", at: "/cell1"},
+	target.Export:      {path: "/cell1/__export", at: "/cell1"},
+	target.Import:      {path: "/cell1/__import", at: "/cell1"},
+	target.MyPassword:  {path: "/cell1/__mypassword", at: "/cell1"},
+	target.Event:       {path: "/cell1/__event", at: "/cell1"},
+	target.BoxURL:      {path: "/cell1/__box", at: "/cell1"},
+	target.CrossDomain: {path: "/crossdomain.xml", at: ""},
+	target.Ctl:         {at: "/cell1"},
+	target.UnitCtl:     {path: "/__ctl/Cell('cell1')", at: ""},
+	target.Snapshots:   {path: "/cell1/__snapshot", at: "/cell1"},
+	target.Snapshot:    {path: "/cell1/__snapshot/s.zip", at: "/cell1"},
+	target.Logs:        {path: "/cell1/__log/current", at: "/cell1"},
+	target.Log:         {path: "/cell1/__log/current/default.log", at: "/cell1"},
+	target.Box:         {path: "/cell1/b", none: "/cell1/new", at: "/cell1/b"},
+	target.Resource:    {path: "/cell1/b/d/f", none: "/cell1/b/d/new", at: "/cell1/b/d/f"},
+	target.Entity:      {path: "/cell1/b/o/T('" + strings.Repeat("k", 300) + "')", at: "/cell1/b"},
 }
 
 // entityPath is that of a control object of a set.
@@ -293,12 +295,19 @@ func TestAccessTable(t *testing.T) {
 		case "anyone":
 			want("nobody", "", nothing)
 			continue
-		case "admin":
+		case "admin", "unit user":
 			want("nobody", "PR401-AU-0001", nothing)
 			acl("/cell1", davtest.ACE{Role: "root", Privileges: "p:root"})
 			if x.at != "" {
 				want("root of the cell", "PR403-AU-0001", basic("root"))
 			}
+			continue
+		case "box reader":
+			want("nobody", "PR401-AU-0001", nothing)
+			want("another account", "PR403-AU-0002", basic("me"))
+			s.SetACL("/cell1/__", davtest.ACE{Privileges: "D:read"})
+			want("nobody, where all may", "", nothing)
+			s.SetACL("/cell1/__")
 			continue
 		case "itself", "somebody":
 			want("nobody", "PR401-AU-0001", nothing)

@@ -147,7 +147,7 @@ func (q *request) logRefusal(err error) error {
 	if cerr != nil {
 		return err // there is no log to write to
 	}
-	if !q.caller.MayAll() {
+	if !q.mayAll() {
 		ok, leftOut := q.h.refusedOfCell.allow(cell.ID, now)
 		if !ok {
 			return err

@@ -139,8 +139,8 @@ func (q *request) basicAllowed() bool {
 	return ok && local.IP.IsLoopback()
 }
 
-// subject is the caller as the event log keeps it: {CellURL}#{account}, or for the unit
-// admin {UnitURL}#{name}. Placeholders stand for these URLs, because the client chose the host of its
+// subject is the caller as the event log keeps it: {CellURL}#{account} with the URL of the
+// account's cell, or for the unit admin {UnitURL}#{name}. Placeholders stand for these URLs, because the client chose the host of its
 // request and the reader of the log may use another one. "" for an anonymous caller.
 func (q *request) subject() string {
 	return q.subjectIn(cellfs.LogURLs{Cell: cellfs.LocalCell, Unit: cellfs.LocalUnit})
@@ -148,12 +148,14 @@ func (q *request) subject() string {
 
 func (q *request) subjectIn(urls cellfs.LogURLs) string {
 	switch {
-	case q.caller.Admin:
+	case !q.caller.Known():
+		return ""
+	case q.caller.Cell == "":
 		return urls.Unit + "#" + q.caller.Name
-	case q.caller.Known():
+	case q.caller.Cell == q.target.Path.Cell():
 		return urls.Cell + "#" + q.caller.Name
 	}
-	return ""
+	return urls.Unit + q.caller.Cell + "/#" + q.caller.Name
 }
 
 // unauthorized is the 401 for this request.

@@ -1,10 +1,9 @@
 package dav
 
 import (
-	"encoding/json"
-	"io"
+	"errors"
 	"net/http"
-	"regexp"
+	"strings"
 
 	"cellar/cellfs"
 	"cellar/cellfs/access"
@@ -46,7 +45,41 @@ func (q *request) parseControlURL() (odata.ControlRequest, error) {
 			return nil
 		})
 	}
-	return odata.ParseControl(q.target.Rest, control.SetOf)
+	r, err := odata.ParseControl(q.target.Rest, control.SetOf)
+	q.localValues(r.Set, r.Key)
+	q.localValues(r.Other, r.OtherKey)
+	return r, err
+}
+
+// urlProperties are the properties that name a cell, or a role, by its URL. Those of this unit are
+// kept with [cellfs.LocalUnit], because a client can call a server by many names.
+var urlProperties = map[string]string{cellfs.SetExtCell: "Url", cellfs.SetExtRole: "ExtRole"}
+
+// localValues gives the URLs of an object the form in which they are kept.
+func (q *request) localValues(set *control.Set, v control.Values) {
+	if set == nil {
+		return
+	}
+	name := urlProperties[set.Name]
+	if text, ok := v[name].(string); ok {
+		v[name] = q.h.urls.LocalTo(q.Request, text)
+	}
+}
+
+// shown gives the URLs of an object the form in which clients see them.
+func (q *request) shown(o *control.Object) {
+	if o.Set == nil {
+		return
+	}
+	name := urlProperties[o.Set.Name]
+	if text, ok := o.Values[name].(string); ok {
+		o.Values[name] = q.target.Shown(text)
+	}
+	for _, related := range o.Expanded {
+		for i := range related {
+			q.shown(&related[i])
+		}
+	}
 }
 
 // controlRules are the rules of a method on control objects. Each set has its privilege; a link needs
@@ -71,6 +104,9 @@ func controlRules(reads bool) (rules []rule) {
 
 // ctl answers requests for control objects (contract 1.16).
 func (q *request) ctl() error {
+	if len(q.target.Rest) == 1 && q.target.Rest[0] == "$metadata" {
+		return q.ctlMetadata()
+	}
 	r, err := q.parseControl()
 	if err != nil {
 		return err
@@ -86,7 +122,7 @@ func (q *request) ctl() error {
 			return control.ErrNoAssoc
 		case r.Links && !r.OtherKeyed:
 			return q.link(&r)
-		case r.Keyed || r.Other != nil:
+		case r.Links, r.Keyed && r.Other == nil, unit && r.Other != nil:
 			return errMethod
 		case unit:
 			return q.createCell()
@@ -114,6 +150,19 @@ func (q *request) ctl() error {
 		return q.deleteControl(&r)
 	}
 	return errMethod
+}
+
+// ctlMetadata answers GET on __ctl/$metadata.
+func (q *request) ctlMetadata() error {
+	if q.Method != http.MethodGet && q.Method != http.MethodHead {
+		return errMethod
+	}
+	q.w.Header().Set("DataServiceVersion", "1.0")
+	body := odata.Metadata("CellCtl", control.Sets())
+	if q.target.Kind == target.UnitCtl {
+		body = odata.Metadata("UnitCtl", []*control.Set{control.Cells})
+	}
+	return answer.Send(q.w, q.Request, http.StatusOK, answer.XMLType, body)
 }
 
 // inCell runs fn in a transaction that changes control objects of the cell, once the
@@ -145,7 +194,7 @@ func (q *request) readControl(r *odata.ControlRequest) error {
 	if err != nil {
 		return err
 	}
-	query, err := odata.ParseQuery(options, odata.Properties(listed))
+	query, err := odata.ParseQuery(options, odata.Properties(listed), odata.Navigation(listed), r.Keyed && r.Other == nil)
 	if err != nil {
 		return err
 	}
@@ -153,23 +202,29 @@ func (q *request) readControl(r *odata.ControlRequest) error {
 		return errMethod
 	}
 	var one control.Object
-	var all []control.Object
+	var all, page []control.Object
+	total, paged := 0, false
 	err = q.h.fs.View(q.Context(), func(tx cellfs.Tx) (err error) {
 		if q.target.Kind == target.UnitCtl {
 			if r.Other != nil {
 				return control.ErrNoAssoc
 			}
 			if r.Keyed {
+				if err := q.ownCell(tx, r.Key); err != nil {
+					return err
+				}
 				one, err = control.GetCell(tx, r.Key)
 			} else {
-				all, err = control.ListCells(tx)
+				all, err = q.listCells(tx)
 			}
 			return err
 		}
 		s, err := control.In(q.h.fs, tx, q.target.Path.Cell())
+		if err != nil {
+			return err
+		}
 		q.readCell = s.Cell.ID
 		switch {
-		case err != nil:
 		case r.Other != nil:
 			all, err = s.Linked(r.Set, r.Key, r.Other)
 		case r.Keyed:
@@ -177,178 +232,56 @@ func (q *request) readControl(r *odata.ControlRequest) error {
 		default:
 			all, err = s.List(r.Set)
 		}
-		return err
+		if err != nil || len(query.Expand) == 0 {
+			return err
+		}
+		if r.Keyed && r.Other == nil {
+			objects := []control.Object{one}
+			err = expand(s, objects, &query, odata.MaxExpandedOfOne)
+			one = objects[0]
+			return err
+		}
+		// What is shown of the list is found before, so that nothing else is expanded.
+		for i := range all {
+			q.shown(&all[i])
+		}
+		page, total = odata.Apply(&query, all, odata.ObjectValues)
+		paged = true
+		return expand(s, page, &query, odata.MaxExpandedOfList)
 	})
 	if err != nil {
 		return err
+	}
+	q.shown(&one)
+	if !paged {
+		for i := range all {
+			q.shown(&all[i])
+		}
+		page, total = odata.Apply(&query, all, odata.ObjectValues)
+	}
+	for i := range page {
+		q.shown(&page[i])
 	}
 	if r.Keyed && r.Other == nil {
 		q.w.Header().Set("ETag", odata.ObjectETag(&one))
 		return q.sendJSON(http.StatusOK, odata.One(q.ctlBase(), &one, query.Select))
 	}
-	page, total := odata.Apply(&query, all, odata.ObjectValues)
 	if r.Links {
 		return q.sendJSON(http.StatusOK, odata.LinkList(q.ctlBase(), page, &query, total))
 	}
 	return q.sendJSON(http.StatusOK, odata.List(q.ctlBase(), page, &query, total))
 }
 
-// object reads the body, and for an account the password that comes with it.
-func (q *request) object(set *control.Set) (v control.Values, hidden json.RawMessage, err error) {
-	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxObject))
-	if err != nil {
-		return nil, nil, err
-	}
-	if v, err = odata.ParseObject(body, set); err != nil {
-		return nil, nil, err
-	}
-	if password := q.Header.Get(credentialHeader); set.Name == cellfs.SetAccount && password != "" {
-		hidden, err = q.hash(password)
-	}
-	return v, hidden, err
-}
-
-// maxObject bounds the body of a control object, in bytes.
-const maxObject = 1 << 20
-
-func (q *request) createControl(r *odata.ControlRequest) error {
-	v, hidden, err := q.object(r.Set)
-	if err != nil {
-		return err
-	}
-	if r.Set.Name == cellfs.SetAccount && hidden == nil {
-		if kind, _ := v["Type"].(string); kind == "" || kind == "basic" {
-			return errCredential
+// expand finds what $expand asks for.
+func expand(s *control.Store, objects []control.Object, query *odata.Query, limit int) error {
+	for _, name := range query.Expand {
+		err := s.Expand(objects, control.SetOf(strings.TrimPrefix(name, "_")), limit)
+		if errors.Is(err, control.ErrManyRelated) {
+			return odata.ErrExpandLimit
 		}
-	}
-	var o control.Object
-	err = q.inCell(func(s *control.Store) (err error) {
-		if o, err = s.Create(r.Set, v, hidden); err != nil {
-			return err
-		}
-		return q.controlEvent(s, "cellctl."+r.Set.Name+".create", odata.ObjectKey(&o), "201,"+cellfs.LocalCell+"__ctl/"+r.Set.Name)
-	})
-	if err != nil {
-		return err
-	}
-	return q.createdObject(&o)
-}
-
-func (q *request) createdObject(o *control.Object) error {
-	h := q.w.Header()
-	h.Set("Location", odata.URI(q.ctlBase(), o))
-	h.Set("ETag", odata.ObjectETag(o))
-	return q.sendJSON(http.StatusCreated, odata.One(q.ctlBase(), o, nil))
-}
-
-// changeOf reads a change: PUT replaces the object, MERGE changes the properties that are given.
-func (q *request) changeOf(set *control.Set) (control.Change, error) {
-	v, hidden, err := q.object(set)
-	return control.Change{Given: v, Merge: q.Method == "MERGE", Hidden: hidden, Check: q.mayChangeObject(v["Name"])}, err
-}
-
-func (q *request) updateControl(r *odata.ControlRequest) error {
-	change, err := q.changeOf(r.Set)
-	if err != nil {
-		return err
-	}
-	kind := "update"
-	if change.Merge {
-		kind = "patch"
-	}
-	var o control.Object
-	err = q.inCell(func(s *control.Store) (err error) {
-		if o, err = s.Update(r.Set, r.Key, change); err != nil {
-			return err
-		}
-		return q.controlEvent(s, "cellctl."+r.Set.Name+"."+kind, odata.FormatKey(r.Set.Name, r.Set.Key, r.Key), "204,"+odata.ObjectKey(&o))
-	})
-	if err != nil {
-		return err
-	}
-	return q.changedObject(&o)
-}
-
-func (q *request) changedObject(o *control.Object) error {
-	q.w.Header().Set("ETag", odata.ObjectETag(o))
-	q.w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-func (q *request) deleteControl(r *odata.ControlRequest) error {
-	err := q.inCell(func(s *control.Store) error {
-		if err := s.Delete(r.Set, r.Key, q.mayChangeObject(gone)); err != nil {
-			return err
-		}
-		return q.controlEvent(s, "cellctl."+r.Set.Name+".delete", odata.FormatKey(r.Set.Name, r.Set.Key, r.Key), "204")
-	})
-	if err != nil {
-		return err
-	}
-	q.w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// objectTag is an entity tag of a control object.
-var objectTag = regexp.MustCompile(`^W/"[0-9]+-[0-9]+"$`)
-
-// gone is the name of an object that is being deleted.
-const gone = ""
-
-// mayChangeObject is the precondition of a change of an object: If-Match. Boxes and cells are also
-// resources, so that If and the locks count for them, those of everything below if the name
-// changes. name is the new name; nil for none.
-func (q *request) mayChangeObject(name any) control.Check {
-	return func(tx cellfs.Tx, o *control.Object) error {
-		if err := q.matchesObject(o); err != nil {
-			return err
-		}
-		old, _ := o.Values["Name"].(string)
-		segments := []string{old}
-		switch o.Set.Name {
-		case control.SetBox:
-			segments = []string{q.target.Path.Cell(), old}
-		case control.SetCell:
-		default:
-			return nil
-		}
-		p, err := cellfs.NewPath(segments...)
 		if err != nil {
 			return err
 		}
-		n, err := q.h.fs.Lookup(tx, p)
-		if err != nil {
-			return err
-		}
-		return q.checkLocks(tx, p, &n, name != nil && name != old)
 	}
-}
-
-// matchesObject evaluates If-Match for a control object: absent means any.
-func (q *request) matchesObject(o *control.Object) error {
-	v := q.Header.Get("If-Match")
-	if v == "" || v == "*" || objectTag.MatchString(v) && v == odata.ObjectETag(o) {
-		return nil
-	}
-	return answer.New(answer.ObjectETagMismatch)
-}
-
-func (q *request) controlEvent(s *control.Store, kind, key, info string) error {
-	return q.record(s.Tx, s.Cell.ID, kind, cellfs.LocalCell+"__ctl/"+key, info)
-}
-
-// propertyError is the answer to a wrong property.
-func propertyError(e *control.PropertyError) *answer.Error {
-	name := cellfs.Printable(e.Property)
-	switch {
-	case e.Reason == control.Unknown:
-		return answer.New(answer.UnknownProperty, name)
-	case e.Reason == control.Required:
-		return answer.New(answer.RequiredProperty, name)
-	case e.Reason == control.Unrelated:
-		return answer.New(answer.RelatedEntity, name)
-	case e.Property == "Schema":
-		return answer.New(answer.SchemaFormat, name)
-	}
-	return answer.New(answer.BodyField, name)
+	return nil
 }

@@ -258,7 +258,7 @@ func TestControlQueries(t *testing.T) {
 		{"$filter", "(Name eq 'y'", "PR400-OD-0003"}, {"$filter", "Name eq 'y' and", "PR400-OD-0003"}, {"$filter", "Name eq 'y' Name", "PR400-OD-0003"},
 		{"$filter", strings.Repeat("(", 100000), "PR400-OD-0003"},
 		{"$orderby", strings.Repeat("Name,", 20) + "Name", "PR400-OD-0015"}, {"$orderby", "X", "PR400-OD-0015"}, {"$orderby", "Name up", "PR400-OD-0015"}, {"$orderby", "Name,", "PR400-OD-0015"},
-		{"$select", "X", "PR400-OD-0017"}, {"$expand", "_Account", "PR400-OD-0042"},
+		{"$select", "X", "PR400-OD-0017"}, {"$expand", "_Nothing", "PR400-OD-0026"}, {"q", "x", "PR400-OD-0042"},
 	} {
 		davtest.Error(query(c.option, c.value), c.code)
 	}

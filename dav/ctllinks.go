@@ -21,6 +21,7 @@ func (q *request) link(r *odata.ControlRequest) error {
 	if err != nil {
 		return err
 	}
+	q.localValues(r.Other, key)
 	r.OtherKey = key
 	err = q.changeLink(r, "create", (*control.Store).Link)
 	if errors.Is(err, control.ErrNoEnd) {

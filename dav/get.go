@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"cellar/barfs/xmltree"
 	"cellar/cellfs"
 	"cellar/dav/answer"
 )
@@ -149,6 +150,12 @@ func (q *request) getCell() error {
 	n, err := q.h.fs.Node(q.Context(), q.target.Path)
 	if err != nil {
 		return err
+	}
+	q.w.Header()["Vary"] = []string{"Accept"}
+	if q.asksFor("xml") && !q.asksFor("json") && !q.asksFor("html") {
+		text := xmltree.AppendText(nil, q.target.CellURL)
+		body := answer.XMLHeader + `<cell xmlns="` + personiumSpace + `"><uuid>` + fmt.Sprintf("%032x", n.Cell) + `</uuid><ctl>` + string(text) + `__ctl/</ctl></cell>`
+		return answer.Send(q.w, q.Request, http.StatusOK, answer.XMLType, []byte(body))
 	}
 	return q.sendJSON(http.StatusOK, map[string]any{"cell": q.cellJSON(n.Name), "unit": q.unitJSON()})
 }

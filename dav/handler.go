@@ -36,6 +36,8 @@ type Config struct {
 	UnitURL       *url.URL
 	AdminUser     string
 	AdminPassword string
+	// AdminCells are the cells whose accounts are unit users (contract 5.16).
+	AdminCells []string
 	// InsecureBasic accepts passwords also over plain HTTP from other machines.
 	InsecureBasic bool
 	// TrustedProxies are the networks of proxies that say who the client is.
@@ -94,7 +96,10 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	}
 	h := &Handler{cfg: c, fs: c.FS, ops: c.Ops, log: c.Log, urls: target.NewResolver(c.UnitURL), parsing: newParsing(), answers: newAnswerSpace(cmp.Or(c.AnswerSpace, DefaultAnswerSpace))}
 	var err error
-	h.auth, err = auth.New(ctx, auth.Config{FS: c.FS, User: c.AdminUser, Password: c.AdminPassword, Now: c.Now, Log: c.Log, Cost: c.PasswordCost, HashAtOnce: c.HashAtOnce})
+	h.auth, err = auth.New(ctx, auth.Config{
+		FS: c.FS, User: c.AdminUser, Password: c.AdminPassword, Now: c.Now, Log: c.Log, Cost: c.PasswordCost, HashAtOnce: c.HashAtOnce,
+		AdminCells: c.AdminCells, CellURLs: h.urls.CellURLs,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +213,7 @@ func (q *request) work(route route) error {
 // skipsAdmission reports whether the work needs no admission: the caller has all privileges, no job can
 // stand in the way, and the work looks for box and cell itself. It saves a look at the store.
 func (q *request) skipsAdmission(route route) bool {
-	if !q.caller.MayAll() || route.serve == nil {
+	if !q.mayAll() || route.serve == nil {
 		return false
 	}
 	switch q.Method {

@@ -20,7 +20,7 @@ import (
 type AccessRow struct {
 	Kind     target.Kind
 	Method   string
-	Who      string // anyone, admin, itself or privileges
+	Who      string // anyone, admin, unit user, box reader, itself, somebody or privileges
 	Above    bool   // the privileges are looked for at what holds the resource
 	All, Any access.Set
 	When     string
@@ -32,7 +32,7 @@ func AccessTable() (rows []AccessRow) {
 		for _, method := range slices.Sorted(maps.Keys(methods[k])) {
 			for _, r := range methods[k][method].rules {
 				row := AccessRow{Kind: k, Method: method, Above: r.where == above, All: r.all, Any: r.any}
-				row.Who = map[who]string{anyone: "anyone", admin: "admin", ownAccount: "itself", authenticated: "somebody", privileged: "privileges"}[r.who]
+				row.Who = map[who]string{anyone: "anyone", admin: "admin", unitUser: "unit user", boxReader: "box reader", ownAccount: "itself", authenticated: "somebody", privileged: "privileges"}[r.who]
 				if r.when != nil {
 					row.When = r.when.text
 				}
@@ -87,7 +87,11 @@ func AccessDoc() string {
 		case "anyone":
 			needed = "anyone"
 		case "admin":
-			needed = "the unit admin"
+			needed = "the unit admin; of a cell also its owner"
+		case "unit user":
+			needed = "the unit admin, and unit users"
+		case "box reader":
+			needed = "who has `D:read` at the box that is found"
 		case "itself":
 			needed = "the account itself; the scope of a token must have `p:auth`"
 		case "somebody":

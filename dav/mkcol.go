@@ -144,7 +144,7 @@ func (q *request) mkcolCell() error {
 	} else if body {
 		return errMediaType
 	}
-	_, err := q.h.fs.CreateCell(q.Context(), q.target.Path.Cell(), q.h.cfg.AdminUser)
+	_, err := q.h.fs.CreateCell(q.Context(), q.target.Path.Cell(), q.owner())
 	if errors.Is(err, cellfs.ErrName) {
 		return answer.New(answer.BodyField, "Name")
 	}

@@ -32,7 +32,7 @@ func (q *request) propfind() error {
 	defer space.release()
 	read, err := multistatus.Answer(q.Context(), multistatus.Options{
 		FS: q.h.fs, Judge: judge{q}, Target: &q.target, Asked: asked, Depth: depth, Limit: q.h.cfg.PropfindLimit,
-		Minimal: q.prefers("return", "minimal"), Request: q.Request, Writer: q.w, TempDir: q.h.cfg.TempDir, Take: space.take,
+		Minimal: q.prefers("return", "minimal"), Request: q.Request, Writer: q.w, TempDir: q.h.cfg.TempDir, Take: space.take, Form: q.form207(),
 	})
 	if err != nil && !read {
 		// What is missing, or in the way, is told only to who may list.
@@ -41,13 +41,17 @@ func (q *request) propfind() error {
 	return err
 }
 
+// form207 is the form of a 207: that of Personium for callers with a token, because its clients send
+// one and those of WebDAV do not.
+func (q *request) form207() multistatus.Form { return multistatus.Form{Personium: q.byToken} }
+
 // judge is the request as a listing knows it.
 type judge struct{ q *request }
 
 // Granted implements [multistatus.Judge].
 func (j judge) Granted(levels []cellfs.Level, schema string) (set access.Set, excluded bool) {
 	q := j.q
-	if q.caller.MayAll() {
+	if q.mayAll() {
 		return ^access.Set(0), false
 	}
 	set = access.Granted(levels, q.caller.Roles) | q.caller.Has()
@@ -58,7 +62,7 @@ func (j judge) Granted(levels []cellfs.Level, schema string) (set access.Set, ex
 }
 
 // MayAll implements [multistatus.Judge].
-func (j judge) MayAll() bool { return j.q.caller.MayAll() }
+func (j judge) MayAll() bool { return j.q.mayAll() }
 
 // Denied implements [multistatus.Judge].
 func (j judge) Denied() error { return j.q.denied() }

@@ -33,7 +33,9 @@ var (
 	errRefreshFormat = oauth("invalid_grant", answer.RefreshTokenFormat)
 	errRefreshOld    = oauth("invalid_grant", answer.RefreshTokenExpired)
 	errNotRefresh    = oauth("invalid_grant", answer.NotRefreshToken)
+	errAssertionOld  = oauth("invalid_grant", answer.RefreshTokenExpired)
 	errNoScope       = oauth("invalid_scope", answer.NothingOfScope)
+	errTarget        = oauth("invalid_request", answer.TokenTarget)
 )
 
 func errMissing(parameter string) error {
@@ -45,7 +47,7 @@ func (q *request) token() error {
 	err := q.grant()
 	var refused *oauthError
 	if errors.As(err, &refused) {
-		return q.sendJSON(http.StatusBadRequest, map[string]string{"error": refused.kind, "error_description": refused.Error()})
+		return q.sendJSON(refused.err.Code.Status(), map[string]string{"error": refused.kind, "error_description": refused.Error()})
 	}
 	return err
 }
@@ -56,6 +58,9 @@ func (q *request) grant() error {
 		return err
 	}
 	g := auth.Grant{Scope: form.Get("scope"), Cookie: form.Get("p_cookie") == "true"}
+	if g.App, err = q.application(form); err != nil {
+		return err
+	}
 	if g.Life, err = seconds(form, "expires_in", auth.MaxAccess); err != nil {
 		return err
 	}
@@ -66,20 +71,28 @@ func (q *request) grant() error {
 	if err != nil {
 		return err
 	}
-	if form.Get("p_target") != "" {
-		return oauth("invalid_request", answer.TokenTarget) // tokens for others are not issued
+	if err := sameApplication(&caller, &g, form.Get("grant_type") == "refresh_token"); err != nil {
+		return err
+	}
+	aim := form.Get("p_target")
+	if aim != "" {
+		if g.Target, err = q.tokenTarget(aim); err != nil {
+			return err
+		}
 	}
 	t, err := q.h.auth.Issue(q.Context(), q.target.Path.Cell(), &caller, g)
 	switch {
 	case errors.Is(err, auth.ErrScope):
 		return errNoScope
+	case errors.Is(err, auth.ErrTarget):
+		return errTarget
 	case err != nil:
 		return err
 	}
 	if t.MustChange {
 		return q.mustChange(t)
 	}
-	return q.writeTokens(t, form.Get("grant_type") == "password")
+	return q.writeTokens(t, aim, form.Get("grant_type") == "password")
 }
 
 // recognise finds who asks for a token.
@@ -111,6 +124,8 @@ func (q *request) recognise(form url.Values) (c auth.Caller, err error) {
 			return c, errRefreshFormat
 		}
 		return c, errRefreshOld
+	case assertionGrant:
+		return q.byAssertion(cell, form.Get("assertion"))
 	}
 	return c, oauth("unsupported_grant_type", answer.GrantType, cellfs.Printable(form.Get("grant_type")))
 }
@@ -128,10 +143,13 @@ func seconds(form url.Values, field string, limit int) (int, error) {
 	return n, nil
 }
 
-func (q *request) writeTokens(t auth.Tokens, byPassword bool) error {
+func (q *request) writeTokens(t auth.Tokens, aim string, byPassword bool) error {
 	body := map[string]any{
 		"access_token": t.Access, "token_type": "Bearer", "expires_in": t.Life,
 		"refresh_token": t.Refresh, "refresh_token_expires_in": t.RefreshLife, "scope": t.Scope.String(),
+	}
+	if aim != "" {
+		body["p_target"] = aim
 	}
 	if byPassword {
 		body["last_authenticated"], body["failed_count"] = nil, 0

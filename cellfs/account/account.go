@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"cellar/cellfs"
@@ -95,15 +94,11 @@ func instead(err, sentinel, better error) error {
 }
 
 func rolesOf(tx cellfs.Tx, e *cellfs.Entity) (all []Role, err error) {
-	ends, err := tx.LinksOf(e.Cell, 0, cellfs.End{Set: e.Set, Key: strconv.FormatInt(e.ID, 10)}, cellfs.SetRole)
+	ids, err := linked(tx, e, cellfs.SetRole)
 	if err != nil {
 		return nil, err
 	}
-	for _, end := range ends {
-		id, err := strconv.ParseInt(end.Key, 10, 64)
-		if err != nil {
-			return nil, err
-		}
+	for _, id := range ids {
 		role, err := tx.EntityByID(id)
 		if err != nil {
 			return nil, err

@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io/fs"
 	"net/netip"
 	"strconv"
@@ -76,11 +75,8 @@ func identity(tx cellfs.Tx, e *cellfs.Entity) (*Identity, error) {
 			id.broken = true
 		}
 	}
-	ends, err := tx.LinksOf(e.Cell, 0, cellfs.End{Set: e.Set, Key: strconv.FormatInt(e.ID, 10)}, cellfs.SetRole)
-	for _, end := range ends {
-		role, perr := strconv.ParseInt(end.Key, 10, 64)
-		id.Roles, err = append(id.Roles, role), errors.Join(err, perr)
-	}
+	var err error
+	id.Roles, err = linked(tx, e, cellfs.SetRole)
 	return id, err
 }
 

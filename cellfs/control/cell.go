@@ -15,13 +15,16 @@ func fromCell(tx cellfs.Tx, c *cellfs.Cell) (Object, error) {
 	return Object{Set: Cells, Version: root.Version, Created: c.Created, Updated: root.Modified, id: c.ID, Values: Values{"Name": c.Name}}, err
 }
 
-// ListCells lists the cells of the unit by name.
-func ListCells(tx cellfs.Tx) (all []Object, err error) {
+// ListCells lists the cells of the unit by name, or those that which allows; nil allows all.
+func ListCells(tx cellfs.Tx, which func(*cellfs.Cell) bool) (all []Object, err error) {
 	cells, err := tx.Cells()
 	if err != nil {
 		return nil, err
 	}
 	for i := range cells {
+		if which != nil && !which(&cells[i]) {
+			continue
+		}
 		o, err := fromCell(tx, &cells[i])
 		if err != nil {
 			return nil, err

@@ -24,6 +24,8 @@ var (
 	ErrNoLink  = errors.New("there is no such link")
 	ErrNoEnd   = errors.New("what is to be linked does not exist")
 	ErrNoAssoc = errors.New("objects of these sets cannot be linked")
+
+	ErrManyRelated = errors.New("an object is related with more objects than can be shown with it")
 )
 
 // Reason says what is wrong with a property.
@@ -56,6 +58,8 @@ type Object struct {
 	Version int64 // grows with every change
 	Created time.Time
 	Updated time.Time
+	// Expanded is what the object is related with, by set; nil for sets that were not asked for.
+	Expanded map[string][]Object
 
 	id  int64 // of the entity, the box's node or the cell
 	box int64 // node of the box that the object belongs to; 0 for none

@@ -228,28 +228,26 @@ func (s *Store) Delete(set *Set, key Values, check Check) error {
 // unowned returns [ErrRelated] if other objects belong to the object by their keys.
 func (s *Store) unowned(o *Object) error {
 	for _, name := range o.Set.Owned {
-		all, err := s.owned(o, SetOf(name))
+		all, err := s.List(SetOf(name))
 		if err != nil {
 			return err
 		}
-		if len(all) > 0 {
+		if len(owned(o, all)) > 0 {
 			return ErrRelated
 		}
 	}
 	return nil
 }
 
-// owned lists the objects of a set that belong to o.
-func (s *Store) owned(o *Object, set *Set) ([]Object, error) {
-	all, err := s.List(set)
-	kept := all[:0]
+// owned are those of the objects of a set that belong to o.
+func owned(o *Object, all []Object) (kept []Object) {
 	for _, x := range all {
 		if o.Set.Name == SetBox && x.box == o.id ||
 			o.Set.Name == cellfs.SetRelation && x.box == o.box && x.Values.text(relationName) == o.Values.text("Name") {
 			kept = append(kept, x)
 		}
 	}
-	return kept, err
+	return kept
 }
 
 // touch notes that the cell changes: an import that runs would undo it.

@@ -51,6 +51,7 @@ func serveFlags() []cli.Flag {
 			Usage: "`NETWORK` or address of a proxy whose X-Forwarded-For, -Proto and -Host are believed; may be repeated",
 		},
 		&cli.DurationFlag{Name: "stall-time", Value: dav.DefaultStallTime, EnvVars: env("STALL_TIME"), Usage: "`TIME` for which a client may send nothing of a body, or take nothing of an answer"},
+		&cli.StringSliceFlag{Name: "admin-cell", EnvVars: env("ADMIN_CELL"), Usage: "`CELL` whose accounts are unit users, who make cells of their own; its role unitadmin makes one a unit admin; can be given several times"},
 		&cli.BoolFlag{Name: "insecure-basic", EnvVars: env("INSECURE_BASIC"), Usage: "accept passwords over plain HTTP from other machines"},
 		&cli.StringFlag{
 			Name: "durability", Value: "full", EnvVars: env("DURABILITY"),
@@ -211,7 +212,7 @@ func (s *server) start(ctx context.Context, unitURL *url.URL) error {
 	}
 	s.dav, err = dav.New(ctx, dav.Config{
 		FS: s.unit.fs, Ops: s.ops, UnitURL: unitURL, AdminUser: s.c.String("admin-user"), AdminPassword: s.password,
-		InsecureBasic: s.c.Bool("insecure-basic"), PropfindLimit: s.c.Int("propfind-limit"), TempDir: s.unit.temp(),
+		AdminCells: s.c.StringSlice("admin-cell"), InsecureBasic: s.c.Bool("insecure-basic"), PropfindLimit: s.c.Int("propfind-limit"), TempDir: s.unit.temp(),
 		Log: s.log, TrustedProxies: s.proxies, LogReads: s.c.Bool("log-reads"), StallTime: s.c.Duration("stall-time"),
 	})
 	if err != nil {

@@ -38,6 +38,7 @@ const (
 	PasswordChangeToken  Code = "PR401-AU-0012"
 	AdminOnly            Code = "PR403-AU-0001"
 	NoPrivilege          Code = "PR403-AU-0002"
+	OtherOwner           Code = "PR403-AU-0003"
 	NoApplication        Code = "PR403-AU-0004"
 	OtherApplication     Code = "PR403-AU-0005"
 	ApplicationLevel     Code = "PR403-AU-0006"
@@ -48,12 +49,20 @@ const (
 	// The token endpoint (contract 7.4).
 	GrantType              Code = "PR400-AN-0001"
 	TokenTarget            Code = "PR400-AN-0002"
+	ClientSecretFormat     Code = "PR400-AN-0003"
+	ClientSecretExpired    Code = "PR400-AN-0004"
+	ClientSecretIssuer     Code = "PR400-AN-0006"
+	ClientSecretTarget     Code = "PR400-AN-0007"
 	RefreshTokenFormat     Code = "PR400-AN-0009"
 	RefreshTokenExpired    Code = "PR400-AN-0010"
+	TokenTargetWrong       Code = "PR400-AN-0012"
 	NotRefreshToken        Code = "PR400-AN-0013"
 	MissingParameter       Code = "PR400-AN-0016"
 	LoginFailed            Code = "PR400-AN-0017"
+	ClientHeader           Code = "PR400-AN-0018"
 	NothingOfScope         Code = "PR400-AN-0024"
+	ClientMismatch         Code = "PR401-AN-0020"
+	ClientRequired         Code = "PR401-AN-0021"
 	PasswordChangeRequired Code = "PR401-AN-0023"
 
 	// WebDAV (contract 7.5).
@@ -122,8 +131,10 @@ const (
 	OrderSyntax        Code = "PR400-OD-0015"
 	SelectSyntax       Code = "PR400-OD-0017"
 	RelatedEntity      Code = "PR400-OD-0024"
+	ExpandSyntax       Code = "PR400-OD-0026"
 	QueryValue         Code = "PR400-OD-0029"
 	QueryOption        Code = "PR400-OD-0036"
+	ExpandLimit        Code = "PR400-OD-0039"
 	AcceptHeader       Code = "PR400-OD-0041"
 	QueryUnsupported   Code = "PR400-OD-0042"
 	SchemaFormat       Code = "PR400-OD-0050"
@@ -189,6 +200,7 @@ var texts = map[Code]string{
 	PasswordChangeToken:       "Can not access with password change access token.",
 	AdminOnly:                 "Unit user access required.",
 	NoPrivilege:               "Necessary privilege is lacking.",
+	OtherOwner:                "This resource can not be accessed by the Unit User specified in authorization header.",
 	NoApplication:             "Schema authentication is required to access this resource.",
 	OtherApplication:          "This resource can not be accessed with the schema that has been authenticated.",
 	ApplicationLevel:          "Insufficient schema authorization level.",
@@ -197,11 +209,19 @@ var texts = map[Code]string{
 	TooManyRequests:           "Too many concurrent requests.",
 	GrantType:                 "Unsupported grant type. [%s]",
 	TokenTarget:               "Invalid p_target.",
+	ClientSecretFormat:        "Failed to parse client secret.",
+	ClientSecretExpired:       "Client secret is expired and invalid.",
+	ClientSecretIssuer:        "Client secret issuer does not match the client_id.",
+	ClientSecretTarget:        "Client secret target is wrong.",
 	RefreshTokenFormat:        "Token parse error.",
 	RefreshTokenExpired:       "Token expired or invalid.",
+	TokenTargetWrong:          "Token target is wrong. target=[%s]",
 	NotRefreshToken:           "Not a refresh token.",
 	MissingParameter:          "Required parameter [%s] missing.",
 	LoginFailed:               "Authentication failed.",
+	ClientHeader:              "Authorization header is invalid.",
+	ClientMismatch:            "Client mismatch. [%s] expected, but was [%s].",
+	ClientRequired:            "Client Authentication is required.",
 	NothingOfScope:            "Nothing of the scope can be granted.",
 	PasswordChangeRequired:    "The password should be changed.",
 	XMLSyntax:                 "XML parse error.",
@@ -264,6 +284,8 @@ var texts = map[Code]string{
 	InlineCount:               "$inlinecount value [%s] is invalid.",
 	OrderSyntax:               "Odata $orderby parse error.",
 	SelectSyntax:              "OData $select Parse error.",
+	ExpandSyntax:              "OData $expand parse error.",
+	ExpandLimit:               "Total of the specified value of $expand exceeds the limit.",
 	RelatedEntity:             "The related entity [%s] does not exist.",
 	QueryValue:                "Query value [%s]=[%d] is invalid.",
 	QueryOption:               "OData Query [%s] parse error.",

@@ -43,9 +43,17 @@ var ErrBusy = answer.New(answer.TooManyRequests)
 
 // Caller is who asks. The zero Caller is anonymous.
 type Caller struct {
-	Admin bool   // the unit admin; see [Caller.MayAll] for what that allows
-	Cell  string // of the account; "" for the admin
+	// Admin says that the caller acts as the unit admin; see [Caller.MayAll] for what that
+	// allows.
+	Admin bool
+	Cell  string // of the account; "" for the admin of the configuration
 	Name  string
+	// UnitUser says that the caller may make cells. Owner is how the cells that it made name it;
+	// "" for callers who are no unit users.
+	UnitUser bool
+	Owner    string
+	// Owned is the id of the cell of the request if the caller owns it; otherwise 0.
+	Owned int64
 	// Principal identifies the caller, for locks.
 	Principal string
 	Roles     []int64
@@ -60,15 +68,26 @@ type Caller struct {
 	secret  []byte
 	account string // of an account its name, also where Name is not given; "" for others
 	change  bool   // may only change the password
+	// visits is the cell in which the caller is a visitor; "" for others. atUnit says that the
+	// token is one for the unit.
+	visits string
+	atUnit bool
+	app    *App
 }
 
 // Known reports whether the caller is not anonymous.
 func (c *Caller) Known() bool { return c.Admin || c.Name != "" }
 
-// MayAll reports whether the caller may do everything: the admin, unless the token has a
-// narrower scope. Such a token has the privileges of its scope in every cell, and what all
+// MayAll reports whether the caller may do everything in every cell: the admin, unless the token
+// has a narrower scope. Such a token has the privileges of its scope in every cell, and what all
 // have.
 func (c *Caller) MayAll() bool { return c.Admin && !c.Scope.Bounded() }
+
+// MayAllIn reports whether the caller may do everything in the cell with that id: as the admin,
+// or as the unit user who owns it.
+func (c *Caller) MayAllIn(cell int64) bool {
+	return c.MayAll() || cell != 0 && cell == c.Owned && !c.Scope.Bounded()
+}
 
 // Has is the privileges that the caller has whatever the ACLs say.
 func (c *Caller) Has() access.Set {
@@ -87,6 +106,11 @@ type Config struct {
 	Log        *slog.Logger
 	Cost       account.Cost // of hashes that are made
 	HashAtOnce int          // passwords that are checked at the same time; 0: half the processors
+	// AdminCells are the cells whose accounts are unit users.
+	AdminCells []string
+	// CellURLs are the URLs by which control objects and schemas can name a cell of this unit.
+	// They end in a slash. nil: only [cellfs.LocalUnit] names one.
+	CellURLs func(cell string) []string
 }
 
 // Auth recognises callers. It is safe for concurrent use.
@@ -96,6 +120,9 @@ type Auth struct {
 	now   func() time.Time
 	log   *slog.Logger
 	cost  account.Cost
+
+	adminCells []string
+	cellURLs   func(cell string) []string
 
 	keys     keys
 	parsed   parsed
@@ -109,6 +136,10 @@ func New(ctx context.Context, c Config) (*Auth, error) {
 	a := &Auth{
 		fs: c.FS, now: c.Now, log: c.Log, cost: c.Cost,
 		verified: newVerified(), throttle: newThrottle(), gate: newGate(c.HashAtOnce),
+		adminCells: c.AdminCells, cellURLs: c.CellURLs,
+	}
+	if a.cellURLs == nil {
+		a.cellURLs = func(cell string) []string { return []string{cellfs.LocalUnit + cell + "/"} }
 	}
 	a.admin.Store(adminIdentity(c.User, c.Password))
 	if err := a.keys.load(ctx, c.FS, c.Now()); err != nil {
@@ -164,13 +195,10 @@ func (a *Auth) Turn(ctx context.Context, addr netip.Addr) (leave func(), err err
 // has the same password. The caller gets the roles that it has now. It is for requests that took long,
 // and for changes of ACLs and control objects.
 func (a *Auth) Again(tx cellfs.Tx, c *Caller) error {
-	if c.Admin {
-		if !bytes.Equal(a.admin.Load().Secret, c.secret) {
+	if c.account == "" {
+		if c.Admin && !bytes.Equal(a.admin.Load().Secret, c.secret) {
 			return ErrExpired
 		}
-		return nil
-	}
-	if c.account == "" {
 		return nil
 	}
 	id, err := account.FindIn(tx, c.Cell, c.account)
@@ -181,9 +209,12 @@ func (a *Auth) Again(tx cellfs.Tx, c *Caller) error {
 		return err
 	case !bytes.Equal(id.Secret, c.secret), id.Status == account.Deactivated, id.Status == account.MustChange && !c.change:
 		return ErrExpired
-	case !c.change:
-		c.Roles = id.Roles
+	case c.change:
+		return nil
+	case c.atUnit || c.visits != "":
+		return a.elsewhereAgain(tx, c)
 	}
+	c.Roles = id.Roles
 	return nil
 }
 

@@ -49,6 +49,17 @@ type claims struct {
 	Mark string `json:"mark"`
 	// Peer is a hash of what must come along with a cookie.
 	Peer string `json:"peer,omitempty"`
+	// Home is the name that the issuer had, if the token is not good there but where For says:
+	// an issuer, or unitIssuer.
+	Home string `json:"home,omitempty"`
+	For  string `json:"for,omitempty"`
+	// Assertion says that the token is one of p_target, with which a visitor can get others.
+	Assertion bool `json:"assertion,omitempty"`
+	// App is the application that was authenticated, as the issuer of its tokens; AppName is the
+	// name that its cell had.
+	App          string `json:"app,omitempty"`
+	AppName      string `json:"app_name,omitempty"`
+	Confidential bool   `json:"confidential,omitempty"`
 }
 
 const unitIssuer = "unit"
@@ -85,6 +96,8 @@ type Grant struct {
 	Scope             string // in words; "" for all that the caller has
 	Life, RefreshLife int
 	Cookie            bool
+	Target            Target // where the access token is to be good
+	App               *App   // that was authenticated; nil for none
 }
 
 // ErrScope: nothing is left of a scope.
@@ -104,15 +117,14 @@ func (g *Grant) scope(c *Caller) (access.Scope, error) {
 }
 
 // Issue makes tokens for a caller who was recognised in the cell; "" is the unit. None of
-// them is good for more than what the caller was recognised by. It returns [ErrScope].
+// them is good for more than what the caller was recognised by. It returns [ErrScope], and
+// [ErrTarget] for a target where no token of the caller can be good. A refresh token is good
+// where the caller was recognised.
 func (a *Auth) Issue(ctx context.Context, cell string, c *Caller, g Grant) (t Tokens, err error) {
-	from := unitIssuer
-	if !c.Admin {
-		if from, err = a.issuer(ctx, cell); err != nil {
-			return t, err
-		}
+	base, err := a.claimsOf(ctx, cell, c)
+	if err != nil {
+		return t, err
 	}
-	base := claims{RegisteredClaims: jwt.RegisteredClaims{Issuer: from, Subject: c.subject()}}
 	if c.change {
 		t.MustChange, t.Life = true, g.Life
 		t.Access, err = a.sign(base, changeToken, c.secret, g.Life)
@@ -123,10 +135,16 @@ func (a *Auth) Issue(ctx context.Context, cell string, c *Caller, g Grant) (t To
 		return t, err
 	}
 	base.Scope = t.Scope.String()
-	if t.Access, err = a.sign(base, accessToken, c.secret, g.Life); err != nil {
+	if g.App != nil {
+		base.App, base.AppName, base.Confidential = g.App.issuer, g.App.cell, g.App.confidential
+	}
+	if t.Refresh, err = a.sign(base, refreshToken, c.secret, g.RefreshLife); err != nil {
 		return t, err
 	}
-	if t.Refresh, err = a.sign(base, refreshToken, c.secret, g.RefreshLife); err != nil || !g.Cookie {
+	if base, err = a.aimed(ctx, base, c, g.Target); err != nil {
+		return t, err
+	}
+	if t.Access, err = a.sign(base, accessToken, c.secret, g.Life); err != nil || !g.Cookie || !g.Target.none() {
 		return t, err
 	}
 	t.Peer = rand.Text()
@@ -142,7 +160,7 @@ func peerHash(peer string) string {
 
 // subject is the name in a token. The admin is distinguished from an account of that name.
 func (c *Caller) subject() string {
-	if c.Admin {
+	if c.account == "" {
 		return "admin"
 	}
 	return "account:" + c.account
@@ -282,15 +300,18 @@ func (a *Auth) byToken(ctx context.Context, cell, token string, k kind) (Caller,
 		caller.Scope = caller.Scope.Narrow(c.Scope)
 		return caller, nil
 	}
-	from, err := a.issuer(ctx, cell)
-	if err != nil && !errors.Is(err, cellfs.ErrNoCell) {
+	name, ok := strings.CutPrefix(c.Subject, "account:")
+	if !ok {
+		return Caller{Fault: ErrToken}, nil
+	}
+	home, err := a.homeOf(ctx, cell, &c)
+	switch {
+	case errors.Is(err, cellfs.ErrNoCell):
+		return Caller{Fault: ErrToken}, nil // of another cell, or of one that is gone
+	case err != nil:
 		return Caller{}, err
 	}
-	name, ok := strings.CutPrefix(c.Subject, "account:")
-	if err != nil || c.Issuer != from || !ok {
-		return Caller{Fault: ErrToken}, nil // of another cell
-	}
-	id, err := account.Find(ctx, a.fs, cell, name)
+	id, err := account.Find(ctx, a.fs, home, name)
 	switch {
 	case errors.Is(err, account.ErrNone):
 		return Caller{Fault: ErrNone, Deleted: true}, nil
@@ -299,11 +320,17 @@ func (a *Auth) byToken(ctx context.Context, cell, token string, k kind) (Caller,
 	case !a.marked(&c, key, id.Secret), id.Status == account.Deactivated:
 		return Caller{Fault: ErrExpired}, nil // the password is another by now
 	}
-	caller := a.caller(cell, id)
+	caller := a.caller(home, id)
 	caller.Scope = caller.Scope.Narrow(c.Scope)
 	if k == changeToken { // also if the password need not be changed any more
 		caller.change = true
 		caller.restrict()
+	}
+	if err := a.application(ctx, &caller, &c); err != nil {
+		return Caller{}, err
+	}
+	if c.For != "" || cell == "" {
+		return a.elsewhere(ctx, cell, caller, &c)
 	}
 	return caller, nil
 }
@@ -312,9 +339,14 @@ func (a *Auth) marked(c *claims, key signingKey, secret []byte) bool {
 	return subtle.ConstantTimeCompare([]byte(c.Mark), []byte(mark(key, secret))) == 1
 }
 
-// Own is the name of the account whose password is the caller's own; "" if the caller is
-// none.
-func (c *Caller) Own() string { return c.account }
+// Own is the name of the account of the cell whose password is the caller's own; "" if the caller
+// is none, or one of another cell.
+func (c *Caller) Own() string {
+	if c.atUnit || c.visits != "" {
+		return ""
+	}
+	return c.account
+}
 
 // MustChange reports whether the caller may do nothing but set a new password.
 func (c *Caller) MustChange() bool { return c.change }

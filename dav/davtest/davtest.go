@@ -46,6 +46,7 @@ type Config struct {
 	Dir           string // of the stores; "" for a temporary one
 	Cells         []string
 	UnitURL       string
+	AdminCells    []string
 	PropfindLimit int
 	Workers       int // default 2
 	Limits        barfs.Limits
@@ -162,7 +163,7 @@ func (s *Server) open(cfg Config) {
 		proxies = append(proxies, netip.MustParsePrefix(p))
 	}
 	h, err := dav.New(ctx, dav.Config{
-		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, AnswerSpace: cfg.AnswerSpace, Log: log, Now: cfg.Now, TrustedProxies: proxies, PasswordCost: cmp.Or(cfg.PasswordCost, cheap), LogReads: cfg.LogReads,
+		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, AnswerSpace: cfg.AnswerSpace, Log: log, Now: cfg.Now, TrustedProxies: proxies, PasswordCost: cmp.Or(cfg.PasswordCost, cheap), LogReads: cfg.LogReads, AdminCells: cfg.AdminCells,
 	})
 	must(t, err)
 	s.dav = h

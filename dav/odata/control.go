@@ -166,6 +166,7 @@ func URI(base string, o *control.Object) string {
 
 // Entity is an object as clients see it; selected are the properties asked for, nil all.
 // Those of the key, and what the server knows of it, are always there.
+// What was expanded takes the place of the link to it.
 func Entity(base string, o *control.Object, selected []string) any {
 	uri := URI(base, o)
 	m := members{{"__metadata", members{{"uri", uri}, {"etag", ObjectETag(o)}, {"type", o.Set.Type}}}}
@@ -175,15 +176,27 @@ func Entity(base string, o *control.Object, selected []string) any {
 		}
 	}
 	m = append(m, member{"__published", date(o.Created)}, member{"__updated", date(o.Updated)})
-	if selected != nil {
-		return m
-	}
-	for _, s := range control.Sets() {
-		if slices.Contains(o.Set.Links, s.Name) || slices.Contains(o.Set.Owned, s.Name) || slices.Contains(s.Owned, o.Set.Name) {
+	for _, s := range o.Set.Related() {
+		switch related, expanded := o.Expanded[s.Name]; {
+		case expanded:
+			all := []any{}
+			for i := range related {
+				all = append(all, Entity(base, &related[i], nil))
+			}
+			m = append(m, member{"_" + s.Name, all})
+		case selected == nil:
 			m = append(m, member{"_" + s.Name, members{{"__deferred", members{{"uri", uri + "/_" + s.Name}}}}})
 		}
 	}
 	return m
+}
+
+// Navigation are the names of the navigation properties of the objects of a set.
+func Navigation(s *control.Set) (names []string) {
+	for _, other := range s.Related() {
+		names = append(names, "_"+other.Name)
+	}
+	return names
 }
 
 // One is the answer for one object.

@@ -15,6 +15,7 @@ type Query struct {
 	Top, Skip int
 	Count     bool     // of all, not only of those listed
 	Select    []string // properties; nil: all
+	Expand    []string // navigation properties whose objects are shown, too
 	filter    filter
 	order     []ordering
 }
@@ -35,11 +36,11 @@ type Values func(property string) any
 
 // ParseQuery reads the options of a list whose objects have these properties. It returns
 // an [*Error].
-func ParseQuery(query url.Values, properties []string) (q Query, err error) {
+func ParseQuery(query url.Values, properties, navigation []string, one bool) (q Query, err error) {
 	if q.Top, q.Skip, q.Count, err = paging(query); err != nil {
 		return q, err
 	}
-	if err := supported(query, "$filter", "$orderby", "$select"); err != nil {
+	if err := supported(query, "$filter", "$orderby", "$select", "$expand"); err != nil {
 		return q, err
 	}
 	if query.Has("$filter") {
@@ -68,8 +69,46 @@ func ParseQuery(query url.Values, properties []string) (q Query, err error) {
 			q.Select = append(q.Select, name)
 		}
 	}
-	return q, nil
+	return q, q.parseExpand(query, navigation, one)
 }
+
+// Limits of $expand (contract 1.16.3): navigation properties of a list and of a single object,
+// objects of a list, and objects that one navigation property of each of these may lead to.
+const (
+	maxExpandList     = 2
+	maxExpandOne      = 10
+	maxExpandTop      = 100
+	MaxExpandedOfList = 100
+	MaxExpandedOfOne  = 1000
+)
+
+// parseExpand reads $expand. Without $top, a list with it has as many objects as others.
+func (q *Query) parseExpand(query url.Values, navigation []string, one bool) error {
+	if !query.Has("$expand") {
+		return nil
+	}
+	for name := range strings.SplitSeq(query.Get("$expand"), ",") {
+		if name = strings.TrimSpace(name); !slices.Contains(navigation, name) {
+			return errExpand
+		}
+		if !slices.Contains(q.Expand, name) {
+			q.Expand = append(q.Expand, name)
+		}
+	}
+	switch {
+	case one && len(q.Expand) > maxExpandOne, !one && len(q.Expand) > maxExpandList:
+		return ErrExpandLimit
+	case !one && q.Top > maxExpandTop:
+		return answer.New(answer.QueryValue, "$top", q.Top)
+	}
+	return nil
+}
+
+var (
+	errExpand = answer.New(answer.ExpandSyntax)
+	// ErrExpandLimit: $expand leads to more than an answer can have.
+	ErrExpandLimit = answer.New(answer.ExpandLimit)
+)
 
 // everywhere are the options that every list understands.
 var everywhere = []string{"$top", "$skip", "$inlinecount", "$format"}

@@ -3,6 +3,7 @@ package target
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -144,19 +145,105 @@ func (v *Resolver) InCell(r *http.Request, cell string, u *url.URL) (names []str
 	if u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, false
 	}
-	for s := range strings.SplitSeq(u.Path, "/") {
+	named := v.cellHost(u.Host)
+	if named == "" && !v.isHost(r, u.Hostname()) {
+		return nil, false
+	}
+	named, names = cellAndBelow(named, u.Path)
+	return names, named != "" && named == cell
+}
+
+// cellAndBelow splits the path of a URL of the unit into the name of a cell, unless the host names
+// that, and the names below. "" is the unit.
+func cellAndBelow(ofHost, path string) (cell string, names []string) {
+	for s := range strings.SplitSeq(path, "/") {
 		if s != "" {
 			names = append(names, s)
 		}
 	}
-	named := v.cellHost(u.Host)
-	if named == "" {
-		if !v.isHost(r, u.Hostname()) || len(names) == 0 {
-			return nil, false
-		}
-		named, names = names[0], names[1:]
+	if ofHost != "" || len(names) == 0 {
+		return ofHost, names
 	}
-	return names, named == cell
+	return names[0], names[1:]
+}
+
+// Cell returns the cell that a URL of this unit (see [Resolver.SameUnit]) names, or "" for the unit
+// itself, and the names below. The request says by which host the unit is called; whoever sends it
+// can lie about that, so nothing that another one may do must depend on the answer.
+func (v *Resolver) Cell(r *http.Request, u *url.URL) (cell string, below []string, ok bool) {
+	if !v.SameUnit(r, u) {
+		return "", nil, false
+	}
+	cell, below = cellAndBelow(v.cellHost(u.Host), u.Path)
+	return cell, below, true
+}
+
+// CellURLs are the URLs by which control objects and schemas can name a cell of this unit,
+// whoever asks. They end in a slash.
+func (v *Resolver) CellURLs(cell string) []string {
+	all := []string{cellfs.LocalUnit + cell + "/"}
+	if v.unitURL == nil {
+		return all
+	}
+	base := strings.TrimSuffix(v.unitURL.String(), "/") + "/"
+	return append(all, base+cell+"/", v.unitURL.Scheme+"://"+cell+"."+v.unitURL.Host+"/")
+}
+
+// Local returns the URL of a cell of this unit, or of what is below one, with [cellfs.LocalUnit] in
+// the place of the URL of the unit. Any other text comes back as it is. Without a public URL of the
+// unit, only localhost and the loopback addresses are known to be this unit: the host of a request
+// proves nothing.
+func (v *Resolver) Local(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return text
+	}
+	name := strings.ToLower(u.Hostname())
+	cell := v.cellHost(u.Host)
+	switch {
+	case v.unitURL != nil && plainPort(u.Port()) != plainPort(v.unitURL.Port()):
+		return text
+	case cell == "" && name != v.unitHost && (v.unitURL != nil || !isLoopback(name)):
+		return text
+	}
+	return local(cell, u)
+}
+
+// LocalTo is [Resolver.Local] for a URL that the sender of a request writes into an object of its
+// own: the host by which the request came counts as this unit.
+func (v *Resolver) LocalTo(r *http.Request, text string) string {
+	u, err := url.Parse(text)
+	if err != nil || !v.SameUnit(r, u) {
+		return text
+	}
+	return local(v.cellHost(u.Host), u)
+}
+
+func local(cell string, u *url.URL) string {
+	path := strings.TrimPrefix(u.EscapedPath(), "/")
+	if cell != "" {
+		path = cell + "/" + path
+	}
+	return cellfs.LocalUnit + path
+}
+
+func isLoopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}
+
+// Shown returns a text that begins with [cellfs.LocalUnit] as the URL that it stands for, in the
+// form in which the request came; any other text as it is.
+func (t *Target) Shown(text string) string {
+	rest, ok := strings.CutPrefix(text, cellfs.LocalUnit)
+	if !ok {
+		return text
+	}
+	if cell, below, ok := strings.Cut(rest, "/"); ok && t.HostForm {
+		scheme, host, _ := strings.Cut(t.UnitURL, "://")
+		return scheme + "://" + cell + "." + host + below
+	}
+	return t.UnitURL + rest
 }
 
 // isHost reports whether a name is that of this unit: the one by which the request came,

@@ -11,23 +11,25 @@ type Kind int
 
 // The kinds, in the order of docs/access.md.
 const (
-	Unit       Kind = iota
-	Token           // of a cell, or of the unit
-	Cell            // a cell
-	Export          // __export
-	Import          // __import
-	MyPassword      // __mypassword
-	Event           // __event
-	Ctl             // control objects of a cell; Rest is what follows __ctl
-	UnitCtl         // control objects of the unit
-	Snapshots       // __snapshot
-	Snapshot        // a file in it
-	Logs            // __log and its collections
-	Log             // a file in them
-	Box             // a box
-	Resource        // what is in a box
-	Entity          // an entity of an OData collection whose key no path can hold
-	Unknown         // a reserved name that means nothing
+	Unit        Kind = iota
+	Token            // of a cell, or of the unit
+	Cell             // a cell
+	Export           // __export
+	Import           // __import
+	MyPassword       // __mypassword
+	Event            // __event
+	BoxURL           // __box
+	CrossDomain      // crossdomain.xml
+	Ctl              // control objects of a cell; Rest is what follows __ctl
+	UnitCtl          // control objects of the unit
+	Snapshots        // __snapshot
+	Snapshot         // a file in it
+	Logs             // __log and its collections
+	Log              // a file in them
+	Box              // a box
+	Resource         // what is in a box
+	Entity           // an entity of an OData collection whose key no path can hold
+	Unknown          // a reserved name that means nothing
 )
 
 // need is what must exist before anything else is asked, whoever asks.
@@ -60,11 +62,13 @@ var table = []row{
 	{kind: UnitCtl, name: "cells as control objects, `/__ctl/Cell`", patterns: []string{"__ctl/…"}, rest: 1, json: true},
 	{kind: Unit, name: "the unit, `/`", patterns: []string{""}},
 	{kind: Token, name: "`__token`", patterns: []string{"__token", "{}/__token"}, needs: theCell, ofCell: true, json: true},
+	{kind: CrossDomain, name: "`/crossdomain.xml`", patterns: []string{"crossdomain.xml"}},
 	{kind: Cell, name: "a cell", patterns: []string{"{}"}, needs: theCell},
 	{kind: Export, name: "`__export`", patterns: []string{"{}/__export"}, needs: theCell, ofCell: true, json: true},
 	{kind: Import, name: "`__import`", patterns: []string{"{}/__import"}, needs: theCell, ofCell: true, json: true},
 	{kind: MyPassword, name: "`__mypassword`", patterns: []string{"{}/__mypassword"}, needs: theCell, ofCell: true, json: true},
 	{kind: Event, name: "`__event`", patterns: []string{"{}/__event"}, needs: theCell, ofCell: true, json: true},
+	{kind: BoxURL, name: "`__box`", patterns: []string{"{}/__box"}, needs: theCell, ofCell: true, json: true},
 	{kind: Ctl, name: "control objects, `__ctl/…`", patterns: []string{"{}/__ctl/…"}, needs: theCell, ofCell: true, rest: 2, json: true},
 	{kind: Snapshots, name: "`__snapshot`", patterns: []string{"{}/" + cellfs.SnapshotArea}, needs: theCell},
 	{kind: Snapshot, name: "a file in `__snapshot`", patterns: []string{"{}/" + cellfs.SnapshotArea + "/{}"}, needs: theCell},

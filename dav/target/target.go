@@ -4,6 +4,8 @@
 package target
 
 import (
+	"net/url"
+
 	"cellar/cellfs"
 )
 
@@ -64,6 +66,18 @@ func (t *Target) URL() string {
 		return t.UnitURL
 	}
 	return Below(t.CellURL, t.Path)
+}
+
+// URLOf is the absolute URL of a resource of the cell of the target, or of one below the unit for
+// a target above cells.
+func (t *Target) URLOf(p cellfs.Path) string {
+	switch {
+	case p.Len() == 0:
+		return t.UnitURL
+	case t.CellURL == "":
+		return Below(t.UnitURL+url.PathEscape(p.Cell())+"/", p)
+	}
+	return Below(t.CellURL, p)
 }
 
 // Below is the URL of a path in the cell with that URL, which ends in a slash.
