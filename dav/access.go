@@ -56,11 +56,13 @@ func when(text string, holds func(*request, *cellfs.Place) bool) applies {
 }
 
 var (
-	isNew    = when("nothing is there", func(_ *request, at *cellfs.Place) bool { return at.Node == nil })
-	isThere  = when("something is there", func(_ *request, at *cellfs.Place) bool { return at.Node != nil })
-	asBar    = when("Accept asks for a bar", func(q *request, _ *cellfs.Place) bool { return q.wantsBar() })
-	withBar  = when("with a body", func(q *request, _ *cellfs.Place) bool { return q.installs() })
-	withNone = when("without a body", func(q *request, _ *cellfs.Place) bool { return !q.installs() })
+	isNew      = when("nothing is there", func(_ *request, at *cellfs.Place) bool { return at.Node == nil })
+	isThere    = when("something is there", func(_ *request, at *cellfs.Place) bool { return at.Node != nil })
+	asBar      = when("Accept asks for a bar", func(q *request, _ *cellfs.Place) bool { return q.wantsBar() })
+	ofSchema   = when("it is of the schema", func(q *request, _ *cellfs.Place) bool { return q.changesSchema() })
+	ofEntities = when("it is of entities", func(q *request, _ *cellfs.Place) bool { return !q.changesSchema() })
+	withBar    = when("with a body", func(q *request, _ *cellfs.Place) bool { return q.installs() })
+	withNone   = when("without a body", func(q *request, _ *cellfs.Place) bool { return !q.installs() })
 )
 
 // installs reports whether a MKCOL on a box brings a bar, or what should be one.
@@ -83,8 +85,12 @@ var (
 	}
 	// A lock belongs to a caller, so that an anonymous one cannot take it even where all may
 	// write.
-	locking    = append(writing[:len(writing):len(writing)], rule{who: authenticated})
-	lockingBox = append(needs(access.WriteContent), rule{who: authenticated})
+	locking       = append(writing[:len(writing):len(writing)], rule{who: authenticated})
+	lockingBox    = append(needs(access.WriteContent), rule{who: authenticated})
+	changingOData = []rule{
+		{who: privileged, all: access.Write, when: ofEntities},
+		{who: privileged, all: access.AlterSchema, when: ofSchema},
+	}
 	// destination is for what COPY and MOVE make. Both are needed where something is
 	// replaced.
 	destination = []rule{

@@ -68,7 +68,16 @@ var fixtures = map[target.Kind]fixture{
 	target.Log:         {path: "/cell1/__log/current/default.log", at: "/cell1"},
 	target.Box:         {path: "/cell1/b", none: "/cell1/new", at: "/cell1/b"},
 	target.Resource:    {path: "/cell1/b/d/f", none: "/cell1/b/d/new", at: "/cell1/b/d/f"},
+	target.OData:       {path: "/cell1/b/o/T", at: "/cell1/b"},
 	target.Entity:      {path: "/cell1/b/o/T('" + strings.Repeat("k", 300) + "')", at: "/cell1/b"},
+}
+
+// odataPath is that of a change of user data: "it is of the schema" or "it is of entities".
+func odataPath(when string) string {
+	if when == "it is of the schema" {
+		return "/cell1/b/o/$metadata/EntityType('T')"
+	}
+	return "/cell1/b/o/T('x')"
 }
 
 // entityPath is that of a control object of a set.
@@ -98,6 +107,9 @@ func tryOf(t *testing.T, r dav.AccessRow) try {
 		if r.Method == "POST" {
 			x.path, _, _ = strings.Cut(x.path, "(")
 		}
+	}
+	if r.Kind == target.OData && r.Method != "OPTIONS" {
+		x.path = odataPath(r.When)
 	}
 	mkcol := r.Method == "MKCOL" && r.Kind != target.Cell
 	if f.none != "" && (r.When == "nothing is there" || mkcol) {

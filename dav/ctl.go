@@ -194,7 +194,7 @@ func (q *request) readControl(r *odata.ControlRequest) error {
 	if err != nil {
 		return err
 	}
-	query, err := odata.ParseQuery(options, odata.Properties(listed), odata.Navigation(listed), r.Keyed && r.Other == nil)
+	query, err := odata.ParseQuery(options, odata.Among(odata.Properties(listed)), odata.Navigation(listed), r.Keyed && r.Other == nil)
 	if err != nil {
 		return err
 	}

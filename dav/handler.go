@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"cellar/barfs/edm"
 	"cellar/cellfs"
 	"cellar/cellfs/account"
 	"cellar/dav/answer"
@@ -46,6 +47,7 @@ type Config struct {
 	HashAtOnce     int          // passwords that are checked at the same time; 0: half the processors
 	PropfindLimit  int          // 0: [DefaultPropfindLimit]
 	LogReads       bool         // also reads are events, not only changes
+	OData          edm.Limits   // of user data; zero fields: edm's defaults
 	TempDir        string       // for long answers; "": that of the system
 	AnswerSpace    int64        // bytes that they may take there; 0: [DefaultAnswerSpace]
 	// StallTime is how long a client may send nothing of a body, or take nothing of a
@@ -177,6 +179,9 @@ func (q *request) serve() error {
 	}
 	var err error
 	if q.target, err = q.h.urls.Resolve(q.Request, q.peer.HTTPS); err != nil {
+		return err
+	}
+	if err := q.findOData(); err != nil {
 		return err
 	}
 	route := methods[q.target.Kind][q.Method]

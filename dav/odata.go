@@ -1,10 +1,16 @@
 package dav
 
 import (
+	"errors"
+	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 
 	"cellar/cellfs"
+	"cellar/dav/answer"
 	"cellar/dav/odata"
 	"cellar/dav/target"
 	"cellar/dav/wire"
@@ -80,4 +86,119 @@ func (q *request) getOData(col cellfs.Path) error {
 	w, done := wire.LimitWrites(q.w, q.h.cfg.StallTime)
 	defer done()
 	return a.Write(q.Context(), w)
+}
+
+// schemaSegment begins the part of the URL of an OData collection that is about its schema.
+const schemaSegment = "$metadata"
+
+// changesSchema reports whether the request is about the schema of an OData collection.
+func (q *request) changesSchema() bool {
+	return len(q.target.Rest) > 0 && q.target.Rest[0] == schemaSegment
+}
+
+// findOData makes the target of a request that changes entities, links or the schema one of the OData
+// collection that is above. Only the tree knows that there is one.
+func (q *request) findOData() error {
+	if q.target.Kind != target.Resource && q.target.Kind != target.Entity {
+		return nil
+	}
+	segments := slices.Concat(q.target.Path.Segments(), q.target.Rest)
+	switch q.Method {
+	case http.MethodPost, "MERGE":
+	case http.MethodPut, http.MethodDelete: // of a file, unless it is written as an entity
+		if !slices.ContainsFunc(segments, odata.IsKeyed) {
+			return nil
+		}
+	default:
+		return nil
+	}
+	col, ok, err := q.insideOData()
+	if err != nil || !ok {
+		return err
+	}
+	q.target.Kind, q.target.Path, q.target.Rest = target.OData, col, segments[col.Len()-1:]
+	return nil
+}
+
+// maxEntity bounds the body of an entity, in bytes.
+const maxEntity = 4 << 20
+
+// changeOData answers POST, PUT, MERGE and DELETE of entities and links (contract 1.17).
+func (q *request) changeOData() error {
+	col := q.target.Path
+	r, err := odata.Parse(q.target.Rest, nil)
+	if err != nil {
+		return err
+	}
+	c := odata.Change{
+		FS: q.h.fs, Path: col, URL: target.Below(q.target.CellURL, col) + "/", Limits: q.h.cfg.OData,
+		Match: q.matchesEntity, Record: func(tx cellfs.Tx, cell int64, what, object string, status int) error {
+			return q.record(tx, cell, what, localURL(col)+"/"+object, strconv.Itoa(status))
+		},
+		Check: func(tx cellfs.Tx, at *cellfs.Place, changed cellfs.Path, there *cellfs.Node) error {
+			if err := q.mayChange(tx, at, q.rules, false); err != nil {
+				return err
+			}
+			return q.checkLocks(tx, changed, there, false)
+		},
+	}
+	body := func() ([]byte, error) { return io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxEntity)) }
+	res, err := c.Do(q.Context(), q.Method, r, body, func(uri string) (string, bool) { return q.inCollection(col, uri) })
+	if errors.Is(err, odata.ErrMethod) {
+		return errMethod
+	}
+	if err != nil {
+		return err
+	}
+	h := q.w.Header()
+	h.Set("DataServiceVersion", "2.0")
+	if res.Made == nil {
+		if res.ETag != "" {
+			h.Set("ETag", res.ETag)
+		}
+		q.w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	defer res.Made.Close()
+	h.Set("Location", res.Made.URI())
+	h.Set("ETag", res.Made.ETag())
+	h.Set("Content-Type", answer.JSONType)
+	q.w.WriteHeader(http.StatusCreated)
+	return res.Made.Write(q.Context(), q.w)
+}
+
+// matchesEntity evaluates If-Match for an entity: absent means any.
+func (q *request) matchesEntity(etag string) error {
+	list := q.Header["If-Match"]
+	if !isGiven(list) || anyTag(list) || matchTags(list, etag, true) {
+		return nil
+	}
+	return answer.New(answer.ObjectETagMismatch)
+}
+
+// inCollection returns what follows the URL of an OData collection, in any form of the cell's URL.
+func (q *request) inCollection(col cellfs.Path, uri string) (segment string, ok bool) {
+	u, err := url.Parse(strings.Replace(uri, cellfs.LocalCell, q.target.CellURL, 1))
+	if err != nil {
+		return "", false
+	}
+	if u.Scheme == "" && u.Host == "" {
+		u.Scheme, u.Host = "http", q.Host
+	}
+	// The key may hold slashes, as it stands or encoded.
+	escaped := u.EscapedPath()
+	i := strings.IndexByte(escaped, '(')
+	if i < 0 {
+		return "", false
+	}
+	end := strings.LastIndexByte(escaped[:i], '/')
+	if end < 0 {
+		return "", false
+	}
+	segment, u.RawPath = escaped[end+1:], ""
+	if u.Path, err = url.PathUnescape(escaped[:end]); err != nil {
+		return "", false
+	}
+	below, in := q.inThisCell(u)
+	return segment, in && slices.Equal(below, col.Segments())
 }

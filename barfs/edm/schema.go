@@ -72,6 +72,9 @@ var (
 	edmTypes  = []string{"Edm.Boolean", "Edm.DateTime", "Edm.Double", "Edm.Int32", "Edm.Single", "Edm.String"}
 )
 
+// IsName reports whether a type, a property or an end can have that name.
+func IsName(name string) bool { return odataName.MatchString(name) }
+
 // EntityType returns the entity type of that name, or nil.
 func (s *Schema) EntityType(name string) *Type { return typeNamed(s.EntityTypes, name) }
 

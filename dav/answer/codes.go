@@ -133,7 +133,11 @@ const (
 	RelatedEntity      Code = "PR400-OD-0024"
 	ExpandSyntax       Code = "PR400-OD-0026"
 	QueryValue         Code = "PR400-OD-0029"
+	LinkMultiplicity   Code = "PR400-OD-0031"
+	ODataStructure     Code = "PR400-OD-0032"
+	ODataTypes         Code = "PR400-OD-0033"
 	QueryOption        Code = "PR400-OD-0036"
+	LinkCount          Code = "PR400-OD-0038"
 	ExpandLimit        Code = "PR400-OD-0039"
 	AcceptHeader       Code = "PR400-OD-0041"
 	QueryUnsupported   Code = "PR400-OD-0042"
@@ -285,6 +289,10 @@ var texts = map[Code]string{
 	OrderSyntax:               "Odata $orderby parse error.",
 	SelectSyntax:              "OData $select Parse error.",
 	ExpandSyntax:              "OData $expand parse error.",
+	LinkMultiplicity:          "Cannot create $links because multiplicity is [1:1].",
+	ODataStructure:            "EntityType structure hierarchy exceeds the limit or number of properties exceeds the limit.",
+	ODataTypes:                "EntityType count exceeds the limit.",
+	LinkCount:                 "$links count exceeds the limit.",
 	ExpandLimit:               "Total of the specified value of $expand exceeds the limit.",
 	RelatedEntity:             "The related entity [%s] does not exist.",
 	QueryValue:                "Query value [%s]=[%d] is invalid.",

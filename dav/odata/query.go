@@ -1,7 +1,6 @@
 package odata
 
 import (
-	"cmp"
 	"maps"
 	"net/url"
 	"slices"
@@ -16,6 +15,7 @@ type Query struct {
 	Count     bool     // of all, not only of those listed
 	Select    []string // properties; nil: all
 	Expand    []string // navigation properties whose objects are shown, too
+	Text      string   // words that must be in the entity; only of user data
 	filter    filter
 	order     []ordering
 }
@@ -36,7 +36,7 @@ type Values func(property string) any
 
 // ParseQuery reads the options of a list whose objects have these properties. It returns
 // an [*Error].
-func ParseQuery(query url.Values, properties, navigation []string, one bool) (q Query, err error) {
+func ParseQuery(query url.Values, fields Fields, navigation []string, one bool) (q Query, err error) {
 	if q.Top, q.Skip, q.Count, err = paging(query); err != nil {
 		return q, err
 	}
@@ -44,7 +44,7 @@ func ParseQuery(query url.Values, properties, navigation []string, one bool) (q 
 		return q, err
 	}
 	if query.Has("$filter") {
-		if q.filter, err = parseFilter(query.Get("$filter"), properties); err != nil {
+		if q.filter, err = parseFilter(query.Get("$filter"), fields); err != nil {
 			return q, err
 		}
 	}
@@ -56,14 +56,14 @@ func ParseQuery(query url.Values, properties, navigation []string, one bool) (q 
 		if len(words) == 0 && query.Get("$orderby") == "" {
 			break
 		}
-		if len(words) == 0 || len(words) > 2 || !slices.Contains(properties, words[0]) || len(words) == 2 && words[1] != "asc" && words[1] != "desc" {
+		if len(words) == 0 || len(words) > 2 || !fields.has(words[0]) || len(words) == 2 && words[1] != "asc" && words[1] != "desc" {
 			return q, errOrder
 		}
 		q.order = append(q.order, ordering{words[0], len(words) == 2 && words[1] == "desc"})
 	}
 	if v := query.Get("$select"); v != "" && v != "*" {
 		for name := range strings.SplitSeq(v, ",") {
-			if name = strings.TrimSpace(name); name != "__metadata" && !slices.Contains(properties, name) {
+			if name = strings.TrimSpace(name); name != "__metadata" && !fields.has(name) {
 				return q, answer.New(answer.SelectSyntax)
 			}
 			q.Select = append(q.Select, name)
@@ -168,18 +168,15 @@ func Apply[T any](q *Query, all []T, values func(*T) Values) (page []T, total in
 	return kept[:min(q.Top, len(kept))], total
 }
 
-// compare orders null before everything else.
+// compare orders two values: null first, then what can be compared by its order.
 func compare(a, b any) int {
-	switch x := a.(type) {
-	case string:
-		if y, ok := b.(string); ok {
-			return cmp.Compare(x, y)
-		}
-	case int64:
-		if y, ok := b.(int64); ok {
-			return cmp.Compare(x, y)
-		}
-	case bool:
+	switch {
+	case a == nil && b != nil:
+		return -1
+	case a != nil && b == nil:
+		return 1
+	}
+	if x, ok := a.(bool); ok {
 		if y, ok := b.(bool); ok && x != y {
 			if x {
 				return 1
@@ -188,11 +185,16 @@ func compare(a, b any) int {
 		}
 		return 0
 	}
-	switch {
-	case a == nil && b != nil:
-		return -1
-	case a != nil && b == nil:
-		return 1
-	}
-	return 0
+	n, _ := order(a, b)
+	return n
+}
+
+func (f Fields) has(property string) bool {
+	_, ok := f(property)
+	return ok
+}
+
+// Among are the fields that are in a list, of whatever kind.
+func Among(names []string) Fields {
+	return func(property string) (Kind, bool) { return AnyKind, slices.Contains(names, property) }
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"strings"
 
 	"cellar/barfs/edm"
@@ -20,6 +21,7 @@ type Answer struct {
 	url     string // of the collection, ends in a slash
 	schema  *edm.Schema
 	request Request
+	query   Query
 	entries []entry
 	many    bool  // a list, even if it has one entry
 	total   int64 // entries in all
@@ -29,8 +31,9 @@ type Answer struct {
 // entry is an entity: its set, its id if it is known before its document is read,
 // and that document.
 type entry struct {
-	set, id string
-	node    cellfs.Node
+	set, id  string
+	node     cellfs.Node
+	expanded map[string][]entry // by navigation property
 }
 
 // schemaFile is where a collection keeps its schema (contract 1.17).
@@ -49,7 +52,7 @@ func Find(ctx context.Context, f *cellfs.FS, p cellfs.Path, url string, r Reques
 		if a.schema, err = readSchema(ctx, f, tx, col.ID); err != nil {
 			return err
 		}
-		return a.find(tx, &col)
+		return a.find(ctx, tx, &col)
 	})
 	if err != nil {
 		a.Close()
@@ -91,7 +94,7 @@ func readSchema(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, col int64) (*ed
 	return s, nil
 }
 
-func (a *Answer) find(tx cellfs.Tx, col *cellfs.Node) error {
+func (a *Answer) find(ctx context.Context, tx cellfs.Tx, col *cellfs.Node) error {
 	r := &a.request
 	if r.set == "" {
 		return nil
@@ -100,16 +103,83 @@ func (a *Answer) find(tx cellfs.Tx, col *cellfs.Node) error {
 	if err != nil {
 		return err
 	}
-	if !r.keyed {
-		a.many = true
-		return a.list(tx, set)
+	listed := r.set
+	if r.property != "" {
+		listed = strings.TrimPrefix(r.property, "_")
 	}
-	n, err := entity(tx, set, r.id)
-	if err != nil || r.property == "" {
-		a.entries = []entry{{r.set, r.id, n}}
+	if a.query, err = a.parseQuery(listed, r.keyed && r.property == ""); err != nil {
 		return err
 	}
-	return a.follow(tx, col)
+	if !r.keyed {
+		a.many = true
+		if a.query.filter == nil && len(a.query.order) == 0 && a.query.Text == "" && len(a.query.Expand) == 0 {
+			return a.list(tx, set)
+		}
+		if err := a.scan(ctx, tx, set); err != nil {
+			return err
+		}
+		return a.expand(tx, col, MaxExpandedOfList)
+	}
+	n, err := entity(tx, set, r.id)
+	if err != nil {
+		return err
+	}
+	if r.property == "" {
+		a.entries = []entry{{set: r.set, id: r.id, node: n}}
+		return a.expand(tx, col, MaxExpandedOfOne)
+	}
+	if err := a.follow(tx, col); err != nil {
+		return err
+	}
+	return a.expand(tx, col, MaxExpandedOfList)
+}
+
+// expand finds what $expand asks for of the entities that are shown. It returns [ErrExpandLimit] if
+// one leads to more than limit others by one property.
+func (a *Answer) expand(tx cellfs.Tx, col *cellfs.Node, limit int) error {
+	for i := range a.entries {
+		e := &a.entries[i]
+		for _, property := range a.query.Expand {
+			linked, err := a.linked(tx, col, e.set, e.id, strings.TrimPrefix(property, "_"), func(ends []cellfs.End) ([]cellfs.End, error) {
+				if len(ends) > limit {
+					return nil, ErrExpandLimit
+				}
+				return ends, nil
+			})
+			if err != nil {
+				return err
+			}
+			if e.expanded == nil {
+				e.expanded = map[string][]entry{}
+			}
+			e.expanded[property] = linked
+		}
+	}
+	return nil
+}
+
+// linked finds the entities of a type that an entity is linked with. page takes a part of the links.
+func (a *Answer) linked(tx cellfs.Tx, col *cellfs.Node, set, id, other string, page func([]cellfs.End) ([]cellfs.End, error)) ([]entry, error) {
+	to, err := a.set(tx, col, other)
+	if err != nil {
+		return nil, err
+	}
+	ends, err := tx.LinksOf(col.Cell, col.ID, cellfs.End{Set: set, Key: id}, other)
+	if err == nil {
+		ends, err = page(ends)
+	}
+	if err != nil {
+		return nil, err
+	}
+	all := []entry{}
+	for _, end := range ends {
+		n, err := entity(tx, to, end.Key)
+		if err != nil {
+			return nil, fmt.Errorf("link to %s(%s): %w", end.Set, end.Key, err)
+		}
+		all = append(all, entry{set: other, id: end.Key, node: n})
+	}
+	return all, nil
 }
 
 // set finds the collection that holds the entities of a type.
@@ -132,25 +202,53 @@ func entity(tx cellfs.Tx, set cellfs.Node, id string) (n cellfs.Node, err error)
 	return n, err
 }
 
+// parseQuery reads the query about entities of a type.
+func (a *Answer) parseQuery(entityType string, one bool) (q Query, err error) {
+	t := a.schema.EntityType(entityType)
+	if t == nil {
+		return q, errNoNavigation
+	}
+	options := a.request.options
+	text := options.Get("q")
+	if options.Has("q") {
+		options = maps.Clone(options)
+		delete(options, "q")
+	}
+	q, err = ParseQuery(options, fieldsOf(a.schema, t), a.navigation(entityType), one)
+	q.Text = text
+	return q, err
+}
+
+// navigation are the names of the navigation properties of a type.
+func (a *Answer) navigation(entityType string) (names []string) {
+	for i := range a.schema.EntityTypes {
+		other := a.schema.EntityTypes[i].Name
+		if _, _, ok := a.schema.Between(entityType, other); ok {
+			names = append(names, "_"+other)
+		}
+	}
+	return names
+}
+
 // list finds a page of a set, in the order of names.
 func (a *Answer) list(tx cellfs.Tx, set cellfs.Node) error {
-	if a.request.count {
+	if a.query.Count {
 		nodes, _, err := tx.Count(set.ID)
 		if err != nil {
 			return err
 		}
 		a.total = nodes - 1 // the set itself
 	}
-	if a.request.top == 0 {
+	if a.query.Top == 0 {
 		return nil
 	}
 	i := 0
 	err := cellfs.EachChild(tx, set.ID, func(n *cellfs.Node) error {
-		if i++; i <= a.request.skip {
+		if i++; i <= a.query.Skip {
 			return nil
 		}
 		a.entries = append(a.entries, entry{set: a.request.set, node: *n})
-		if len(a.entries) == a.request.top {
+		if len(a.entries) == a.query.Top {
 			return fs.SkipAll
 		}
 		return nil
@@ -170,27 +268,17 @@ func (a *Answer) follow(tx cellfs.Tx, col *cellfs.Node) error {
 		return errNoNavigation
 	}
 	a.many = to.Many()
-	set, err := a.set(tx, col, other)
-	if err != nil {
-		return err
-	}
-	ends, err := tx.LinksOf(col.Cell, col.ID, cellfs.End{Set: r.set, Key: r.id}, other)
-	if err != nil {
-		return err
-	}
-	a.total = int64(len(ends))
-	if a.many {
-		ends = ends[min(r.skip, len(ends)):]
-		ends = ends[:min(r.top, len(ends))]
-	} else if len(ends) == 0 {
-		return errNoLink
-	}
-	for _, end := range ends {
-		n, err := entity(tx, set, end.Key)
-		if err != nil {
-			return fmt.Errorf("link to %s(%s): %w", end.Set, end.Key, err)
+	var err error
+	a.entries, err = a.linked(tx, col, r.set, r.id, other, func(ends []cellfs.End) ([]cellfs.End, error) {
+		a.total = int64(len(ends))
+		if !a.many {
+			if len(ends) == 0 {
+				return nil, errNoLink
+			}
+			return ends, nil
 		}
-		a.entries = append(a.entries, entry{other, end.Key, n})
-	}
-	return nil
+		ends = ends[min(a.query.Skip, len(ends)):]
+		return ends[:min(a.query.Top, len(ends))], nil
+	})
+	return err
 }

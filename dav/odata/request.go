@@ -24,9 +24,11 @@ type Request struct {
 	keyed    bool
 	property string // navigation property, "_" and the name of a set; "" for none
 	links    bool   // only the URLs of what it leads to
+	// otherID is the key of the other end of a link, if it is given.
+	otherID    string
+	otherKeyed bool
 
-	top, skip int
-	count     bool // of all, not only of those listed
+	options url.Values
 }
 
 // Limits of a list (contract 1.16.3).
@@ -47,13 +49,11 @@ func IsKeyed(segment string) bool { return keyed.MatchString(segment) }
 // Parse reads the segments of the path below the collection, decoded, and the
 // query. It returns an [*answer.Error].
 func Parse(segments []string, query url.Values) (r Request, err error) {
-	if r.top, r.skip, r.count, err = paging(query); err != nil {
-		return r, err
-	}
+	r.options = query
 	if v := query.Get("$format"); query.Has("$format") && !strings.EqualFold(v, "json") {
 		return r, answer.New(answer.FormatOption, v)
 	}
-	if err := supported(query); err != nil {
+	if _, _, _, err := paging(query); err != nil {
 		return r, err
 	}
 	return r, r.parsePath(segments)
@@ -80,6 +80,9 @@ func (r *Request) parsePath(segments []string) error {
 	}
 	if len(rest) == 1 {
 		r.property = rest[0]
+		if property, id, ok := parseEntity(r.property); ok && r.links {
+			r.property, r.otherID, r.otherKeyed = property, id, true
+		}
 	}
 	if len(rest) > 1 || r.links && r.property == "" {
 		return errNoNavigation

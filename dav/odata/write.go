@@ -66,7 +66,7 @@ func (a *Answer) write(ctx context.Context, w *bufio.Writer) error {
 	}
 	if a.many {
 		w.WriteByte(']')
-		if a.request.count {
+		if a.query.Count {
 			fmt.Fprintf(w, `,"__count":"%d"`, a.total)
 		}
 	}
@@ -91,19 +91,46 @@ func (a *Answer) writeEntry(ctx context.Context, w io.Writer, e *entry) error {
 	if a.request.links {
 		return writeJSON(w, map[string]string{"uri": a.uri(e.set, e.id)})
 	}
-	c, err := a.fs.OpenBlob(ctx, e.node.Blob)
+	shown, err := a.show(ctx, e, a.query.Select)
 	if err != nil {
 		return err
+	}
+	return writeJSON(w, shown)
+}
+
+// show reads an entity, and what was expanded of it.
+func (a *Answer) show(ctx context.Context, e *entry, selected []string) (members, error) {
+	c, err := a.fs.OpenBlob(ctx, e.node.Blob)
+	if err != nil {
+		return nil, err
 	}
 	defer c.Close()
 	var fields map[string]json.RawMessage
 	if err := json.NewDecoder(c).Decode(&fields); err != nil {
-		return fmt.Errorf("document %q: %w", e.node.Name, err)
+		return nil, fmt.Errorf("document %q: %w", e.node.Name, err)
 	}
 	if err := json.Unmarshal(fields["__id"], &e.id); err != nil {
-		return fmt.Errorf("document %q: %w", e.node.Name, err)
+		return nil, fmt.Errorf("document %q: %w", e.node.Name, err)
 	}
-	return writeJSON(w, a.entity(e, fields))
+	m := a.entity(e, fields, selected)
+	for _, property := range a.navigation(e.set) {
+		linked, expanded := e.expanded[property]
+		switch {
+		case expanded:
+			all := []members{}
+			for i := range linked {
+				one, err := a.show(ctx, &linked[i], nil)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, one)
+			}
+			m = append(m, member{property, all})
+		case selected == nil:
+			m = append(m, member{property, members{{"__deferred", members{{"uri", a.uri(e.set, e.id) + "/" + property}}}}})
+		}
+	}
+	return m, nil
 }
 
 // members are those of a JSON object, in order.
@@ -135,8 +162,8 @@ func (m members) MarshalJSON() ([]byte, error) {
 }
 
 // entity is an entity as it is shown: what the server knows of it, the declared
-// properties, the dynamic ones, and where links lead.
-func (a *Answer) entity(e *entry, fields map[string]json.RawMessage) members {
+// properties and the dynamic ones; of these only the selected ones, nil for all.
+func (a *Answer) entity(e *entry, fields map[string]json.RawMessage, selected []string) members {
 	uri := a.uri(e.set, e.id)
 	m := members{
 		{"__metadata", members{{"uri", uri}, {"etag", etag(&e.node)}, {"type", "UserData." + e.set}}},
@@ -144,16 +171,15 @@ func (a *Answer) entity(e *entry, fields map[string]json.RawMessage) members {
 		{"__published", date(e.node.Created)},
 		{"__updated", date(e.node.Modified)},
 	}
-	m = append(m, a.declared(a.schema.EntityType(e.set), fields, e.node.Created)...)
-	for _, name := range slices.Sorted(maps.Keys(fields)) { // those not taken: dynamic
-		if !strings.HasPrefix(name, "__") {
-			m = append(m, member{name, fields[name]})
+	shown := func(name string) bool { return selected == nil || slices.Contains(selected, name) }
+	for _, p := range a.declared(a.schema.EntityType(e.set), fields, e.node.Created) {
+		if shown(p.name) {
+			m = append(m, p)
 		}
 	}
-	for i := range a.schema.EntityTypes {
-		other := a.schema.EntityTypes[i].Name
-		if _, _, ok := a.schema.Between(e.set, other); ok {
-			m = append(m, member{"_" + other, members{{"__deferred", members{{"uri", uri + "/_" + other}}}}})
+	for _, name := range slices.Sorted(maps.Keys(fields)) { // those not taken: dynamic
+		if !strings.HasPrefix(name, "__") && shown(name) {
+			m = append(m, member{name, fields[name]})
 		}
 	}
 	return m

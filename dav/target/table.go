@@ -29,6 +29,7 @@ const (
 	Box              // a box
 	Resource         // what is in a box
 	Entity           // an entity of an OData collection whose key no path can hold
+	OData            // an entity, links or the schema of an OData collection, to be changed
 	Unknown          // a reserved name that means nothing
 )
 
@@ -82,7 +83,8 @@ var table = []row{
 	},
 	{kind: Box, name: "a box", patterns: []string{"{}/{}"}, needs: theBox},
 	{kind: Resource, name: "a collection or file in a box", patterns: []string{"{}/{}/…"}, needs: theBox},
-	{kind: Entity, name: "an entity whose key is no name", needs: theBox, json: true}, // known by its key
+	{kind: Entity, name: "an entity whose key is no name", needs: theBox, json: true},              // known by its key
+	{kind: OData, name: "entities, links and the schema of user OData", needs: theBox, json: true}, // known by what lies above
 	{kind: Unknown},
 }
 
@@ -115,7 +117,7 @@ func (k Kind) OfCell() bool { return rows[k].ofCell }
 func (k Kind) JSON() bool { return rows[k].json }
 
 // Below reports whether such a resource is in a box.
-func (k Kind) Below() bool { return k == Resource || k == Entity }
+func (k Kind) Below() bool { return k == Resource || k == Entity || k == OData }
 
 // Cut reports whether the path of such a resource is that of what lies above it.
 func (k Kind) Cut() bool { return rows[k].rest > 0 || k == Token }

@@ -1,0 +1,60 @@
+package cellfs
+
+// Documents of user data are files that follow a schema. File operations refuse to change them
+// ([ErrInOData]); these do it, in the transaction of a caller who knows the schema.
+
+// PutDocument gives the document of that name in a set the staged content, in the place of old; nil
+// makes it. It returns [ErrQuota] and fs.ErrExist.
+func (f *FS) PutDocument(tx Tx, set *Node, name, contentType string, s Staged, old *Node) (Node, error) {
+	gen, err := tx.Touch(set.Cell, 0)
+	if err != nil {
+		return Node{}, err
+	}
+	now := f.now()
+	n := Node{Cell: set.Cell, Parent: set.ID, Name: name, Kind: KindFile, Created: now}
+	if old != nil {
+		n = *old
+	}
+	n.Version, n.Modified, n.Size, n.ContentType = gen, now, s.Size, contentType
+	n.DatesFrom = f.datesFrom(now, n.Cell, old)
+	if n.Blob, err = s.Add(tx); err != nil {
+		return Node{}, err
+	}
+	if err := f.membersChanged(tx, set, now); err != nil {
+		return Node{}, err
+	}
+	if old == nil {
+		err = tx.AddNode(&n)
+		return n, err
+	}
+	return n, tx.SetNode(old, &n, now)
+}
+
+// AddSet makes the collection of the entities of a type in an OData collection. It returns
+// fs.ErrExist.
+func (f *FS) AddSet(tx Tx, col *Node, name string) (Node, error) {
+	gen, err := tx.Touch(col.Cell, 0)
+	if err != nil {
+		return Node{}, err
+	}
+	now := f.now()
+	n := Node{Cell: col.Cell, Parent: col.ID, Name: name, Kind: KindCollection, Version: gen, Created: now, Modified: now}
+	n.DatesFrom = f.datesFrom(now, n.Cell, nil)
+	if err := f.membersChanged(tx, col, now); err != nil {
+		return Node{}, err
+	}
+	err = tx.AddNode(&n)
+	return n, err
+}
+
+// RemoveDocument removes a document from its set, or a set with all in it from its OData collection.
+func (f *FS) RemoveDocument(tx Tx, parent, n *Node) error {
+	if _, err := tx.Touch(n.Cell, 0); err != nil {
+		return err
+	}
+	now := f.now()
+	if err := f.membersChanged(tx, parent, now); err != nil {
+		return err
+	}
+	return tx.DeleteTree(n, now)
+}
