@@ -1,5 +1,7 @@
 package cellfs
 
+import "context"
+
 // Documents of user data are files that follow a schema. File operations refuse to change them
 // ([ErrInOData]); these do it, in the transaction of a caller who knows the schema.
 
@@ -57,4 +59,9 @@ func (f *FS) RemoveDocument(tx Tx, parent, n *Node) error {
 		return err
 	}
 	return tx.DeleteTree(n, now)
+}
+
+// OpenDocument opens the content of a document that was read without it.
+func (f *FS) OpenDocument(ctx context.Context, d *Document) (Content, error) {
+	return f.open(ctx, Blob{ID: d.Blob, Ref: d.Ref, Data: d.Data})
 }

@@ -111,9 +111,12 @@ type NodeTx interface {
 	// Children lists a page of children in the order of their keys, and reports whether
 	// there are more. A page that is not the last has at least one child.
 	Children(parent int64, p Page) (nodes []Node, more bool, err error)
-	// ChildRefs is Children together with what each content is, and for [Page.Contents] the
-	// contents themselves where they are small.
+	// ChildRefs is Children together with what each content is.
 	ChildRefs(parent int64, p Page) (refs []NodeRef, more bool, err error)
+	// Documents calls yield for each file in a collection, in the order of their keys, with its
+	// content if that is small. What is yielded is valid during the call, in which the transaction
+	// must not be used.
+	Documents(parent int64, yield func(*Document) error) error
 	// AuthzBelow lists what the ACLs of all that lies below root ask of applications, each
 	// [ACL.RequireSchemaAuthz] once.
 	AuthzBelow(root int64) ([]string, error)
@@ -152,8 +155,6 @@ type Page struct {
 	After string // the key after which the page begins; "" begins at the first
 	Limit int    // so many children at most, and fewer after [PageBytes]
 	Props PropNames
-	// Contents asks [NodeTx.ChildRefs] for contents of at most [MaxInline] bytes, too.
-	Contents bool
 }
 
 // PageBytes ends a [Page]: it is complete once the properties and ACLs of its nodes take
@@ -177,7 +178,17 @@ func (names PropNames) Keep(props []Property) []Property {
 type NodeRef struct {
 	Node
 	Ref
-	Data []byte // the content if it is small and was asked for; nil otherwise
+}
+
+// Document is a file as [NodeTx.Documents] reads it: as little as a query needs.
+type Document struct {
+	ID                int64
+	Name              string
+	Version           int64
+	Created, Modified time.Time
+	Blob              int64
+	Ref
+	Data []byte // the content; nil if it lies in [Blobs]
 }
 
 // Hash is the SHA-256 of a content.

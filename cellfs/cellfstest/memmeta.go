@@ -300,14 +300,20 @@ func (t *memTx) Children(parent int64, p cellfs.Page) (page []cellfs.Node, more 
 	return page, false, nil
 }
 
+func (t *memTx) Documents(parent int64, yield func(*cellfs.Document) error) error {
+	return cellfs.EachChild(t, parent, func(n *cellfs.Node) error {
+		if n.Kind != cellfs.KindFile {
+			return nil
+		}
+		b := t.blobs[n.Blob]
+		return yield(&cellfs.Document{ID: n.ID, Name: n.Name, Version: n.Version, Created: n.Created, Modified: n.Modified, Blob: n.Blob, Ref: b.Ref, Data: b.Data})
+	})
+}
+
 func (t *memTx) ChildRefs(parent int64, p cellfs.Page) (all []cellfs.NodeRef, more bool, err error) {
 	nodes, more, err := t.Children(parent, p)
 	for _, n := range nodes {
-		r := cellfs.NodeRef{Node: n, Ref: t.blobs[n.Blob].Ref}
-		if p.Contents {
-			r.Data = t.blobs[n.Blob].Data
-		}
-		all = append(all, r)
+		all = append(all, cellfs.NodeRef{Node: n, Ref: t.blobs[n.Blob].Ref})
 	}
 	return all, more, err
 }

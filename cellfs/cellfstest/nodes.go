@@ -64,11 +64,20 @@ func testNodes(t metaTest) {
 		if rerr != nil || more || len(refs) != 1 || !reflect.DeepEqual(refs[0].Node, b) || refs[0].Ref != cellfs.StageBytes([]byte("two")).Ref {
 			t.Errorf("ChildRefs = %+v, %v", refs, rerr)
 		}
-		if len(refs) == 1 && refs[0].Data != nil {
-			t.Errorf("ChildRefs has a content that was not asked for: %q", refs[0].Data)
+		documents := 0
+		rerr = tx.Documents(full.ID, func(d *cellfs.Document) error {
+			documents++
+			if d.ID != b.ID || d.Name != b.Name || d.Version != b.Version || !d.Created.Equal(b.Created) || !d.Modified.Equal(b.Modified) || d.Blob != b.Blob || string(d.Data) != "two" || d.Size != 3 {
+				t.Errorf("document %+v of %+v", d, b)
+			}
+			return nil
+		})
+		if rerr != nil || documents != 1 {
+			t.Errorf("%d documents, %v", documents, rerr)
 		}
-		if refs, _, rerr = tx.ChildRefs(full.ID, cellfs.Page{Limit: 10, Contents: true}); rerr != nil || len(refs) != 1 || string(refs[0].Data) != "two" {
-			t.Errorf("ChildRefs with contents = %+v, %v", refs, rerr)
+		stop := errors.New("stop")
+		if err := tx.Documents(full.ID, func(*cellfs.Document) error { return stop }); !errors.Is(err, stop) {
+			t.Errorf("Documents goes on after an error: %v", err)
 		}
 		return err
 	})

@@ -1,7 +1,6 @@
 package meta
 
 import (
-	"bytes"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -120,26 +119,38 @@ func (t *tx) Children(parent int64, p cellfs.Page) (nodes []cellfs.Node, more bo
 	return nodes, more, err
 }
 
+// Documents implements [cellfs.NodeTx].
+func (t *tx) Documents(parent int64, yield func(*cellfs.Document) error) error {
+	var d cellfs.Document
+	var hash, data sql.RawBytes
+	var created, modified int64
+	var blob, size, crc sql.NullInt64
+	return t.c.query(t.ctx, `SELECT n.id, n.name, n.version, n.created, n.modified, n.blob, b.hash, b.size, b.crc, b.data FROM node n LEFT JOIN blob b ON b.id = n.blob
+		WHERE n.parent = ? AND n.kind = ? ORDER BY n.key`, []any{parent, int64(cellfs.KindFile)}, func(scan func(...any) error) error {
+		if err := scan(&d.ID, &d.Name, &d.Version, &created, &modified, &blob, &hash, &size, &crc, &data); err != nil {
+			return err
+		}
+		d.Created, d.Modified = fromMicros(created), fromMicros(modified)
+		d.Blob, d.Size, d.CRC32 = blob.Int64, size.Int64, uint32(crc.Int64)
+		copy(d.Hash[:], hash)
+		d.Data = data
+		return yield(&d)
+	})
+}
+
 func (t *tx) ChildRefs(parent int64, p cellfs.Page) (refs []cellfs.NodeRef, more bool, err error) {
 	refs = make([]cellfs.NodeRef, 0, min(p.Limit, 64))
-	var hash, data sql.RawBytes
+	var hash sql.RawBytes
 	var crc, size any
-	content, into := "", []any{&hash, &crc, &size}
-	if p.Contents {
-		content, into = ", b.data", append(into, &data)
-	}
 	more, err = t.page(`SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
-		n.schema, n.props, n.acl, n.mtime, n.dates, n.changed, b.hash, b.crc, b.size`+content+` FROM node n LEFT JOIN blob b ON b.id = n.blob
+		n.schema, n.props, n.acl, n.mtime, n.dates, n.changed, b.hash, b.crc, b.size FROM node n LEFT JOIN blob b ON b.id = n.blob
 		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, parent, p, func(scan func(...any) error) (*cellfs.Node, error) {
-		n, err := scanNode(scan, into...)
+		n, err := scanNode(scan, &hash, &crc, &size)
 		n.Props = p.Props.Keep(n.Props)
 		r := cellfs.NodeRef{Node: n}
 		if n.Blob != 0 {
 			r.Ref = cellfs.Ref{Size: number(size), CRC32: uint32(number(crc))}
 			copy(r.Hash[:], hash)
-		}
-		if p.Contents && data != nil {
-			r.Data = bytes.Clone(data)
 		}
 		refs = append(refs, r)
 		return &refs[len(refs)-1].Node, err

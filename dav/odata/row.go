@@ -16,22 +16,30 @@ import (
 type row struct {
 	schema *edm.Schema
 	of     *edm.Type
-	node   *cellfs.Node
-	fields map[string]json.RawMessage
+	node   *cellfs.Document
+	fields []field
 }
 
-// parse reads the document of the entity.
-func (r *row) parse(doc []byte) error {
-	r.fields = nil
-	if err := json.Unmarshal(doc, &r.fields); err != nil {
+// parse reads the document of the entity, which must not change as long as the row is used.
+func (r *row) parse(doc []byte) (err error) {
+	if r.fields, err = appendFields(r.fields[:0], doc); err != nil {
 		return fmt.Errorf("document %q: %w", r.node.Name, err)
+	}
+	return nil
+}
+
+func named(fields []field, name string) json.RawMessage {
+	for i := range fields {
+		if string(fields[i].name) == name {
+			return fields[i].value
+		}
 	}
 	return nil
 }
 
 // id is the entity's __id.
 func (r *row) id() string {
-	s, _ := plainValue(r.fields["__id"]).(string)
+	s, _ := plainValue(named(r.fields, "__id")).(string)
 	return s
 }
 
@@ -49,15 +57,15 @@ func (r *row) value(property string) any {
 	for {
 		name, rest, within := strings.Cut(property, "/")
 		p := propertyOf(t, name)
-		raw := fields[name]
+		raw := named(fields, name)
 		if !within {
 			return r.simple(p, raw)
 		}
 		if p == nil || p.IsList || p.Simple() {
 			return nil
 		}
-		fields = nil
-		if json.Unmarshal(raw, &fields) != nil {
+		var err error
+		if fields, err = appendFields(nil, raw); err != nil {
 			return nil
 		}
 		t, property = r.schema.ComplexType(p.Type), rest
@@ -115,11 +123,11 @@ func plainValue(raw json.RawMessage) any {
 func (r *row) contains(words []string) bool {
 	for _, w := range words {
 		found := false
-		for name, raw := range r.fields {
-			if strings.HasPrefix(name, "__") && name != "__id" || len(raw) == 0 || raw[0] != '"' {
+		for _, f := range r.fields {
+			if bytes.HasPrefix(f.name, []byte("__")) && string(f.name) != "__id" || f.value[0] != '"' {
 				continue
 			}
-			s, _ := plainValue(raw).(string)
+			s, _ := plainValue(f.value).(string)
 			if found = strings.Contains(strings.ToLower(s), w); found {
 				break
 			}

@@ -3,40 +3,40 @@ package odata
 import (
 	"container/heap"
 	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"cellar/cellfs"
 )
 
-// scanPage is how many documents a query reads at a time: with their contents, each of at most
-// [cellfs.MaxInline] bytes.
-const scanPage = 64
-
 // scan finds a page of a set by looking at each of its entities, as the query asks for.
 func (a *Answer) scan(ctx context.Context, tx cellfs.Tx, set cellfs.Node) error {
 	q := &a.query
-	t := a.schema.EntityType(a.request.set)
 	best := ranking{limit: q.Skip + q.Top, order: q.order}
 	words := strings.Fields(strings.ToLower(q.Text))
-	r := row{schema: a.schema, of: t}
-	err := eachDocument(ctx, a.fs, tx, set.ID, func(n *cellfs.NodeRef, doc []byte) error {
-		r.node = &n.Node
-		if err := r.parse(doc); err != nil {
+	r := row{schema: a.schema, of: a.schema.EntityType(a.request.set)}
+	look := func(d *cellfs.Document) error {
+		r.node = d
+		if err := r.parse(d.Data); err != nil {
 			return err
 		}
 		if q.filter != nil && !q.filter(r.value) || len(words) > 0 && !r.contains(words) {
 			return nil
 		}
 		a.total++
-		best.add(entry{set: a.request.set, id: r.id(), node: n.Node}, &r)
+		best.add(&r, func() entry {
+			return entry{set: a.request.set, id: r.id(), node: cellfs.Node{ID: d.ID, Name: d.Name, Version: d.Version, Created: d.Created, Modified: d.Modified, Blob: d.Blob, Size: d.Size}}
+		})
 		if len(q.order) == 0 && !q.Count && len(best.all) == best.limit {
 			return fs.SkipAll // in the order of the names, the page is complete
 		}
 		return nil
-	})
-	if err != nil && err != fs.SkipAll {
+	}
+	if err := eachDocument(ctx, a.fs, tx, set.ID, look); err != nil {
 		return err
 	}
 	found := best.sorted()
@@ -44,39 +44,90 @@ func (a *Answer) scan(ctx context.Context, tx cellfs.Tx, set cellfs.Node) error 
 	return nil
 }
 
-// eachDocument calls yield for each entity of a set with its document, in the order of the names.
-func eachDocument(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, set int64, yield func(*cellfs.NodeRef, []byte) error) error {
-	p := cellfs.Page{Limit: scanPage, Props: cellfs.PropNames{}, Contents: true}
-	for more := true; more; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		var refs []cellfs.NodeRef
+// batchSize and batchBytes bound the documents that are read before they are looked at.
+const (
+	batchSize  = 256
+	batchBytes = 256 << 10
+)
+
+// batch is a run of documents with their contents.
+type batch struct {
+	all  []cellfs.Document
+	data []byte
+}
+
+func (b *batch) add(d *cellfs.Document) {
+	begin := len(b.data)
+	b.data = append(b.data, d.Data...)
+	b.all = append(b.all, *d)
+	b.all[len(b.all)-1].Data = b.data[begin:len(b.data):len(b.data)]
+}
+
+// eachDocument calls look for each entity of a set with its document, in the order of the names, on
+// another goroutine, while this one reads ahead. [fs.SkipAll] ends it.
+func eachDocument(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, set int64, look func(*cellfs.Document) error) error {
+	work, empty := make(chan *batch, 1), make(chan *batch, 2)
+	empty <- new(batch)
+	b := new(batch)
+	var stopped atomic.Bool // look wants no more
+	looked := make(chan error, 1)
+	go func() {
 		var err error
-		if refs, more, err = tx.ChildRefs(set, p); err != nil {
-			return err
-		}
-		for i := range refs {
-			n := &refs[i]
-			doc := n.Data
-			if doc == nil {
-				c, err := f.OpenTx(ctx, tx, n.Blob)
-				if err != nil {
-					return err
-				}
-				doc, err = document(c)
-				c.Close()
-				if err != nil {
-					return err
+		for b := range work {
+			for i := range b.all {
+				if err == nil {
+					err = safely(look, &b.all[i])
 				}
 			}
-			if err := yield(n, doc); err != nil {
+			stopped.Store(err != nil)
+			empty <- b
+		}
+		looked <- err
+	}()
+	err := tx.Documents(set, func(d *cellfs.Document) error {
+		if d.Data == nil && d.Size > 0 {
+			c, err := f.OpenDocument(ctx, d)
+			if err != nil {
 				return err
 			}
-			p.After = cellfs.Key(n.Name)
+			d.Data, err = document(c)
+			c.Close()
+			if err != nil {
+				return err
+			}
 		}
+		if len(b.all) == batchSize || len(b.data)+len(d.Data) > batchBytes && len(b.all) > 0 {
+			work <- b
+			b = <-empty
+			b.all, b.data = b.all[:0], b.data[:0]
+			if stopped.Load() {
+				return fs.SkipAll
+			}
+		}
+		b.add(d)
+		return ctx.Err()
+	})
+	if err == nil {
+		work <- b
 	}
-	return nil
+	close(work)
+	if lerr := <-looked; lerr != nil {
+		err = lerr
+	}
+	if errors.Is(err, fs.SkipAll) {
+		return nil
+	}
+	return err
+}
+
+// safely calls look, and makes an error of a panic: on a goroutine of its own it would end the program.
+func safely(look func(*cellfs.Document) error, d *cellfs.Document) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("document %q: %v", d.Name, r)
+		}
+	}()
+	return look(d)
 }
 
 // ranking keeps the first entities of an order, at most limit of them: as a heap, the last of them
@@ -95,8 +146,9 @@ type ranked struct {
 	at   int // its place among all, which decides between equals
 }
 
-func (k *ranking) add(e entry, r *row) {
-	x := ranked{entry: e, at: k.next}
+// add adds an entity, which made makes if it is kept.
+func (k *ranking) add(r *row, made func() entry) {
+	x := ranked{at: k.next}
 	k.next++
 	if k.limit == 0 {
 		return
@@ -106,8 +158,10 @@ func (k *ranking) add(e entry, r *row) {
 	}
 	switch {
 	case len(k.all) < k.limit:
+		x.entry = made()
 		heap.Push(k, x)
 	case k.before(&x, &k.all[0]):
+		x.entry = made()
 		k.all[0] = x
 		heap.Fix(k, 0)
 	}
