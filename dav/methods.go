@@ -78,12 +78,12 @@ func init() {
 		target.Export:  job((*request).getExport, (*request).postExport),
 		target.Import:  job((*request).getImport, (*request).postImport),
 		target.Entity:  get((*request).getEntity, needs(access.Read)).options(needs(access.Read)),
-		target.OData: byMethod{
+		target.OData: get((*request).getSchema, needs(access.Read)).with(byMethod{
 			"POST":   {serve: (*request).changeOData, rules: changingOData},
 			"PUT":    {serve: (*request).changeOData, rules: changingOData},
 			"MERGE":  {serve: (*request).changeOData, rules: changingOData},
 			"DELETE": {serve: (*request).changeOData, rules: changingOData},
-		}.options(needs(access.Read)),
+		}).options(needs(access.Read)),
 		target.Snapshots: byMethod{"PROPFIND": propfind(needs(access.Root))}.options(needs(access.Root)),
 		target.Snapshot: get((*request).get, needs(access.Root)).with(byMethod{
 			"DELETE":   {serve: (*request).deleteSnapshot, rules: needs(access.Root)},

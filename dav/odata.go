@@ -16,9 +16,9 @@ import (
 	"cellar/dav/wire"
 )
 
-// maxBelow is how many segments of an OData URL follow the collection:
-// {set}('{key}')/$links/_{other}.
-const maxBelow = 3
+// maxBelow is how many segments of an OData URL follow the collection at most:
+// $metadata/{set}('{key}')/$links/_{other}.
+const maxBelow = 4
 
 // insideOData finds the OData collection at or above what the URL names, if the
 // rest can be an OData URL.
@@ -31,7 +31,7 @@ func (q *request) insideOData() (col cellfs.Path, ok bool, err error) {
 			return p, true, nil
 		case err != nil && !isNotExist(err):
 			return p, false, err
-		case err == nil && !l.Node.IsCollection():
+		case err == nil && !l.Node.IsCollection() && l.Node.Name != schemaSegment:
 			return p, false, nil
 		}
 		p = p.Parent()
@@ -106,7 +106,11 @@ func (q *request) findOData() error {
 	switch q.Method {
 	case http.MethodPost, "MERGE":
 	case http.MethodPut, http.MethodDelete: // of a file, unless it is written as an entity
-		if !slices.ContainsFunc(segments, odata.IsKeyed) {
+		if !slices.ContainsFunc(segments, odata.IsKeyed) && !slices.Contains(segments, schemaSegment) {
+			return nil
+		}
+	case http.MethodGet, http.MethodHead: // of parts of the schema: others are found as they are read
+		if i := slices.Index(segments, schemaSegment); i < 0 || i == len(segments)-1 {
 			return nil
 		}
 	default:
@@ -125,25 +129,16 @@ const maxEntity = 4 << 20
 
 // changeOData answers POST, PUT, MERGE and DELETE of entities and links (contract 1.17).
 func (q *request) changeOData() error {
+	if q.changesSchema() {
+		return q.changeSchema()
+	}
 	col := q.target.Path
 	r, err := odata.Parse(q.target.Rest, nil)
 	if err != nil {
 		return err
 	}
-	c := odata.Change{
-		FS: q.h.fs, Path: col, URL: target.Below(q.target.CellURL, col) + "/", Limits: q.h.cfg.OData,
-		Match: q.matchesEntity, Record: func(tx cellfs.Tx, cell int64, what, object string, status int) error {
-			return q.record(tx, cell, what, localURL(col)+"/"+object, strconv.Itoa(status))
-		},
-		Check: func(tx cellfs.Tx, at *cellfs.Place, changed cellfs.Path, there *cellfs.Node) error {
-			if err := q.mayChange(tx, at, q.rules, false); err != nil {
-				return err
-			}
-			return q.checkLocks(tx, changed, there, false)
-		},
-	}
-	body := func() ([]byte, error) { return io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxEntity)) }
-	res, err := c.Do(q.Context(), q.Method, r, body, func(uri string) (string, bool) { return q.inCollection(col, uri) })
+	c := q.odataChange()
+	res, err := c.Do(q.Context(), q.Method, r, q.entityBody, func(uri string) (string, bool) { return q.inCollection(col, uri) })
 	if errors.Is(err, odata.ErrMethod) {
 		return errMethod
 	}
@@ -165,6 +160,74 @@ func (q *request) changeOData() error {
 	h.Set("Content-Type", answer.JSONType)
 	q.w.WriteHeader(http.StatusCreated)
 	return res.Made.Write(q.Context(), q.w)
+}
+
+func (q *request) entityBody() ([]byte, error) {
+	return io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxEntity))
+}
+
+// getSchema answers GET of a part of a schema.
+func (q *request) getSchema() error {
+	options, err := q.query()
+	if err != nil {
+		return err
+	}
+	a, err := q.odataChange().ReadSchema(q.Context(), q.target.Rest[1:], options)
+	if err != nil {
+		return err
+	}
+	h := q.w.Header()
+	h.Set("DataServiceVersion", "2.0")
+	if a.ETag != "" {
+		h.Set("ETag", a.ETag)
+	}
+	if a.Text != nil {
+		return answer.Send(q.w, q.Request, http.StatusOK, answer.XMLType, a.Text)
+	}
+	return q.sendJSON(http.StatusOK, a.Value)
+}
+
+// changeSchema answers POST, PUT, MERGE and DELETE of parts of a schema (contract 1.17.3).
+func (q *request) changeSchema() error {
+	col := q.target.Path
+	a, err := q.odataChange().ChangeSchema(q.Context(), q.Method, q.target.Rest[1:], q.entityBody, func(uri string) (string, bool) {
+		segment, ok := q.inCollection(col.Join(schemaSegment), uri)
+		return segment, ok
+	})
+	if errors.Is(err, odata.ErrMethod) {
+		return errMethod
+	}
+	if err != nil {
+		return err
+	}
+	h := q.w.Header()
+	h.Set("DataServiceVersion", "2.0")
+	if a.ETag != "" {
+		h.Set("ETag", a.ETag)
+	}
+	if a.Value == nil {
+		q.w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	h.Set("Location", a.Location)
+	return q.sendJSON(http.StatusCreated, a.Value)
+}
+
+// odataChange is what a change of the collection of the target needs of the request.
+func (q *request) odataChange() *odata.Change {
+	col := q.target.Path
+	return &odata.Change{
+		FS: q.h.fs, Path: col, URL: target.Below(q.target.CellURL, col) + "/", Limits: q.h.cfg.OData,
+		Match: q.matchesEntity, Record: func(tx cellfs.Tx, cell int64, what, object string, status int) error {
+			return q.record(tx, cell, what, localURL(col)+"/"+object, strconv.Itoa(status))
+		},
+		Check: func(tx cellfs.Tx, at *cellfs.Place, changed cellfs.Path, there *cellfs.Node) error {
+			if err := q.mayChange(tx, at, q.rules, false); err != nil {
+				return err
+			}
+			return q.checkLocks(tx, changed, there, false)
+		},
+	}
 }
 
 // matchesEntity evaluates If-Match for an entity: absent means any.

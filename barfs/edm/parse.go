@@ -151,8 +151,14 @@ func (s *Schema) readAssociations(schema *xmltree.Element) error {
 		}
 		s.Associations = append(s.Associations, a)
 	}
+	for _, e := range named(schema, looseEnd) {
+		s.Ends = append(s.Ends, AssociationEnd{Role: plain(e, "Role"), EntityType: userData(plain(e, "Type")), Multiplicity: plain(e, "Multiplicity")})
+	}
 	return nil
 }
+
+// looseEnd is the element of an end that is in no association yet, in the namespace of Personium.
+const looseEnd = "AssociationEnd"
 
 // check verifies what types and associations refer to.
 func (s *Schema) check() error {
@@ -170,11 +176,13 @@ func (s *Schema) check() error {
 			return &Invalid{causeParse}
 		}
 	}
+	ends := slices.Clone(s.Ends)
 	for _, a := range s.Associations {
-		for _, e := range a.Ends {
-			if !slices.Contains([]string{"0..1", "1", "*"}, e.Multiplicity) || entityTypes[e.EntityType] == nil {
-				return &Invalid{causeParse}
-			}
+		ends = append(ends, a.Ends[:]...)
+	}
+	for _, e := range ends {
+		if !slices.Contains([]string{"0..1", "1", "*"}, e.Multiplicity) || entityTypes[e.EntityType] == nil {
+			return &Invalid{causeParse}
 		}
 	}
 	return nil

@@ -24,6 +24,8 @@ type Schema struct {
 	ComplexTypes []Type
 	EntityTypes  []Type
 	Associations []Association
+	// Ends are those that are in no association yet.
+	Ends []AssociationEnd
 }
 
 // Type is a complex type or an entity type.

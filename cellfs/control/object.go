@@ -74,6 +74,10 @@ func (v Values) text(name string) string {
 	return s
 }
 
+// Complete is what [Store.Create] and [Store.Update] do with what a client gives, for objects that are
+// kept elsewhere.
+func (s *Set) Complete(given, before Values) (Values, error) { return s.complete(given, before) }
+
 // complete checks what a client gives and fills in what is missing: from before, if it
 // is not nil, or the defaults.
 func (s *Set) complete(given, before Values) (Values, error) {
