@@ -112,7 +112,15 @@ func (q *request) mkcolBox() error {
 	if !zip {
 		return q.notZip()
 	}
-	err = q.h.ops.Install(q.Context(), cell, q.target.Path.Box(), q.Body, ops.Caller{Subject: q.subject(), RequestKey: q.key})
+	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
+	if strings.EqualFold(q.Header.Get("Overwrite"), "T") {
+		// What goes is a box, whatever is left of it.
+		if err := q.admitted(q.target.Path, needsAbove(access.Box)); err != nil {
+			return err
+		}
+		caller.Replace = q.checkWith(q.target.Path, needsAbove(access.Box), true)
+	}
+	err = q.h.ops.Install(q.Context(), cell, q.target.Path.Box(), q.Body, caller)
 	if err != nil {
 		return err
 	}

@@ -269,7 +269,7 @@ var texts = map[Code]string{
 	BarMediaType:              "Request header is not defined or invalid [%s].",
 	BarTooLarge:               "%s",
 	BarEntryTooLarge:          "%s",
-	SchemaTaken:               "Install target box is already registered as Box Schema[%s].",
+	SchemaTaken:               "Install target box is already registered as Box Schema[%s]. The box is [%s].",
 	BarFileFormat:             "%s",
 	BarNotZip:                 "%s",
 	BarUnreadable:             "%s",

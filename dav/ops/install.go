@@ -53,7 +53,11 @@ func (o *Ops) Install(ctx context.Context, cell cellfs.Cell, name string, body i
 	if err != nil {
 		return err
 	}
-	if err := o.checkTaken(ctx, cell.ID, name, bar.Manifest.Schema); err != nil {
+	err = o.fs.View(ctx, func(tx cellfs.Tx) error {
+		_, err := o.taken(tx, cell.ID, name, bar.Manifest.Schema, c.Replace != nil)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if err := bar.Verify(); err != nil {
@@ -87,28 +91,32 @@ func (l *limited) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// checkTaken refuses a schema first and a name second, as Personium does.
-func (o *Ops) checkTaken(ctx context.Context, cell int64, name, schema string) error {
-	return o.fs.View(ctx, func(tx cellfs.Tx) error { return taken(tx, cell, name, schema) })
-}
-
-func taken(tx cellfs.Tx, cell int64, name, schema string) error {
+// taken refuses a schema first and a name second, as Personium does. With replace a box of that
+// name whose install failed does not count: failed reports whether there is one.
+func (o *Ops) taken(tx cellfs.Tx, cell int64, name, schema string, replace bool) (failed bool, err error) {
 	c, err := tx.CellByID(cell)
 	if err != nil {
-		return err
+		return false, err
 	}
 	named := false
 	err = cellfs.EachChild(tx, c.Root, func(n *cellfs.Node) error {
-		if schema != "" && n.Schema == schema {
-			return answer.New(answer.SchemaTaken, schema)
+		same := cellfs.Key(n.Name) == cellfs.Key(name)
+		if same && replace {
+			j, ok := o.InstallOf(cell, n.ID)
+			if failed = ok && j.State == jobs.Failed; failed {
+				return nil
+			}
 		}
-		named = named || cellfs.Key(n.Name) == cellfs.Key(name)
+		if schema != "" && n.Schema == schema {
+			return answer.New(answer.SchemaTaken, schema, n.Name)
+		}
+		named = named || same
 		return nil
 	})
 	if err == nil && named {
 		err = answer.New(answer.BoxExists, name)
 	}
-	return err
+	return failed, err
 }
 
 func (o *Ops) accept(ctx context.Context, cell cellfs.Cell, name string, bar *barfs.Archive, body cellfs.Staged, c Caller) error {
@@ -118,10 +126,14 @@ func (o *Ops) accept(ctx context.Context, cell cellfs.Cell, name string, bar *ba
 	}
 	job := jobs.Job{Kind: KindInstall, Scope: cell.ID, Name: name, RequestKey: c.RequestKey, Subject: c.Subject, Total: total}
 	_, err := o.jobs.Start(ctx, job, func(tx cellfs.Tx, j *jobs.Job) error {
-		if err := taken(tx, cell.ID, name, bar.Manifest.Schema); err != nil {
+		failed, err := o.taken(tx, cell.ID, name, bar.Manifest.Schema, c.Replace != nil)
+		if err != nil {
 			return err
 		}
 		p, err := cellfs.NewPath(cell.Name, name)
+		if err == nil && failed {
+			err = o.fs.DeleteTx(tx, p, c.Replace)
+		}
 		if err != nil {
 			return err
 		}

@@ -149,6 +149,8 @@ func fromRow(r cellfs.Job) jobs.Job {
 type Caller struct {
 	Subject    string // "" when there is none
 	RequestKey string
+	// Replace judges whether a box whose install failed may go for the new one; nil: none does.
+	Replace cellfs.Check
 }
 
 func event(cell int64, key string, now time.Time, kind, object, info string) cellfs.Event {
