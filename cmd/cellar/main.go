@@ -57,7 +57,7 @@ func (e *exitError) Error() string {
 func allCommands(stdout, stderr io.Writer) []*cli.Command {
 	return []*cli.Command{
 		serveCommand(stdout, stderr), cellCommand(stdout, stderr), accountCommand(stdout, stderr), roleCommand(stdout),
-		tokenCommand(stdout, stderr), checkCommand(stdout), spaceCommand(stdout), sweepCommand(stdout), versionCommand(stdout),
+		tokenCommand(stdout, stderr), barCommand(stdout, stderr), checkCommand(stdout), spaceCommand(stdout), sweepCommand(stdout), versionCommand(stdout),
 	}
 }
 

@@ -29,7 +29,7 @@ func cellExport(stdout, stderr io.Writer) *cli.Command {
 			"given or it went to the standard output, a pipe or a device, of which nobody knows whether it\n" +
 			"was kept. It holds all of the cell: keep it as safe as the cell.",
 		Flags: append(remoteFlags(),
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write (default: the snapshot's name); - writes to the standard output"},
+			outputFlag(),
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the snapshot on the server (default: the cell's with the time)"},
 			&cli.BoolFlag{Name: "keep", Usage: "leave the snapshot on the server, too"},
 		),
@@ -66,6 +66,10 @@ func cellImport(stdout, stderr io.Writer) *cli.Command {
 			return t.importFile(c.Context, c.Args().First(), c.Args().Get(1))
 		},
 	}
+}
+
+func outputFlag() cli.Flag {
+	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write (default: named after what is in it); - writes to the standard output"}
 }
 
 // transfer exports a cell from a server or imports it there.

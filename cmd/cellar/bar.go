@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"cellar/barfs"
+	"cellar/cellfs"
+	"cellar/dav"
+	"cellar/dav/ops"
+)
+
+func barCommand(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "bar", Usage: "make, check and install the bars of boxes",
+		Subcommands: []*cli.Command{barPack(stdout), barCheck(stdout), barInstall(stdout, stderr)},
+	}
+}
+
+func barPack(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "pack", Usage: "make a bar of a folder", ArgsUsage: "DIR",
+		Description: "The folder is that of a bar, with 00_meta and 90_contents, or else the contents of the box: then\n" +
+			"what a bar must have besides is made, with the types of the files by their names. Litter of\n" +
+			"file managers is left out. The bar is checked as \"bar check\" does, unless it goes to the\n" +
+			"standard output; a file has the name of the folder with .bar if none is given.",
+		Flags: []cli.Flag{
+			outputFlag(),
+			&cli.StringFlag{Name: "schema", Usage: "`URL` of the application, for a folder without 00_meta"},
+			&cli.BoolFlag{Name: "public", Usage: "everybody may read the box, for a folder without 00_meta"},
+		},
+		Action: func(c *cli.Context) error {
+			dir, err := oneArgument(c, "folder")
+			if err != nil {
+				return err
+			}
+			file := c.String("output")
+			if file == "" {
+				full, err := filepath.Abs(dir)
+				if err != nil {
+					return err
+				}
+				file = filepath.Base(full) + ".bar"
+			}
+			out, err := openTarget(c.Context, file, stdout)
+			if err != nil {
+				return err
+			}
+			var own []string
+			if out.isFile() {
+				for _, name := range []string{file, out.whole.Name()} {
+					full, err := filepath.Abs(name)
+					if err != nil {
+						return errors.Join(err, out.abandon())
+					}
+					own = append(own, full)
+				}
+			}
+			err = packBar(out, dir, c.String("schema"), c.Bool("public"), own...)
+			if err == nil && out.isFile() {
+				err = checkPacked(c.Context, out)
+			}
+			if err != nil {
+				return errors.Join(err, out.abandon())
+			}
+			return out.finish()
+		},
+	}
+}
+
+func barCheck(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "check", Usage: "install a bar into a unit that is thrown away, and tell what is wrong", ArgsUsage: "FILE",
+		Description: "Everything is checked that a server checks, by the same code. An install ends with its first\n" +
+			"fault, and so does the check. The exit code is 3 for a bar with a fault.",
+		Action: func(c *cli.Context) error {
+			file, err := oneArgument(c, "file")
+			if err != nil {
+				return err
+			}
+			f, err := os.Open(file)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			entries, fault, err := tryBar(c.Context, f)
+			switch {
+			case err != nil:
+				return err
+			case fault != "":
+				fmt.Fprintf(stdout, "%s: %s\n", file, fault)
+				return &exitError{code: exitProblem}
+			}
+			fmt.Fprintf(stdout, "%s: good, %d entries\n", file, entries)
+			return nil
+		},
+	}
+}
+
+func barInstall(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "install", Usage: "install a bar as a box of a cell of a running server", ArgsUsage: "CELL BOX FILE",
+		Flags: append(remoteFlags(),
+			&cli.BoolFlag{Name: "replace", Usage: "in the place of a box of that name whose install failed"},
+		),
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 3 {
+				return takes(c, "a cell, a box and a file")
+			}
+			r, err := openRemote(c, stderr)
+			if err != nil {
+				return err
+			}
+			t := &transfer{remote: r, cell: url.PathEscape(c.Args().First()) + "/", stdout: stdout, stderr: stderr}
+			return t.installBar(c.Context, c.Args().Get(1), c.Args().Get(2), c.Bool("replace"))
+		},
+	}
+}
+
+// installBar sends a bar and follows its install.
+func (t *transfer) installBar(ctx context.Context, box, file string, replace bool) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	header := []string{"Content-Type", "application/zip"}
+	if replace {
+		header = append(header, "Overwrite", "T")
+	}
+	path := t.cell + url.PathEscape(box)
+	sent := t.bar(info.Size(), "sending", true)
+	res, err := t.do(ctx, "MKCOL", path, io.TeeReader(f, sent), info.Size(), header...)
+	_ = sent.Finish()
+	if err != nil {
+		return err
+	}
+	res.Body.Close()
+	bar := t.bar(100, "installing", false)
+	state, err := t.waitBox(ctx, path, func(percent int) { _ = bar.Set(percent) })
+	_ = bar.Finish()
+	if err != nil {
+		return err
+	}
+	if state.Status != "ready" {
+		return fmt.Errorf("box %s: %w", box, state.Message.asError(state.Status))
+	}
+	fmt.Fprintf(t.stdout, "box %s is installed\n", box)
+	return nil
+}
+
+// waitBox follows an install until it has ended; each is called as it goes on.
+func (r *remote) waitBox(ctx context.Context, path string, each func(percent int)) (jobState, error) {
+	for {
+		res, err := r.do(ctx, http.MethodGet, path, nil, 0, "Prefer", "wait=1")
+		if err != nil {
+			return jobState{}, err
+		}
+		var s struct{ Box jobState }
+		err = json.NewDecoder(res.Body).Decode(&s)
+		if err = errors.Join(err, res.Body.Close()); err != nil {
+			return s.Box, err
+		}
+		if s.Box.Status != "installation in progress" {
+			return s.Box, nil
+		}
+		percent := 0
+		_, _ = fmt.Sscanf(s.Box.Progress, "%d%%", &percent)
+		each(percent)
+	}
+}
+
+// tryBar installs a bar into a unit of its own, which goes afterwards. fault says what is wrong with
+// the bar; "" for a good one.
+func tryBar(ctx context.Context, bar *os.File) (entries int64, fault string, err error) {
+	info, err := bar.Stat()
+	if err != nil {
+		return 0, "", err
+	}
+	dir, err := os.MkdirTemp("", "cellar-bar-")
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	log, err := newLogger(io.Discard, "text", "error")
+	if err != nil {
+		return 0, "", err
+	}
+	u, err := openUnit(ctx, dir, unitOptions{create: true, log: log})
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { err = errors.Join(err, u.Close()) }()
+	const cell, box = "cell", "box"
+	if _, err := u.fs.CreateCell(ctx, cell, ""); err != nil {
+		return 0, "", err
+	}
+	o, err := ops.New(ctx, ops.Config{FS: u.fs, Workers: 1, TempDir: u.temp(), Log: log})
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { err = errors.Join(err, o.Close(context.WithoutCancel(ctx))) }()
+	r := &remote{url: "http://localhost/", user: "admin", password: rand.Text()}
+	h, err := dav.New(ctx, dav.Config{FS: u.fs, Ops: o, AdminUser: r.user, AdminPassword: r.password, InsecureBasic: true, TempDir: u.temp(), Log: log})
+	if err != nil {
+		return 0, "", err
+	}
+	defer h.Close()
+	r.client = &http.Client{Transport: inProcess{h}}
+	var refused *answerError
+	res, err := r.do(ctx, "MKCOL", cell+"/"+box, io.NopCloser(bar), info.Size(), "Content-Type", "application/zip")
+	if errors.As(err, &refused) {
+		return 0, refused.answer.Error(), nil
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	res.Body.Close()
+	state, err := r.waitBox(ctx, cell+"/"+box, func(int) {})
+	if err != nil {
+		return 0, "", err
+	}
+	if state.Status != "ready" {
+		return 0, failedAt(ctx, r, cell, state), nil
+	}
+	archive, err := barfs.Open(bar, info.Size(), barfs.Limits{})
+	if err != nil {
+		return 0, "", err
+	}
+	return archive.Files(), "", nil
+}
+
+// failedAt says what an install failed of, and at which entry: the log has that.
+func failedAt(ctx context.Context, r *remote, cell string, state jobState) string {
+	text := string(state.Message.Code) + ": " + state.Message.Message.Value
+	res, err := r.do(ctx, http.MethodGet, cell+"/"+cellfs.LogArea+"/current/default.log", nil, 0)
+	if err != nil {
+		return text
+	}
+	defer res.Body.Close()
+	log, err := io.ReadAll(res.Body)
+	if err != nil {
+		return text
+	}
+	if entry := entryOf(log, string(state.Message.Code)); entry != "" {
+		return entry + ": " + text
+	}
+	return text
+}
