@@ -31,7 +31,7 @@ func TestClients(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".http"), func(t *testing.T) {
-			s := davtest.New(t)
+			s := davtest.New(t, davtest.Config{AdminCells: []string{"ops"}})
 			s.Mkcol("/cell1/box")
 			text, err := os.ReadFile(file)
 			if err != nil {
