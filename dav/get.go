@@ -55,11 +55,19 @@ func (q *request) sendFile(n *cellfs.Node, content cellfs.Content) error {
 	h["Content-Type"] = []string{n.ContentType}
 	h["Etag"] = []string{n.ETag()}
 	h["Last-Modified"] = []string{q.shownModified(n)}
-	// What a user uploaded must not act with the server's authority in a browser.
 	h["X-Content-Type-Options"] = []string{"nosniff"}
-	h["Content-Security-Policy"] = []string{"sandbox; default-src 'none'"}
-	if !isInert(n.ContentType) {
-		h["Content-Disposition"] = []string{"attachment; filename*=UTF-8''" + extValue(n.Name)}
+	app, err := q.isApp()
+	switch {
+	case err != nil:
+		return err
+	case app:
+		h["Content-Security-Policy"] = []string{q.appPolicy()}
+	default:
+		// What a user uploaded must not act with the server's authority in a browser.
+		h["Content-Security-Policy"] = []string{"sandbox; default-src 'none'"}
+		if !isInert(n.ContentType) {
+			h["Content-Disposition"] = []string{"attachment; filename*=UTF-8''" + extValue(n.Name)}
+		}
 	}
 	if b, ok := content.(interface{ Bytes() []byte }); ok && part == "" {
 		return q.sendBytes(b.Bytes())

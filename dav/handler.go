@@ -46,6 +46,7 @@ type Config struct {
 	PasswordCost   account.Cost // of hashes that are made; 0: [account.DefaultCost]
 	HashAtOnce     int          // passwords that are checked at the same time; 0: half the processors
 	PropfindLimit  int          // 0: [DefaultPropfindLimit]
+	Apps           bool         // boxes with a schema are served as applications; see isApp
 	LogReads       bool         // also reads are events, not only changes
 	OData          edm.Limits   // of user data; zero fields: edm's defaults
 	TempDir        string       // for long answers; "": that of the system

@@ -59,6 +59,7 @@ func serveFlags() []cli.Flag {
 		},
 		&cli.IntFlag{Name: "propfind-limit", Value: dav.DefaultPropfindLimit, EnvVars: env("PROPFIND_LIMIT"), Usage: "`NUMBER` of resources that a PROPFIND of infinite depth may list"},
 		&cli.IntFlag{Name: "job-workers", Value: runtime.NumCPU(), EnvVars: env("JOB_WORKERS"), Usage: "`NUMBER` of installs, exports and imports of one cell that run at once; one more is there for a cell that has none"},
+		&cli.BoolFlag{Name: "apps", EnvVars: env("APPS"), Usage: "let browsers run the pages of boxes that have a schema, on the host of their cell"},
 		&cli.BoolFlag{Name: "log-reads", EnvVars: env("LOG_READS"), Usage: "write reads into the event logs of cells too, not only changes"},
 		&cli.StringFlag{Name: "log-format", Value: "text", EnvVars: env("LOG_FORMAT"), Usage: "`FORMAT`: text or json"},
 		&cli.StringFlag{Name: "log-level", Value: "info", EnvVars: env("LOG_LEVEL"), Usage: "`LEVEL`: debug (a line for every request), info, warn or error"},
@@ -212,7 +213,7 @@ func (s *server) start(ctx context.Context, unitURL *url.URL) error {
 	}
 	s.dav, err = dav.New(ctx, dav.Config{
 		FS: s.unit.fs, Ops: s.ops, UnitURL: unitURL, AdminUser: s.c.String("admin-user"), AdminPassword: s.password,
-		AdminCells: s.c.StringSlice("admin-cell"), InsecureBasic: s.c.Bool("insecure-basic"), PropfindLimit: s.c.Int("propfind-limit"), TempDir: s.unit.temp(),
+		AdminCells: s.c.StringSlice("admin-cell"), Apps: s.c.Bool("apps"), InsecureBasic: s.c.Bool("insecure-basic"), PropfindLimit: s.c.Int("propfind-limit"), TempDir: s.unit.temp(),
 		Log: s.log, TrustedProxies: s.proxies, LogReads: s.c.Bool("log-reads"), StallTime: s.c.Duration("stall-time"),
 	})
 	if err != nil {

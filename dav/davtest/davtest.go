@@ -47,6 +47,7 @@ type Config struct {
 	Cells         []string
 	UnitURL       string
 	AdminCells    []string
+	Apps          bool
 	PropfindLimit int
 	Workers       int // default 2
 	Limits        barfs.Limits
@@ -163,7 +164,7 @@ func (s *Server) open(cfg Config) {
 		proxies = append(proxies, netip.MustParsePrefix(p))
 	}
 	h, err := dav.New(ctx, dav.Config{
-		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, AnswerSpace: cfg.AnswerSpace, Log: log, Now: cfg.Now, TrustedProxies: proxies, PasswordCost: cmp.Or(cfg.PasswordCost, cheap), LogReads: cfg.LogReads, AdminCells: cfg.AdminCells,
+		FS: s.FS, Ops: s.Ops, UnitURL: unit, AdminUser: User, AdminPassword: Password, PropfindLimit: cfg.PropfindLimit, StallTime: cfg.StallTime, TempDir: tmp, AnswerSpace: cfg.AnswerSpace, Log: log, Now: cfg.Now, TrustedProxies: proxies, PasswordCost: cmp.Or(cfg.PasswordCost, cheap), LogReads: cfg.LogReads, AdminCells: cfg.AdminCells, Apps: cfg.Apps,
 	})
 	must(t, err)
 	s.dav = h
