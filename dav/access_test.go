@@ -86,6 +86,7 @@ func entityPath(set string) string {
 		"Account": "/cell1/__ctl/Account('x')", "Role": "/cell1/__ctl/Role('x')", "Box": "/cell1/__ctl/Box('x')",
 		"Relation": "/cell1/__ctl/Relation('x')", "ExtCell": "/cell1/__ctl/ExtCell('x')",
 		"ExtRole": "/cell1/__ctl/ExtRole(ExtRole='x',_Relation.Name='y')", "Rule": "/cell1/__ctl/Rule('x')",
+		"ReceivedMessage": "/cell1/__ctl/ReceivedMessage('x')", "SentMessage": "/cell1/__ctl/SentMessage('x')",
 	}[set]
 }
 
@@ -345,6 +346,9 @@ func TestAccessTable(t *testing.T) {
 			within, _, _ := all(map[string]any{"scope": needed.Names()[0].Local})
 			want("within the scope", "", bearer(within))
 			scope := "message-read"
+			if needed&(access.Message|access.MessageRead) != 0 {
+				scope = "sign"
+			}
 			beyond, _, _ := all(map[string]any{"scope": scope})
 			want("beyond the scope", "PR403-AU-0007", bearer(beyond))
 		} else {

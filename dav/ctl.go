@@ -113,6 +113,9 @@ func (q *request) ctl() error {
 	}
 	q.w.Header().Set("DataServiceVersion", "2.0")
 	unit := q.target.Kind == target.UnitCtl
+	if r.Set.Kept && (q.Method == "POST" || q.Method == "PUT" || q.Method == "MERGE") {
+		return answer.New(answer.NotImplemented)
+	}
 	switch q.Method {
 	case "GET", "HEAD":
 		return q.readControl(&r)

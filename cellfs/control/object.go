@@ -182,6 +182,10 @@ func (s *Set) fromEntity(tx cellfs.Tx, e *cellfs.Entity, boxes map[int64]string)
 		return o, fmt.Errorf("%s %q: %w", e.Set, e.Key, err)
 	}
 	for _, p := range s.Properties {
+		if p.Any {
+			o.Values[p.Name] = doc[p.Name]
+			continue
+		}
 		switch v := doc[p.Name].(type) {
 		case string, bool:
 			o.Values[p.Name] = v

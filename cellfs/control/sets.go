@@ -32,12 +32,16 @@ type Set struct {
 	Links, Owned []string
 	// Read and Write are the privileges of a cell that are needed.
 	Read, Write access.Set
+	// Kept says that clients can read and remove the objects, which an import brought, and
+	// neither make nor change them.
+	Kept bool
 }
 
 // Property is a property of the objects of a set: a text, or true or false.
 type Property struct {
 	Name     string
 	Bool     bool
+	Any      bool // any JSON, of objects that are kept
 	Required bool
 	Default  any               // what it is if nothing is given; nil for null
 	Form     func(string) bool // of a text; nil: any of at most [MaxText] characters
@@ -146,6 +150,17 @@ var sets = []*Set{
 			{Name: "Action", Required: true, Form: ruleAction}, {Name: "TargetUrl"},
 		},
 	},
+	message(cellfs.SetReceivedMessage, "From", "MulticastTo", "Status"),
+	message(cellfs.SetSentMessage, "To", "ToRelation", "Result"),
+}
+
+// message is a set of messages. There is nobody to send them.
+func message(name string, more ...string) *Set {
+	s := &Set{Name: name, Key: []string{"__id"}, Read: access.MessageRead, Write: access.Message, Kept: true}
+	for _, p := range append([]string{"__id", "InReplyTo", "Type", "Title", "Body", "Priority", "RequestObjects"}, more...) {
+		s.Properties = append(s.Properties, Property{Name: p, Any: true})
+	}
+	return s
 }
 
 // isExtRole is the form of a role of another cell: its URL.

@@ -59,6 +59,18 @@ func (s *Store) Get(set *Set, key Values) (o Object, err error) {
 }
 
 func (s *Store) entity(set *Set, key Values) (e cellfs.Entity, err error) {
+	if set.Kept { // whatever box it belongs to
+		all, err := s.Tx.Entities(s.Cell.ID, set.Name)
+		if err != nil {
+			return e, err
+		}
+		for _, e := range all {
+			if e.Key == set.entityKey(key) {
+				return e, nil
+			}
+		}
+		return e, ErrNone
+	}
 	box, err := set.boxID(s.Tx, &s.Cell, key)
 	var wrong *PropertyError
 	if errors.As(err, &wrong) {
