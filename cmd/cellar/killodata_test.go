@@ -1,0 +1,106 @@
+package main_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestKillEntities kills the server while entities, links and properties are made, and finds all that was
+// acknowledged, each entity whole, and the store sound.
+func TestKillEntities(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	dir := t.TempDir()
+	const col = "/cell1/__/data"
+	post := func(p *program, path, body string) {
+		p.must(http.StatusCreated, "POST", col+path, strings.NewReader(body))
+	}
+	p := serve(t, dir, "--cell", "cell1")
+	p.must(http.StatusCreated, "MKCOL", col, strings.NewReader(`<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop><D:resourcetype><D:collection/><p:odata/></D:resourcetype></D:prop></D:set></D:mkcol>`), "Content-Type", "application/xml")
+	for _, name := range []string{"A", "B"} {
+		post(p, "/$metadata/EntityType", `{"Name":"`+name+`"}`)
+		post(p, "/$metadata/AssociationEnd", `{"Name":"e","_EntityType.Name":"`+name+`","Multiplicity":"*"}`)
+	}
+	p.must(http.StatusNoContent, "POST", col+"/$metadata/AssociationEnd(Name='e',_EntityType.Name='A')/$links/_AssociationEnd",
+		strings.NewReader(`{"uri":"`+p.url+col+`/$metadata/AssociationEnd(Name='e',_EntityType.Name='B')"}`))
+	post(p, "/B", `{"__id":"b"}`)
+	p.stop()
+
+	var mu sync.Mutex
+	merged, gone, properties := map[string]string{}, []string{}, []string{}
+	for round := range killRounds(t) {
+		p := serve(t, dir)
+		killAt := int64(1 + rnd.IntN(50))
+		var acks atomic.Int64
+		var wg sync.WaitGroup
+		for w := range 4 {
+			wg.Go(func() {
+				for i := range 8 {
+					id := fmt.Sprintf("a%d-%d-%d", round, w, i)
+					ok := func(method, path, body string, want int) bool {
+						res, _, err := p.do(method, col+path, strings.NewReader(body))
+						if err != nil || res.StatusCode != want {
+							return false
+						}
+						if acks.Add(1) == killAt {
+							p.kill()
+						}
+						return true
+					}
+					done := func(note func()) {
+						mu.Lock()
+						defer mu.Unlock()
+						note()
+					}
+					large := strings.Repeat(id+" ", 2000) // beside the database
+					switch {
+					case i == 1:
+						name := fmt.Sprintf("p%d_%d", round, w)
+						if ok("POST", "/$metadata/Property", `{"Name":"`+name+`","_EntityType.Name":"A","Type":"Edm.String"}`, http.StatusCreated) {
+							done(func() { properties = append(properties, name) })
+						}
+					case !ok("POST", "/A", `{"__id":"`+id+`","one":"`+large+`"}`, http.StatusCreated):
+					case i%3 == 2:
+						if ok("DELETE", "/A('"+id+"')", "", http.StatusNoContent) {
+							done(func() { gone = append(gone, id) })
+						}
+					case ok("POST", "/A('"+id+"')/$links/_B", `{"uri":"`+p.url+col+`/B('b')"}`, http.StatusNoContent) && ok("MERGE", "/A('"+id+"')", `{"two":"`+id+`"}`, http.StatusNoContent):
+						done(func() { merged[id] = large })
+					}
+				}
+			})
+		}
+		wg.Wait()
+		p.kill()
+		p = serve(t, dir)
+		for id, one := range merged {
+			body := string(p.must(http.StatusOK, "GET", col+"/A('"+id+"')?$expand=_B", nil))
+			if !strings.Contains(body, `"two":"`+id+`"`) || !strings.Contains(body, one) || !strings.Contains(body, `"_B":[{`) {
+				t.Errorf("round %d: %s is not what it was: %.200s", round, id, body)
+			}
+		}
+		for _, id := range gone {
+			p.must(http.StatusNotFound, "GET", col+"/A('"+id+"')", nil)
+		}
+		schema := string(p.must(http.StatusOK, "GET", col+"/$metadata", nil))
+		for _, name := range properties {
+			if !strings.Contains(schema, `Name="`+name+`"`) {
+				t.Errorf("round %d: property %s is lost", round, name)
+			}
+		}
+		p.stop()
+		check(t, dir)
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d merged, %d gone, %d properties", len(merged), len(gone), len(properties))
+}
