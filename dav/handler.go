@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"time"
 
-	"cellar/barfs/edm"
 	"cellar/cellfs"
 	"cellar/cellfs/account"
 	"cellar/dav/answer"
@@ -48,7 +47,6 @@ type Config struct {
 	PropfindLimit  int          // 0: [DefaultPropfindLimit]
 	Apps           bool         // boxes with a schema are served as applications; see isApp
 	LogReads       bool         // also reads are events, not only changes
-	OData          edm.Limits   // of user data; zero fields: edm's defaults
 	TempDir        string       // for long answers; "": that of the system
 	AnswerSpace    int64        // bytes that they may take there; 0: [DefaultAnswerSpace]
 	// StallTime is how long a client may send nothing of a body, or take nothing of a

@@ -217,7 +217,7 @@ func (q *request) changeSchema() error {
 func (q *request) odataChange() *odata.Change {
 	col := q.target.Path
 	return &odata.Change{
-		FS: q.h.fs, Path: col, URL: target.Below(q.target.CellURL, col) + "/", Limits: q.h.cfg.OData,
+		FS: q.h.fs, Path: col, URL: target.Below(q.target.CellURL, col) + "/",
 		Match: q.matchesEntity, Record: func(tx cellfs.Tx, cell int64, what, object string, status int) error {
 			return q.record(tx, cell, what, localURL(col)+"/"+object, strconv.Itoa(status))
 		},
