@@ -44,9 +44,10 @@ func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	k := &killTest{T: t, acked: map[string]string{}, tried: map[string][]string{}, bar: bartest.Many("", 1500, 300)}
 	for round := range killRounds(t) {
-		p := serve(t, dir, "--cell", "cell1")
+		// In 200 rounds the log grows beyond its limit: what is looked for would be in a closed one.
+		p := serve(t, dir, "--cell", "cell1", "--event-log-limit", "1GiB")
 		k.round(p, round, 1+rnd.IntN(200))
-		p = serve(t, dir)
+		p = serve(t, dir, "--event-log-limit", "1GiB")
 		k.verify(p, round)
 		p.stop()
 		check(t, dir)
