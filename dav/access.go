@@ -60,7 +60,8 @@ var (
 	isThere    = when("something is there", func(_ *request, at *cellfs.Place) bool { return at.Node != nil })
 	asBar      = when("Accept asks for a bar", func(q *request, _ *cellfs.Place) bool { return q.wantsBar() })
 	ofSchema   = when("it is of the schema", func(q *request, _ *cellfs.Place) bool { return q.changesSchema() })
-	ofEntities = when("it is of entities", func(q *request, _ *cellfs.Place) bool { return !q.changesSchema() })
+	ofEntities = when("it is of entities", func(q *request, _ *cellfs.Place) bool { return !q.changesSchema() && !q.isBatch() })
+	ofBatch    = when("it is a batch, whose requests are judged one by one", func(q *request, _ *cellfs.Place) bool { return q.isBatch() })
 	withBar    = when("with a body", func(q *request, _ *cellfs.Place) bool { return q.installs() })
 	withNone   = when("without a body", func(q *request, _ *cellfs.Place) bool { return !q.installs() })
 )
@@ -91,6 +92,7 @@ var (
 		{who: privileged, all: access.Write, when: ofEntities},
 		{who: privileged, all: access.AlterSchema, when: ofSchema},
 	}
+	postingOData = append(changingOData[:len(changingOData):len(changingOData)], rule{who: privileged, any: access.Read | access.Write, when: ofBatch})
 	// destination is for what COPY and MOVE make. Both are needed where something is
 	// replaced.
 	destination = []rule{

@@ -79,7 +79,7 @@ func init() {
 		target.Import:  job((*request).getImport, (*request).postImport),
 		target.Entity:  get((*request).getEntity, needs(access.Read)).options(needs(access.Read)),
 		target.OData: get((*request).getSchema, needs(access.Read)).with(byMethod{
-			"POST":   {serve: (*request).changeOData, rules: changingOData},
+			"POST":   {serve: (*request).changeOData, rules: postingOData},
 			"PUT":    {serve: (*request).changeOData, rules: changingOData},
 			"MERGE":  {serve: (*request).changeOData, rules: changingOData},
 			"DELETE": {serve: (*request).changeOData, rules: changingOData},

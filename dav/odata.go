@@ -54,7 +54,11 @@ func (q *request) getEntity() error {
 // getOData answers GET in an OData collection on what is no file: sets, entities,
 // links (contract 1.17).
 func (q *request) getOData(col cellfs.Path) error {
-	segments := slices.Concat(q.target.Path.Segments()[col.Len()-1:], q.target.Rest)
+	return q.getEntities(col, slices.Concat(q.target.Path.Segments()[col.Len()-1:], q.target.Rest))
+}
+
+// getEntities answers GET of what the segments name below an OData collection.
+func (q *request) getEntities(col cellfs.Path, segments []string) error {
 	query, err := q.query()
 	if err != nil {
 		return err
@@ -127,24 +131,50 @@ func (q *request) findOData() error {
 // maxEntity bounds the body of an entity, in bytes.
 const maxEntity = 4 << 20
 
-// changeOData answers POST, PUT, MERGE and DELETE of entities and links (contract 1.17).
+// changeOData answers what changes an OData collection.
 func (q *request) changeOData() error {
-	if q.changesSchema() {
+	switch {
+	case q.isBatch():
+		return q.batch()
+	case q.changesSchema():
 		return q.changeSchema()
 	}
+	return q.changeEntities()
+}
+
+// changeEntities answers POST, PUT, MERGE and DELETE of entities and links (contract 1.17.1).
+func (q *request) changeEntities() error {
+	step, err := q.odataStep(nil)
+	if err == nil {
+		_, err = q.odataChange().Run(q.Context(), step)
+	}
+	if err != nil {
+		return err
+	}
+	return q.sendResult(step.Result())
+}
+
+// odataStep is what the request asks for. made are the entities that "$" and a Content-ID can name.
+func (q *request) odataStep(made map[string]odata.End) (*odata.Step, error) {
 	col := q.target.Path
 	r, err := odata.Parse(q.target.Rest, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c := q.odataChange()
-	res, err := c.Do(q.Context(), q.Method, r, q.entityBody, func(uri string) (string, bool) { return q.inCollection(col, uri) })
+	step, err := q.odataChange().Step(q.Method, r, q.entityBody, func(uri string) (string, bool) {
+		if e, ok := reference(uri, made); ok {
+			return e.Segment(), true
+		}
+		return q.inCollection(col, uri)
+	})
 	if errors.Is(err, odata.ErrMethod) {
-		return errMethod
+		err = errMethod
 	}
-	if err != nil {
-		return err
-	}
+	return step, err
+}
+
+// sendResult answers with what a change gave.
+func (q *request) sendResult(res odata.Result) error {
 	h := q.w.Header()
 	h.Set("DataServiceVersion", "2.0")
 	if res.Made == nil {
@@ -239,13 +269,17 @@ func (q *request) matchesEntity(etag string) error {
 	return answer.New(answer.ObjectETagMismatch)
 }
 
-// inCollection returns what follows the URL of an OData collection, in any form of the cell's URL.
+// inCollection returns what follows the URL of an OData collection, in any form of the cell's URL, or
+// relative to the collection.
 func (q *request) inCollection(col cellfs.Path, uri string) (segment string, ok bool) {
 	u, err := url.Parse(strings.Replace(uri, cellfs.LocalCell, q.target.CellURL, 1))
 	if err != nil {
 		return "", false
 	}
 	if u.Scheme == "" && u.Host == "" {
+		if !strings.HasPrefix(uri, "/") {
+			return u.EscapedPath(), strings.Contains(uri, "(")
+		}
 		u.Scheme, u.Host = "http", q.Host
 	}
 	// The key may hold slashes, as it stands or encoded.

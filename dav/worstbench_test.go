@@ -13,6 +13,7 @@ import (
 	"cellar/cellfs"
 	"cellar/cellfs/access"
 	"cellar/dav/davtest"
+	"cellar/dav/odata"
 )
 
 // BenchmarkWorstRequests sends to each method its worst request within the bounds, again and
@@ -29,7 +30,7 @@ func BenchmarkWorstRequests(b *testing.B) {
 	}{
 		{"nothing", w.nothing},
 		{"PROPPATCH", w.proppatch}, {"MKCOL", w.mkcol}, {"LOCK", w.lock}, {"PUT with If", w.putIf}, {"ACL", w.acl},
-		{"PROPFIND", w.propfind}, {"COPY of 1000", w.copy}, {"MOVE of 1000 to another cell", w.move}, {"DELETE of 1000", w.delete}, {"install", w.install},
+		{"PROPFIND", w.propfind}, {"COPY of 1000", w.copy}, {"MOVE of 1000 to another cell", w.move}, {"DELETE of 1000", w.delete}, {"install", w.install}, {"changeset of 1000", w.changeset},
 	} {
 		b.Run(strings.ReplaceAll(c.name, " ", "-"), func(b *testing.B) {
 			request := c.prepare()
@@ -225,4 +226,12 @@ func (w *worst) install() func(int) {
 		w.send("MKCOL", box, bar, "Content-Type", "application/zip")
 		w.s.WaitBox(box).Value("status").IsEqual("ready")
 	}
+}
+
+func (w *worst) changeset() func(int) {
+	const col = "/cell1/box/data"
+	w.send("MKCOL", col, []byte(`<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop><D:resourcetype><D:collection/><p:odata/></D:resourcetype></D:prop></D:set></D:mkcol>`), "Content-Type", "application/xml")
+	w.send("POST", col+"/$metadata/EntityType", []byte(`{"Name":"T"}`))
+	body := []byte(parts("b", changeset(slices.Repeat([]string{one("", "POST", "T", `{"text":"`+strings.Repeat("x", 500)+`"}`)}, odata.MaxBatch)...)))
+	return func(int) { w.send("POST", col+"/$batch", body, "Content-Type", "multipart/mixed; boundary=b") }
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestKillEntities kills the server while entities, links and properties are made, and finds all that was
-// acknowledged, each entity whole, and the store sound.
+// TestKillEntities kills the server while entities, links and properties are made, one by one and by
+// changesets, and finds all that was acknowledged, each entity and changeset whole, and the store sound.
 func TestKillEntities(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
@@ -36,6 +36,8 @@ func TestKillEntities(t *testing.T) {
 
 	var mu sync.Mutex
 	merged, gone, properties := map[string]string{}, []string{}, []string{}
+	whole := 0
+	changesets := map[string]bool{} // by the id that each began with: was it acknowledged?
 	for round := range killRounds(t) {
 		p := serve(t, dir)
 		killAt := int64(1 + rnd.IntN(50))
@@ -62,6 +64,19 @@ func TestKillEntities(t *testing.T) {
 					}
 					large := strings.Repeat(id+" ", 2000) // beside the database
 					switch {
+					case i%4 == 3: // three entities, linked, or none
+						set := "Content-Type: multipart/mixed; boundary=s\r\n\r\n"
+						for n, what := range []string{`A {"__id":"` + id + `","two":"` + large + `"}`, `$0/_B {"__id":"` + id + `b"}`, `A {"__id":"` + id + `c"}`} {
+							uri, body, _ := strings.Cut(what, " ")
+							set += fmt.Sprintf("--s\r\nContent-Type: application/http\r\nContent-ID: %d\r\n\r\nPOST %s HTTP/1.1\r\n\r\n%s\r\n", n, uri, body)
+						}
+						done(func() { changesets[id] = false })
+						if res, body, err := p.do("POST", col+"/$batch", strings.NewReader("--b\r\n"+set+"--s--\r\n--b--\r\n"), "Content-Type", "multipart/mixed; boundary=b"); err == nil && res.StatusCode == http.StatusAccepted && strings.Count(string(body), "201 Created") == 3 {
+							done(func() { changesets[id] = true })
+							if acks.Add(1) == killAt {
+								p.kill()
+							}
+						}
 					case i == 1:
 						name := fmt.Sprintf("p%d_%d", round, w)
 						if ok("POST", "/$metadata/Property", `{"Name":"`+name+`","_EntityType.Name":"A","Type":"Edm.String"}`, http.StatusCreated) {
@@ -87,6 +102,26 @@ func TestKillEntities(t *testing.T) {
 				t.Errorf("round %d: %s is not what it was: %.200s", round, id, body)
 			}
 		}
+		for id, acknowledged := range changesets {
+			var found []int
+			for _, path := range []string{"/A('" + id + "')/_B('", "/B('" + id + "b')", "/A('" + id + "c')"} {
+				res, body, err := p.do("GET", col+strings.TrimSuffix(path, "('"), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.HasSuffix(path, "('") && res.StatusCode == http.StatusOK && !strings.Contains(string(body), id+"b") {
+					t.Errorf("round %d: changeset %s lost its link", round, id)
+				}
+				found = append(found, res.StatusCode)
+			}
+			if want := fmt.Sprint(found); want != "[200 200 200]" && (acknowledged || want != "[404 404 404]") {
+				t.Errorf("round %d: changeset %s (acknowledged: %t): %v", round, id, acknowledged, found)
+			}
+			if acknowledged {
+				whole++
+			}
+			delete(changesets, id)
+		}
 		for _, id := range gone {
 			p.must(http.StatusNotFound, "GET", col+"/A('"+id+"')", nil)
 		}
@@ -102,5 +137,5 @@ func TestKillEntities(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d merged, %d gone, %d properties", len(merged), len(gone), len(properties))
+	t.Logf("%d merged, %d gone, %d properties, %d changesets", len(merged), len(gone), len(properties), whole)
 }

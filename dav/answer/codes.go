@@ -130,9 +130,11 @@ const (
 	InlineCount        Code = "PR400-OD-0013"
 	OrderSyntax        Code = "PR400-OD-0015"
 	SelectSyntax       Code = "PR400-OD-0017"
+	BatchFormat        Code = "PR400-OD-0018"
 	RelatedEntity      Code = "PR400-OD-0024"
 	ExpandSyntax       Code = "PR400-OD-0026"
 	QueryValue         Code = "PR400-OD-0029"
+	BatchSize          Code = "PR400-OD-0030"
 	LinkMultiplicity   Code = "PR400-OD-0031"
 	ODataStructure     Code = "PR400-OD-0032"
 	ODataTypes         Code = "PR400-OD-0033"
@@ -289,6 +291,8 @@ var texts = map[Code]string{
 	OrderSyntax:               "Odata $orderby parse error.",
 	SelectSyntax:              "OData $select Parse error.",
 	ExpandSyntax:              "OData $expand parse error.",
+	BatchFormat:               "$batch body parse error: %s.",
+	BatchSize:                 "Too many requests in $batch: more than %d.",
 	LinkMultiplicity:          "Cannot create $links because multiplicity is [1:1].",
 	ODataStructure:            "EntityType structure hierarchy exceeds the limit or number of properties exceeds the limit.",
 	ODataTypes:                "EntityType count exceeds the limit.",

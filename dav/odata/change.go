@@ -32,113 +32,11 @@ type Change struct {
 	Record func(tx cellfs.Tx, cell int64, what, object string, status int) error
 }
 
-// errRetry: what the change was made of is another by now.
-var errRetry = errors.New("the entity was changed meanwhile")
-
-// maxTries bounds how often a change is made anew because others came first.
-const maxTries = 100
-
-// state is what a change is made of, at one point in time.
-type state struct {
-	place      cellfs.Place // of the collection
-	schema     *edm.Schema
-	schemaNode *cellfs.Node // nil: there is none
-	set        cellfs.Node
-	node       *cellfs.Node // the entity; nil if there is none
-	doc        []byte       // its document
-}
-
-// read reads the state that a change of an entity is made of.
-func (c *Change) read(ctx context.Context, tx cellfs.Tx, set, id string, content bool) (s state, err error) {
-	if s.place, err = c.FS.FindTx(tx, c.Path); err != nil {
-		return s, err
-	}
-	col := s.place.Node
-	if n, err := tx.Child(col.ID, schemaFile); err == nil {
-		s.schemaNode = &n
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return s, err
-	}
-	if s.schema, err = readSchema(ctx, c.FS, tx, col.ID); err != nil || set == "" {
-		return s, err
-	}
-	if s.schema.EntityType(set) == nil {
-		return s, errNoSet
-	}
-	if s.set, err = tx.Child(col.ID, set); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = errNoSet
-		}
-		return s, err
-	}
-	if id == "" {
-		return s, nil
-	}
-	n, err := entity(tx, s.set, id)
-	switch {
-	case errors.Is(err, errNoEntity):
-		return s, nil
-	case err != nil:
-		return s, err
-	}
-	s.node = &n
-	if !content {
-		return s, nil
-	}
-	opened, err := c.FS.OpenTx(ctx, tx, n.Blob)
-	if err != nil {
-		return s, err
-	}
-	defer opened.Close()
-	s.doc, err = document(opened)
-	return s, err
-}
-
-// change prepares a change outside of the transaction that makes it, and makes it if nothing that it
-// was made of has changed meanwhile; else it is prepared anew.
-func (c *Change) change(ctx context.Context, set, id string, content bool, prepare func(*state) error, apply func(cellfs.Tx, *state) error) error {
-	for range maxTries {
-		var before state
-		err := c.FS.View(ctx, func(tx cellfs.Tx) (err error) {
-			before, err = c.read(ctx, tx, set, id, content)
-			return err
-		})
-		if err == nil {
-			err = prepare(&before)
-		}
-		if err != nil {
-			return err
-		}
-		err = c.FS.Update(ctx, func(tx cellfs.Tx) error {
-			now, err := c.read(ctx, tx, set, id, false)
-			if err != nil {
-				return err
-			}
-			if !sameNode(now.schemaNode, before.schemaNode) || now.set.ID != before.set.ID || !sameNode(now.node, before.node) {
-				return errRetry
-			}
-			now.doc = before.doc
-			return apply(tx, &now)
-		})
-		if !errors.Is(err, errRetry) {
-			return err
-		}
-	}
-	return answer.New(answer.TooManyRequests)
-}
-
-func sameNode(a, b *cellfs.Node) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.ID == b.ID && a.Version == b.Version && a.Modified.Equal(b.Modified)
-}
-
 // idForm is the form of an __id that a client chooses for a new entity.
 var idForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-_:.@]{0,399}$`)
 
-// Create makes an entity of a set, linked with the other one if that is not nil. The answer shows it.
-func (c *Change) Create(ctx context.Context, set string, body []byte, other *End) (*Answer, error) {
+// create makes an entity of a set, linked with the other one if that is not nil. The answer shows it.
+func (c *Change) create(set string, body []byte, other *End) (*Step, error) {
 	fields, err := parseFields(body)
 	if err != nil {
 		return nil, err
@@ -150,14 +48,14 @@ func (c *Change) Create(ctx context.Context, set string, body []byte, other *End
 	var staged cellfs.Staged
 	var schema *edm.Schema
 	var made cellfs.Node
-	err = c.change(ctx, set, id, false, func(s *state) (err error) {
+	return &Step{set: set, id: id, isNew: true, prepare: func(ctx context.Context, s *state) (err error) {
 		if s.node != nil {
 			return errEntityExists
 		}
 		schema = s.schema
 		staged, err = c.stage(ctx, s, set, fields, true)
 		return err
-	}, func(tx cellfs.Tx, s *state) error {
+	}, apply: func(tx cellfs.Tx, s *state) error {
 		name := install.DocumentName(id)
 		if err := c.Check(tx, &s.place, c.Path.Join(set).Join(name), nil); err != nil {
 			return err
@@ -173,11 +71,7 @@ func (c *Change) Create(ctx context.Context, set string, body []byte, other *End
 			what = "odata.navprop.create"
 		}
 		return c.Record(tx, made.Cell, what, set+keyOf(id), 201)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return c.answer(schema, set, id, made), nil
+	}, result: func() Result { return Result{Made: c.answer(schema, set, id, made)} }}, nil
 }
 
 func existing(err error) error {
@@ -233,26 +127,26 @@ func (c *Change) stage(ctx context.Context, s *state, set string, fields map[str
 	return c.FS.Stage(ctx, bytes.NewReader(doc))
 }
 
-// Replace changes an entity: all of it, or with merge the properties that are given. It returns
-// the entity tag.
-func (c *Change) Replace(ctx context.Context, set, id string, body []byte, merge bool) (etagNow string, err error) {
+// replace changes an entity: all of it, or with merge the properties that are given.
+func (c *Change) replace(set, id string, body []byte, merge bool) (*Step, error) {
 	given, err := parseFields(body)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	own, err := json.Marshal(id)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if raw, ok := given["__id"]; ok {
 		var is string
 		if json.Unmarshal(raw, &is) != nil || is != id {
-			return "", answer.New(answer.BodyField, "__id")
+			return nil, answer.New(answer.BodyField, "__id")
 		}
 	}
 	given["__id"] = own
 	var staged cellfs.Staged
-	err = c.change(ctx, set, id, merge, func(s *state) (err error) {
+	var etagNow string
+	return &Step{set: set, id: id, content: merge, prepare: func(ctx context.Context, s *state) (err error) {
 		if s.node == nil {
 			return errNoEntity
 		}
@@ -271,7 +165,7 @@ func (c *Change) Replace(ctx context.Context, set, id string, body []byte, merge
 		}
 		staged, err = c.stage(ctx, s, set, fields, !merge)
 		return err
-	}, func(tx cellfs.Tx, s *state) error {
+	}, apply: func(tx cellfs.Tx, s *state) error {
 		if err := c.Check(tx, &s.place, c.Path.Join(set).Join(s.node.Name), s.node); err != nil {
 			return err
 		}
@@ -288,21 +182,20 @@ func (c *Change) Replace(ctx context.Context, set, id string, body []byte, merge
 			what = "odata.patch"
 		}
 		return c.Record(tx, n.Cell, what, set+keyOf(id), 204)
-	})
-	return etagNow, err
+	}, result: func() Result { return Result{ETag: etagNow} }}, nil
 }
 
 // maxUnlinked bounds the links that go with an entity that is deleted: each is removed by itself.
 const maxUnlinked = 1000
 
-// Delete removes an entity with its links.
-func (c *Change) Delete(ctx context.Context, set, id string) error {
-	return c.change(ctx, set, id, false, func(s *state) error {
+// remove removes an entity with its links.
+func (c *Change) remove(set, id string) *Step {
+	return &Step{set: set, id: id, prepare: func(_ context.Context, s *state) error {
 		if s.node == nil {
 			return errNoEntity
 		}
 		return c.Match(etag(s.node))
-	}, func(tx cellfs.Tx, s *state) error {
+	}, apply: func(tx cellfs.Tx, s *state) error {
 		if err := c.Check(tx, &s.place, c.Path.Join(set).Join(s.node.Name), s.node); err != nil {
 			return err
 		}
@@ -330,7 +223,7 @@ func (c *Change) Delete(ctx context.Context, set, id string) error {
 			return err
 		}
 		return c.Record(tx, col.Cell, "odata.delete", set+keyOf(id), 204)
-	})
+	}}
 }
 
 // keyOf is the key of an entity as URLs have it.

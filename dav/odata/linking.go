@@ -1,7 +1,6 @@
 package odata
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 
@@ -12,18 +11,21 @@ import (
 // End is an entity that is linked.
 type End struct{ Set, ID string }
 
+// Segment names the entity as a URL does, not escaped.
+func (e End) Segment() string { return e.Set + keyOf(e.ID) }
+
 func (e End) end() cellfs.End { return cellfs.End{Set: e.Set, Key: e.ID} }
 
-// Link links two entities.
-func (c *Change) Link(ctx context.Context, from, to End) error {
-	return c.linking(ctx, from, "odata.links.create", func(tx cellfs.Tx, s *state) error {
+// addLink links two entities.
+func (c *Change) addLink(from, to End) *Step {
+	return c.linking(from, "odata.links.create", func(tx cellfs.Tx, s *state) error {
 		return c.link(tx, s, from, to)
 	}, to)
 }
 
-// Unlink removes the link of two entities.
-func (c *Change) Unlink(ctx context.Context, from, to End) error {
-	return c.linking(ctx, from, "odata.links.delete", func(tx cellfs.Tx, s *state) error {
+// removeLink removes the link of two entities.
+func (c *Change) removeLink(from, to End) *Step {
+	return c.linking(from, "odata.links.delete", func(tx cellfs.Tx, s *state) error {
 		if _, _, ok := s.schema.Between(from.Set, to.Set); !ok {
 			return errNoNavigation
 		}
@@ -36,17 +38,14 @@ func (c *Change) Unlink(ctx context.Context, from, to End) error {
 	}, to)
 }
 
-func (c *Change) linking(ctx context.Context, from End, what string, change func(cellfs.Tx, *state) error, to End) error {
-	return c.FS.Update(ctx, func(tx cellfs.Tx) error {
-		s, err := c.read(ctx, tx, from.Set, from.ID, false)
-		if err == nil && s.node == nil {
-			err = errNoEntity
+func (c *Change) linking(from End, what string, change func(cellfs.Tx, *state) error, to End) *Step {
+	return &Step{set: from.Set, id: from.ID, linking: true, apply: func(tx cellfs.Tx, s *state) error {
+		if s.node == nil {
+			return errNoEntity
 		}
+		err := c.Check(tx, &s.place, c.Path.Join(from.Set).Join(s.node.Name), s.node)
 		if err == nil {
-			err = c.Check(tx, &s.place, c.Path.Join(from.Set).Join(s.node.Name), s.node)
-		}
-		if err == nil {
-			err = change(tx, &s)
+			err = change(tx, s)
 		}
 		if err == nil {
 			_, err = tx.Touch(s.place.Node.Cell, 0)
@@ -55,7 +54,7 @@ func (c *Change) linking(ctx context.Context, from End, what string, change func
 			return err
 		}
 		return c.Record(tx, s.place.Node.Cell, what, from.Set+keyOf(from.ID)+"/$links/_"+to.Set+keyOf(to.ID), 204)
-	})
+	}}
 }
 
 // link makes a link as the association of the two types allows it.
@@ -66,7 +65,7 @@ func (c *Change) link(tx cellfs.Tx, s *state, from, to End) error {
 	}
 	col := s.place.Node
 	for _, e := range []End{from, to} {
-		set, err := tx.Child(col.ID, e.Set)
+		set, err := s.setOf(tx, e.Set)
 		if err == nil {
 			_, err = entity(tx, set, e.ID)
 		}

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"cellar/barfs/edm"
-	"cellar/barfs/install"
 	"cellar/cellfs"
 )
 
@@ -192,14 +191,6 @@ func (a *Answer) set(tx cellfs.Tx, col *cellfs.Node, name string) (set cellfs.No
 		err = errNoSet
 	}
 	return set, err
-}
-
-func entity(tx cellfs.Tx, set cellfs.Node, id string) (n cellfs.Node, err error) {
-	n, err = tx.Child(set.ID, install.DocumentName(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = errNoEntity
-	}
-	return n, err
 }
 
 // parseQuery reads the query about entities of a type.

@@ -346,14 +346,14 @@ func linkObject(r *ControlRequest) string {
 // editSchema makes the change, and returns the node that keeps the schema now.
 func (c *Change) editSchema(ctx context.Context, e schemaEdit, what, object string, status int) (made cellfs.Node, err error) {
 	var staged cellfs.Staged
-	err = c.change(ctx, "", "", false, func(s *state) error {
+	_, err = c.Run(ctx, &Step{prepare: func(ctx context.Context, s *state) error {
 		edited, err := s.schema.Edited(c.Limits, e.edit)
 		if err != nil {
 			return invalid(err)
 		}
 		staged, err = c.FS.Stage(ctx, bytes.NewReader(edited.EDMX()))
 		return err
-	}, func(tx cellfs.Tx, s *state) error {
+	}, apply: func(tx cellfs.Tx, s *state) error {
 		col := s.place.Node
 		if err := c.Check(tx, &s.place, c.Path.Join(schemaFile), s.schemaNode); err != nil {
 			return err
@@ -381,6 +381,6 @@ func (c *Change) editSchema(ctx context.Context, e schemaEdit, what, object stri
 			}
 		}
 		return c.Record(tx, col.Cell, what, schemaFile+"/"+object, status)
-	})
+	}})
 	return made, err
 }

@@ -27,9 +27,9 @@ func (c *Change) ReadSchema(ctx context.Context, segments []string, options url.
 	if err != nil {
 		return a, err
 	}
-	var s state
+	var s *collection
 	err = c.FS.View(ctx, func(tx cellfs.Tx) error {
-		s, err = c.read(ctx, tx, "", "", false)
+		s, err = c.open(ctx, tx)
 		return err
 	})
 	if err != nil {

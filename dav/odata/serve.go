@@ -1,7 +1,6 @@
 package odata
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/url"
@@ -19,10 +18,10 @@ type Result struct {
 	ETag string  // of the entity, if it was changed
 }
 
-// Do makes the change that a method asks for. body reads the body of the request; below returns what
+// Step is the change that a method asks for. body reads the body of the request; below returns what
 // follows the URL of the collection in a URL, and false for a URL of anything else. Errors are
-// [ErrMethod], [*answer.Error] and those of [cellfs.FS].
-func (c *Change) Do(ctx context.Context, method string, r Request, body func() ([]byte, error), below func(uri string) (string, bool)) (res Result, err error) {
+// [ErrMethod] and [*answer.Error].
+func (c *Change) Step(method string, r Request, body func() ([]byte, error), below func(uri string) (string, bool)) (*Step, error) {
 	one, navigates := r.keyed && r.property == "", r.property != "" && !r.links
 	this, other := End{r.set, r.id}, strings.TrimPrefix(r.property, "_")
 	switch {
@@ -31,20 +30,20 @@ func (c *Change) Do(ctx context.Context, method string, r Request, body func() (
 	case one && (method == "PUT" || method == "MERGE" || method == "DELETE"):
 	case method == "DELETE" && r.links && r.otherKeyed:
 	default:
-		return res, ErrMethod
+		return nil, ErrMethod
 	}
 	if r.property != "" && other == r.property {
-		return res, errNoNavigation
+		return nil, errNoNavigation
 	}
 	if method == "DELETE" {
 		if one {
-			return res, c.Delete(ctx, r.set, r.id)
+			return c.remove(r.set, r.id), nil
 		}
-		return res, c.Unlink(ctx, this, End{other, r.otherID})
+		return c.removeLink(this, End{other, r.otherID}), nil
 	}
 	text, err := body()
 	if err != nil {
-		return res, err
+		return nil, err
 	}
 	switch {
 	case r.links:
@@ -53,17 +52,15 @@ func (c *Change) Do(ctx context.Context, method string, r Request, body func() (
 			err = ErrLinkURI
 		}
 		if err != nil {
-			return res, err
+			return nil, err
 		}
-		return res, c.Link(ctx, this, to)
+		return c.addLink(this, to), nil
 	case navigates:
-		res.Made, err = c.Create(ctx, other, text, &this)
+		return c.create(other, text, &this)
 	case method == "POST":
-		res.Made, err = c.Create(ctx, r.set, text, nil)
-	default:
-		res.ETag, err = c.Replace(ctx, r.set, r.id, text, method == "MERGE")
+		return c.create(r.set, text, nil)
 	}
-	return res, err
+	return c.replace(r.set, r.id, text, method == "MERGE")
 }
 
 // parseDataLink reads the body of a request that links: the URL of the other entity.
