@@ -256,12 +256,20 @@ func (c *checker) tree(tx Tx, cell Cell, n Node, depth int) error {
 	if !n.IsCollection() {
 		return nil
 	}
-	return EachChild(tx, n.ID, func(m *Node) error {
+	files := 0
+	err := EachChild(tx, n.ID, func(m *Node) error {
 		if err := CheckName(m.Name); err != nil {
 			c.problem("cell %q: node %d: %v", cell.Name, m.ID, err)
 		}
+		if m.Kind == KindFile {
+			files++
+		}
 		return c.tree(tx, cell, *m, depth+1)
 	})
+	if err == nil && files > 0 {
+		err = c.indexes(tx, &n, files)
+	}
+	return err
 }
 
 func (c *checker) records(tx Tx) error {

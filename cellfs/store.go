@@ -49,6 +49,7 @@ type Tx interface {
 	RecordTx
 	LockTx
 	AsideTx
+	IndexTx
 }
 
 // Aside is a tree that no cell shows: one that an import builds, or one that is
@@ -113,10 +114,10 @@ type NodeTx interface {
 	Children(parent int64, p Page) (nodes []Node, more bool, err error)
 	// ChildRefs is Children together with what each content is.
 	ChildRefs(parent int64, p Page) (refs []NodeRef, more bool, err error)
-	// Documents calls yield for each file in a collection, in the order of their keys, with its
-	// content if that is small. What is yielded is valid during the call, in which the transaction
-	// must not be used.
-	Documents(parent int64, yield func(*Document) error) error
+	// Documents calls yield for each file in a collection with a key after the given one, in the order
+	// of their keys, with its content if that is small. What is yielded is valid during the call, in
+	// which the transaction must not be used.
+	Documents(parent int64, after string, yield func(*Document) error) error
 	// AuthzBelow lists what the ACLs of all that lies below root ask of applications, each
 	// [ACL.RequireSchemaAuthz] once.
 	AuthzBelow(root int64) ([]string, error)
@@ -178,17 +179,6 @@ func (names PropNames) Keep(props []Property) []Property {
 type NodeRef struct {
 	Node
 	Ref
-}
-
-// Document is a file as [NodeTx.Documents] reads it: as little as a query needs.
-type Document struct {
-	ID                int64
-	Name              string
-	Version           int64
-	Created, Modified time.Time
-	Blob              int64
-	Ref
-	Data []byte // the content; nil if it lies in [Blobs]
 }
 
 // Hash is the SHA-256 of a content.

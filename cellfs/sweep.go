@@ -32,6 +32,9 @@ func (f *FS) Sweep(ctx context.Context, grace time.Duration) (s Swept, err error
 	if err := f.PruneAsides(ctx); err != nil {
 		return s, err
 	}
+	if err := f.purgeIndexes(ctx); err != nil {
+		return s, err
+	}
 	cutoff := f.oldestHold(f.now().Add(-grace))
 	err = f.eachUnnamed(ctx, f.Update, cutoff, func(all *unnamed) error {
 		for page := range slices.Chunk(all.free(), sweepPage) {
@@ -44,13 +47,17 @@ func (f *FS) Sweep(ctx context.Context, grace time.Duration) (s Swept, err error
 	return s, err
 }
 
-// purgeEvents removes the events of logs that are not kept any more, page by page
-// so that writers get their turn.
+// purgeEvents removes the events of logs that are not kept any more.
 func (f *FS) purgeEvents(ctx context.Context) error {
+	return f.purge(ctx, func(tx Tx) (int64, error) { return tx.PurgeEvents(sweepPage) })
+}
+
+// purge removes rows page by page, so that writers get their turn.
+func (f *FS) purge(ctx context.Context, page func(Tx) (int64, error)) error {
 	for {
 		var n int64
 		err := f.Update(ctx, func(tx Tx) (err error) {
-			n, err = tx.PurgeEvents(sweepPage)
+			n, err = page(tx)
 			return err
 		})
 		if err != nil || n < sweepPage {

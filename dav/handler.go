@@ -14,6 +14,7 @@ import (
 	"cellar/cellfs/account"
 	"cellar/dav/answer"
 	"cellar/dav/auth"
+	"cellar/dav/odata"
 	"cellar/dav/ops"
 	"cellar/dav/target"
 	"cellar/dav/wire"
@@ -68,6 +69,7 @@ type Handler struct {
 	reads   *reads        // nil: reads are in no log
 	parsing chan struct{} // holds one for each XML body that is parsed now
 	answers *answerSpace
+	indexer *odata.Indexer
 
 	refusedNobody, refusedOfCell *limiter // lines about refused installs
 }
@@ -105,6 +107,7 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 		return nil, err
 	}
 	h.refusedNobody, h.refusedOfCell = newLimiter(refusalsOfNobody, time.Minute), newLimiter(refusalsOfCell, time.Minute)
+	h.indexer = odata.NewIndexer(c.FS, c.Log)
 	if c.LogReads {
 		h.reads = newReads(c.FS, c.Log)
 	}
@@ -112,8 +115,9 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	return h, nil
 }
 
-// Close writes what is left of the event logs. It is called after the last request.
+// Close ends the making of indexes and writes what is left of the event logs. It is called after the last request.
 func (h *Handler) Close() {
+	h.indexer.Close()
 	if h.reads != nil {
 		h.reads.close()
 	}
@@ -126,6 +130,9 @@ func (h *Handler) RotateKeys(ctx context.Context) error { return h.auth.RotateIf
 // SetAdminPassword gives the unit admin another password: with the old one, nothing that
 // came of it is good any more.
 func (h *Handler) SetAdminPassword(password string) { h.auth.SetAdminPassword(password) }
+
+// WaitIndexes returns once no index of user data is being made.
+func (h *Handler) WaitIndexes() { h.indexer.Wait() }
 
 // request is one request on its way.
 type request struct {

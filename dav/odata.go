@@ -72,6 +72,7 @@ func (q *request) getEntities(col cellfs.Path, segments []string) error {
 		return err
 	}
 	defer a.Close()
+	q.h.indexer.Want(a.Missing())
 	h := q.w.Header()
 	h.Set("DataServiceVersion", "2.0")
 	h.Set("X-Content-Type-Options", "nosniff")

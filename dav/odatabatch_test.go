@@ -245,10 +245,10 @@ func TestBatchPrivileges(t *testing.T) {
 	}
 	davtest.Error(sendBatch(s.As("me", "POST", col+"/$batch"), get), "PR403-AU-0002")
 	davtest.Error(sendBatch(s.Anonymous().POST(col+"/$batch"), get), "PR401-AU-0001")
-	for privileges, want := range map[string]string{"D:read": "[200 403 403]", "D:write": "[403 201 201]", "D:read D:write": "[200 201 201]"} {
-		s.SetACL(col, davtest.ACE{Role: "r", Privileges: privileges})
-		if got := fmt.Sprint(statuses()); got != want {
-			t.Errorf("%s: %v, want %v", privileges, got, want)
+	for _, c := range []struct{ privileges, want string }{{"D:read", "[200 403 403]"}, {"D:write", "[403 201 201]"}, {"D:read D:write", "[200 201 201]"}} {
+		s.SetACL(col, davtest.ACE{Role: "r", Privileges: c.privileges})
+		if got := fmt.Sprint(statuses()); got != c.want {
+			t.Errorf("%s: %v, want %v", c.privileges, got, c.want)
 		}
 	}
 	token := s.Request("LOCK", col).WithText(`<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockinfo>`).

@@ -129,6 +129,9 @@ func readProperty(e *xmltree.Element) (Property, error) {
 	default:
 		return p, &Invalid{causeParse}
 	}
+	if name, _ := e.Attr(personium, "UniqueKey"); IsName(name) {
+		p.UniqueKey = name
+	}
 	if _, ok := e.Attr("", "DefaultValue"); ok {
 		v := plain(e, "DefaultValue")
 		p.Default = &v
@@ -156,6 +159,9 @@ func (s *Schema) readAssociations(schema *xmltree.Element) error {
 	}
 	return nil
 }
+
+// personium is the namespace of what EDMX does not know.
+const personium = "urn:x-personium:xmlns"
 
 // looseEnd is the element of an end that is in no association yet, in the namespace of Personium.
 const looseEnd = "AssociationEnd"

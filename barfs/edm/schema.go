@@ -44,6 +44,9 @@ type Property struct {
 	Nullable bool
 	Default  *string
 	IsList   bool
+	// UniqueKey is the name of a key that no two entities have in common; properties with the same name
+	// make one key together. "" for none.
+	UniqueKey string
 
 	kind string // CollectionKind
 }
@@ -51,6 +54,32 @@ type Property struct {
 // Simple reports whether the property holds a value of an Edm.* type, or a list of
 // such.
 func (p *Property) Simple() bool { return slices.Contains(edmTypes, p.Type) }
+
+// UniqueKeys are the names of the unique keys of an entity type, in the order of their first properties.
+func (t *Type) UniqueKeys() (names []string) {
+	for i := range t.Properties {
+		if name := t.Properties[i].UniqueKey; name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Unique are the names of the properties of a unique key.
+func (t *Type) Unique(key string) (properties []string) {
+	for i := range t.Properties {
+		if p := &t.Properties[i]; p.UniqueKey == key && key != "" && p.Simple() && !p.IsList {
+			properties = append(properties, p.Name)
+		}
+	}
+	return properties
+}
+
+// IsSimple reports whether a type is an Edm.* type that properties can have.
+func IsSimple(name any) bool {
+	s, ok := name.(string)
+	return ok && slices.Contains(edmTypes, s)
+}
 
 // Association joins two entity types; each role is {EntityType}:{end name}.
 type Association struct {

@@ -29,7 +29,7 @@ func (s *Schema) EDMX() []byte {
 		b.WriteString("</Association>\n")
 	}
 	for _, e := range s.Ends {
-		b.WriteString("<" + looseEnd + ` xmlns="urn:x-personium:xmlns"` + attribute("Role", e.Role) + attribute("Type", "UserData."+e.EntityType) + attribute("Multiplicity", e.Multiplicity) + "/>\n")
+		b.WriteString("<" + looseEnd + attribute("xmlns", personium) + attribute("Role", e.Role) + attribute("Type", "UserData."+e.EntityType) + attribute("Multiplicity", e.Multiplicity) + "/>\n")
 	}
 	b.WriteString(`<EntityContainer Name="UserData" m:IsDefaultEntityContainer="true">`)
 	for _, t := range s.EntityTypes {
@@ -69,7 +69,10 @@ func (t *Type) write(b *bytes.Buffer, element, after, inside string) {
 		if !p.Simple() {
 			name = "UserData." + name
 		}
-		nullable, kind, byDefault := "false", "None", ""
+		nullable, kind, byDefault, unique := "false", "None", "", ""
+		if p.UniqueKey != "" {
+			unique = attribute("xmlns:p", personium) + attribute("p:UniqueKey", p.UniqueKey)
+		}
 		if p.Nullable {
 			nullable = "true"
 		}
@@ -80,7 +83,7 @@ func (t *Type) write(b *bytes.Buffer, element, after, inside string) {
 			byDefault = attribute("DefaultValue", *p.Default)
 		}
 		b.WriteString("<Property" + attribute("Name", p.Name) + attribute("Type", name) + attribute("Nullable", nullable) +
-			byDefault + attribute("CollectionKind", kind) + "/>")
+			byDefault + attribute("CollectionKind", kind) + unique + "/>")
 	}
 	b.WriteString(after + "</" + element + ">\n")
 }

@@ -30,7 +30,7 @@ func NewMemMeta() *MemMeta {
 		cells: map[int64]cellfs.Cell{}, nodes: map[int64]cellfs.Node{}, children: map[childKey]int64{}, blobs: map[int64]cellfs.Blob{},
 		orphans: map[int64]time.Time{}, entities: map[int64]cellfs.Entity{}, links: map[cellfs.Link]bool{},
 		snapshots: map[int64]cellfs.Snapshot{}, asides: map[int64]cellfs.Aside{}, jobs: map[int64]cellfs.Job{}, settings: map[string]string{},
-		locks: map[string]cellfs.Lock{},
+		locks: map[string]cellfs.Lock{}, indexes: map[int64]cellfs.Index{}, rows: map[indexKey]bool{},
 	}}
 }
 
@@ -57,6 +57,8 @@ type state struct {
 	dropped   []cellfs.LogArchive
 	settings  map[string]string
 	locks     map[string]cellfs.Lock // by token
+	indexes   map[int64]cellfs.Index
+	rows      map[indexKey]bool
 }
 
 func (s *state) clone() *state {
@@ -67,7 +69,7 @@ func (s *state) clone() *state {
 	c.asides = maps.Clone(s.asides)
 	c.archives, c.dropped = slices.Clone(s.archives), slices.Clone(s.dropped)
 	c.jobs, c.settings = maps.Clone(s.jobs), maps.Clone(s.settings)
-	c.locks = maps.Clone(s.locks)
+	c.locks, c.indexes, c.rows = maps.Clone(s.locks), maps.Clone(s.indexes), maps.Clone(s.rows)
 	return &c
 }
 
@@ -298,16 +300,6 @@ func (t *memTx) Children(parent int64, p cellfs.Page) (page []cellfs.Node, more 
 		page = append(page, n)
 	}
 	return page, false, nil
-}
-
-func (t *memTx) Documents(parent int64, yield func(*cellfs.Document) error) error {
-	return cellfs.EachChild(t, parent, func(n *cellfs.Node) error {
-		if n.Kind != cellfs.KindFile {
-			return nil
-		}
-		b := t.blobs[n.Blob]
-		return yield(&cellfs.Document{ID: n.ID, Name: n.Name, Version: n.Version, Created: n.Created, Modified: n.Modified, Blob: n.Blob, Ref: b.Ref, Data: b.Data})
-	})
 }
 
 func (t *memTx) ChildRefs(parent int64, p cellfs.Page) (all []cellfs.NodeRef, more bool, err error) {

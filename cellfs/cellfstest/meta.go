@@ -75,6 +75,7 @@ func TestMeta(t *testing.T, open func(t *testing.T) cellfs.Meta) {
 	run("counters", testCounters)
 	run("nodes", testNodes)
 	run("trees", testTrees)
+	run("indexes", testIndexes)
 	run("contents", testContents)
 	run("control", testControl)
 	run("control changes", testControlChanges)

@@ -65,7 +65,7 @@ func testNodes(t metaTest) {
 			t.Errorf("ChildRefs = %+v, %v", refs, rerr)
 		}
 		documents := 0
-		rerr = tx.Documents(full.ID, func(d *cellfs.Document) error {
+		rerr = tx.Documents(full.ID, "", func(d *cellfs.Document) error {
 			documents++
 			if d.ID != b.ID || d.Name != b.Name || d.Version != b.Version || !d.Created.Equal(b.Created) || !d.Modified.Equal(b.Modified) || d.Blob != b.Blob || string(d.Data) != "two" || d.Size != 3 {
 				t.Errorf("document %+v of %+v", d, b)
@@ -76,7 +76,7 @@ func testNodes(t metaTest) {
 			t.Errorf("%d documents, %v", documents, rerr)
 		}
 		stop := errors.New("stop")
-		if err := tx.Documents(full.ID, func(*cellfs.Document) error { return stop }); !errors.Is(err, stop) {
+		if err := tx.Documents(full.ID, "", func(*cellfs.Document) error { return stop }); !errors.Is(err, stop) {
 			t.Errorf("Documents goes on after an error: %v", err)
 		}
 		return err

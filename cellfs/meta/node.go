@@ -119,25 +119,6 @@ func (t *tx) Children(parent int64, p cellfs.Page) (nodes []cellfs.Node, more bo
 	return nodes, more, err
 }
 
-// Documents implements [cellfs.NodeTx].
-func (t *tx) Documents(parent int64, yield func(*cellfs.Document) error) error {
-	var d cellfs.Document
-	var hash, data sql.RawBytes
-	var created, modified int64
-	var blob, size, crc sql.NullInt64
-	return t.c.query(t.ctx, `SELECT n.id, n.name, n.version, n.created, n.modified, n.blob, b.hash, b.size, b.crc, b.data FROM node n LEFT JOIN blob b ON b.id = n.blob
-		WHERE n.parent = ? AND n.kind = ? ORDER BY n.key`, []any{parent, int64(cellfs.KindFile)}, func(scan func(...any) error) error {
-		if err := scan(&d.ID, &d.Name, &d.Version, &created, &modified, &blob, &hash, &size, &crc, &data); err != nil {
-			return err
-		}
-		d.Created, d.Modified = fromMicros(created), fromMicros(modified)
-		d.Blob, d.Size, d.CRC32 = blob.Int64, size.Int64, uint32(crc.Int64)
-		copy(d.Hash[:], hash)
-		d.Data = data
-		return yield(&d)
-	})
-}
-
 func (t *tx) ChildRefs(parent int64, p cellfs.Page) (refs []cellfs.NodeRef, more bool, err error) {
 	refs = make([]cellfs.NodeRef, 0, min(p.Limit, 64))
 	var hash sql.RawBytes

@@ -137,7 +137,7 @@ func (s *Store) start(ctx context.Context, file string) (*conn, error) {
 		return nil, err
 	}
 	w := &conn{db: s.write}
-	err = w.queryRow(ctx, "SELECT (SELECT coalesce(max(id), 0) + 1 FROM node), (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'blob')",
+	err = w.queryRow(ctx, "SELECT 1 + max((SELECT coalesce(max(id), 0) FROM node), (SELECT coalesce(max(node), 0) FROM docindex)), (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'blob')",
 		nil, &s.nextNode, &s.nextBlob)
 	return w, err
 }

@@ -130,6 +130,7 @@ func newProperty(o *object) (*dataProperty, error) {
 		Nullable       *bool
 		DefaultValue   *string
 		CollectionKind *string
+		UniqueKey      *string
 		IsDeclared     *bool
 	}
 	text, err := json.Marshal(o.Source.Static)
@@ -145,6 +146,9 @@ func newProperty(o *object) (*dataProperty, error) {
 	p := &dataProperty{declared: v.IsDeclared == nil || *v.IsDeclared, published: o.Source.Published, alias: v.Name}
 	p.Property = edm.Property{Name: v.Name, Type: v.Type, Nullable: v.Nullable == nil || *v.Nullable, Default: v.DefaultValue,
 		IsList: v.CollectionKind != nil && *v.CollectionKind == "List"}
+	if v.UniqueKey != nil && edm.IsName(*v.UniqueKey) {
+		p.UniqueKey = *v.UniqueKey
+	}
 	var alias *string
 	if raw, ok := o.Source.Hidden["Alias"]; ok {
 		if err := json.Unmarshal(raw, &alias); err != nil {

@@ -32,6 +32,16 @@ func TestKillEntities(t *testing.T) {
 	p.must(http.StatusNoContent, "POST", col+"/$metadata/AssociationEnd(Name='e',_EntityType.Name='A')/$links/_AssociationEnd",
 		strings.NewReader(`{"uri":"`+p.url+col+`/$metadata/AssociationEnd(Name='e',_EntityType.Name='B')"}`))
 	post(p, "/B", `{"__id":"b"}`)
+	// Enough entities for an index to be made, in a set of their own.
+	post(p, "/$metadata/EntityType", `{"Name":"N"}`)
+	post(p, "/$metadata/Property", `{"Name":"n","_EntityType.Name":"N","Type":"Edm.Int32"}`)
+	for i := range 2 {
+		many := ""
+		for j := range 800 {
+			many += fmt.Sprintf("--s\r\nContent-Type: application/http\r\n\r\nPOST N HTTP/1.1\r\n\r\n{\"__id\":\"n%d-%d\",\"n\":%d}\r\n", i, j, j%10)
+		}
+		p.must(http.StatusAccepted, "POST", col+"/$batch", strings.NewReader("--b\r\nContent-Type: multipart/mixed; boundary=s\r\n\r\n"+many+"--s--\r\n--b--\r\n"), "Content-Type", "multipart/mixed; boundary=b")
+	}
 	p.stop()
 
 	var mu sync.Mutex
@@ -43,6 +53,16 @@ func TestKillEntities(t *testing.T) {
 		killAt := int64(1 + rnd.IntN(50))
 		var acks atomic.Int64
 		var wg sync.WaitGroup
+		wg.Go(func() { // an index is made, while it changes
+			for i := range 10 {
+				if _, _, err := p.do("GET", col+"/N?$filter=n%20eq%203", nil); err != nil {
+					return
+				}
+				if _, _, err := p.do("MERGE", fmt.Sprintf("%s/N('n%d-%d')", col, i%2, (round*10+i)%800), strings.NewReader(fmt.Sprintf(`{"n":%d}`, i))); err != nil {
+					return
+				}
+			}
+		})
 		for w := range 4 {
 			wg.Go(func() {
 				for i := range 8 {
@@ -124,6 +144,12 @@ func TestKillEntities(t *testing.T) {
 		}
 		for _, id := range gone {
 			p.must(http.StatusNotFound, "GET", col+"/A('"+id+"')", nil)
+		}
+		for n := range 10 { // by the index, and without
+			indexed := string(p.must(http.StatusOK, "GET", fmt.Sprintf("%s/N?$top=1000&$select=__id&$filter=n%%20eq%%20%d", col, n), nil))
+			if plain := string(p.must(http.StatusOK, "GET", fmt.Sprintf("%s/N?$top=1000&$select=__id&$filter=n%%20eq%%20%d%%20or%%20n%%20eq%%20%[2]d", col, n), nil)); indexed != plain {
+				t.Errorf("round %d: by the index %d bytes, without %d", round, len(indexed), len(plain))
+			}
 		}
 		schema := string(p.must(http.StatusOK, "GET", col+"/$metadata", nil))
 		for _, name := range properties {

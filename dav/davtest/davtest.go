@@ -204,6 +204,9 @@ func (s *Server) Close() {
 // [Password].
 func (s *Server) SetAdminPassword(password string) { s.dav.SetAdminPassword(password) }
 
+// WaitIndexes waits until no index of user data is being made.
+func (s *Server) WaitIndexes() { s.dav.WaitIndexes() }
+
 // Restart ends the server and starts it again on the same stores, at another address.
 func (s *Server) Restart() {
 	s.T.Helper()

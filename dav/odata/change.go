@@ -47,22 +47,25 @@ func (c *Change) create(set string, body []byte, other *End) (*Step, error) {
 	}
 	var staged cellfs.Staged
 	var schema *edm.Schema
-	var made cellfs.Node
-	return &Step{set: set, id: id, isNew: true, prepare: func(ctx context.Context, s *state) (err error) {
+	step := &Step{set: set, id: id, isNew: true}
+	step.prepare = func(ctx context.Context, s *state) (err error) {
 		if s.node != nil {
 			return errEntityExists
 		}
 		schema = s.schema
-		staged, err = c.stage(ctx, s, set, fields, true)
+		step.doc, staged, err = c.stage(ctx, s, set, fields, true)
 		return err
-	}, apply: func(tx cellfs.Tx, s *state) error {
+	}
+	step.apply = func(tx cellfs.Tx, s *state) error {
 		name := install.DocumentName(id)
 		if err := c.Check(tx, &s.place, c.Path.Join(set).Join(name), nil); err != nil {
 			return err
 		}
-		if made, err = c.FS.PutDocument(tx, &s.set, name, "application/json", staged, nil); err != nil {
+		made, err := c.FS.PutDocument(tx, &s.set, name, "application/json", staged, nil)
+		if err != nil {
 			return existing(err)
 		}
+		step.made = &made
 		what := "odata.create"
 		if other != nil {
 			if err := c.link(tx, s, *other, End{set, id}); err != nil {
@@ -71,7 +74,9 @@ func (c *Change) create(set string, body []byte, other *End) (*Step, error) {
 			what = "odata.navprop.create"
 		}
 		return c.Record(tx, made.Cell, what, set+keyOf(id), 201)
-	}, result: func() Result { return Result{Made: c.answer(schema, set, id, made)} }}, nil
+	}
+	step.result = func() Result { return Result{Made: c.answer(schema, set, id, *step.made)} }
+	return step, nil
 }
 
 func existing(err error) error {
@@ -113,18 +118,18 @@ func parseFields(body []byte) (map[string]json.RawMessage, error) {
 
 // stage checks the fields of an entity by the schema and keeps them as its document. A new one gets
 // the defaults.
-func (c *Change) stage(ctx context.Context, s *state, set string, fields map[string]json.RawMessage, isNew bool) (cellfs.Staged, error) {
-	doc, err := json.Marshal(fields)
+func (c *Change) stage(ctx context.Context, s *state, set string, fields map[string]json.RawMessage, isNew bool) (doc []byte, staged cellfs.Staged, err error) {
+	doc, err = json.Marshal(fields)
 	if err == nil {
 		err = invalid(s.schema.Checker(c.Limits).Check(set, doc))
 	}
 	if err == nil && isNew {
 		doc, err = s.schema.WithDefaults(set, doc)
 	}
-	if err != nil {
-		return cellfs.Staged{}, err
+	if err == nil {
+		staged, err = c.FS.Stage(ctx, bytes.NewReader(doc))
 	}
-	return c.FS.Stage(ctx, bytes.NewReader(doc))
+	return doc, staged, err
 }
 
 // replace changes an entity: all of it, or with merge the properties that are given.
@@ -145,8 +150,8 @@ func (c *Change) replace(set, id string, body []byte, merge bool) (*Step, error)
 	}
 	given["__id"] = own
 	var staged cellfs.Staged
-	var etagNow string
-	return &Step{set: set, id: id, content: merge, prepare: func(ctx context.Context, s *state) (err error) {
+	step := &Step{set: set, id: id, content: merge}
+	step.prepare = func(ctx context.Context, s *state) (err error) {
 		if s.node == nil {
 			return errNoEntity
 		}
@@ -163,9 +168,10 @@ func (c *Change) replace(set, id string, body []byte, merge bool) (*Step, error)
 				fields[name] = value
 			}
 		}
-		staged, err = c.stage(ctx, s, set, fields, !merge)
+		step.doc, staged, err = c.stage(ctx, s, set, fields, !merge)
 		return err
-	}, apply: func(tx cellfs.Tx, s *state) error {
+	}
+	step.apply = func(tx cellfs.Tx, s *state) error {
 		if err := c.Check(tx, &s.place, c.Path.Join(set).Join(s.node.Name), s.node); err != nil {
 			return err
 		}
@@ -176,13 +182,15 @@ func (c *Change) replace(set, id string, body []byte, merge bool) (*Step, error)
 		if err != nil {
 			return err
 		}
-		etagNow = etag(&n)
+		step.made = &n
 		what := "odata.update"
 		if merge {
 			what = "odata.patch"
 		}
 		return c.Record(tx, n.Cell, what, set+keyOf(id), 204)
-	}, result: func() Result { return Result{ETag: etagNow} }}, nil
+	}
+	step.result = func() Result { return Result{ETag: etag(step.made)} }
+	return step, nil
 }
 
 // maxUnlinked bounds the links that go with an entity that is deleted: each is removed by itself.

@@ -9,8 +9,12 @@ import (
 	"cellar/dav/answer"
 )
 
-// filter says whether an entity with these values is wanted.
-type filter func(Values) bool
+// filter says which entities are wanted.
+type filter struct {
+	holds func(Values) bool
+	// bounds are ranges of values of single properties. Whatever the filter lets through is in each.
+	bounds []bound
+}
 
 // Limits of a filter, in tokens and in levels of parentheses: it is evaluated for each entity.
 const (
@@ -43,7 +47,7 @@ type filterParser struct {
 
 var errFilter = answer.New(answer.FilterSyntax)
 
-func parseFilter(text string, fields Fields) (filter, error) {
+func parseFilter(text string, fields Fields) (*filter, error) {
 	p := filterParser{fields: fields}
 	for text = strings.TrimSpace(text); text != ""; text = strings.TrimSpace(text) {
 		t := filterToken.FindString(text)
@@ -56,7 +60,7 @@ func parseFilter(text string, fields Fields) (filter, error) {
 	if !ok || len(p.tokens) > 0 {
 		return nil, errFilter
 	}
-	return f, nil
+	return &f, nil
 }
 
 func (p *filterParser) take(t string) bool {
@@ -79,10 +83,10 @@ func (p *filterParser) next() string {
 func (p *filterParser) or() (filter, bool) {
 	a, ok := p.and()
 	for ok && p.take("or") {
-		left := a
+		left := a.holds
 		var right filter
 		right, ok = p.and()
-		a = func(v Values) bool { return left(v) || right(v) }
+		a = filter{holds: func(v Values) bool { return left(v) || right.holds(v) }}
 	}
 	return a, ok
 }
@@ -90,23 +94,23 @@ func (p *filterParser) or() (filter, bool) {
 func (p *filterParser) and() (filter, bool) {
 	a, ok := p.one()
 	for ok && p.take("and") {
-		left := a
+		left := a.holds
 		var right filter
 		right, ok = p.one()
-		a = func(v Values) bool { return left(v) && right(v) }
+		a = filter{holds: func(v Values) bool { return left(v) && right.holds(v) }, bounds: append(a.bounds, right.bounds...)}
 	}
 	return a, ok
 }
 
 func (p *filterParser) one() (filter, bool) {
 	if p.depth++; p.depth > maxFilterDepth {
-		return nil, false
+		return filter{}, false
 	}
 	defer func() { p.depth-- }()
 	switch {
 	case p.take("not"):
 		f, ok := p.one()
-		return func(v Values) bool { return !f(v) }, ok
+		return filter{holds: func(v Values) bool { return !f.holds(v) }}, ok
 	case p.take("("):
 		f, ok := p.or()
 		return f, ok && p.take(")")
@@ -121,7 +125,7 @@ func (p *filterParser) one() (filter, bool) {
 // call reads the two arguments of a function: first the property or, if first is false, the text.
 func (p *filterParser) call(holds func(property, literal string) bool, first bool) (filter, bool) {
 	if !p.take("(") {
-		return nil, false
+		return filter{}, false
 	}
 	a := p.next()
 	comma := p.take(",")
@@ -132,10 +136,14 @@ func (p *filterParser) call(holds func(property, literal string) bool, first boo
 	value, isText := text(b)
 	kind, known := p.fields(a)
 	ok := comma && p.take(")") && isText && known && (kind == TextKind || kind == AnyKind)
-	return func(v Values) bool {
+	f := filter{holds: func(v Values) bool {
 		s, ok := v(a).(string)
 		return ok && holds(s, value)
-	}, ok
+	}}
+	if first {
+		f.bounds = []bound{{a, beginningWith(value)}}
+	}
+	return f, ok
 }
 
 // operators say what a comparison is by the order of property and literal.
@@ -156,19 +164,23 @@ func (p *filterParser) comparison() (filter, bool) {
 	holds := operators[operator]
 	literal, ok := value(operand)
 	if !ok || !known || holds == nil || !kind.fits(literal) {
-		return nil, false
+		return filter{}, false
 	}
 	equality := operator == "eq" || operator == "ne"
 	if _, isBool := literal.(bool); !equality && (literal == nil || isBool) {
-		return nil, false
+		return filter{}, false
 	}
-	return func(v Values) bool {
+	f := filter{holds: func(v Values) bool {
 		order, comparable := order(v(name), literal)
 		if !comparable {
 			return operator == "ne"
 		}
 		return holds(order)
-	}, true
+	}}
+	if r, ok := compared(operator, literal); ok {
+		f.bounds = []bound{{name, r}}
+	}
+	return f, true
 }
 
 func (k Kind) fits(literal any) bool {

@@ -16,7 +16,7 @@ type Query struct {
 	Select    []string // properties; nil: all
 	Expand    []string // navigation properties whose objects are shown, too
 	Text      string   // words that must be in the entity; only of user data
-	filter    filter
+	filter    *filter
 	order     []ordering
 }
 
@@ -147,7 +147,7 @@ func paging(query url.Values) (top, skip int, count bool, err error) {
 func Apply[T any](q *Query, all []T, values func(*T) Values) (page []T, total int) {
 	var kept []T
 	for i := range all {
-		if q.filter == nil || q.filter(values(&all[i])) {
+		if q.filter == nil || q.filter.holds(values(&all[i])) {
 			kept = append(kept, all[i])
 		}
 	}

@@ -24,6 +24,7 @@ type Answer struct {
 	entries []entry
 	many    bool  // a list, even if it has one entry
 	total   int64 // entries in all
+	missing Missing
 	release func()
 }
 

@@ -139,6 +139,22 @@ func (r *row) contains(words []string) bool {
 	return true
 }
 
+// declared is the declared property with that name, or within complex values with those names; nil if there
+// is none, or if it holds more than one value.
+func declared(s *edm.Schema, t *edm.Type, property string) *edm.Property {
+	for {
+		name, rest, within := strings.Cut(property, "/")
+		p := propertyOf(t, name)
+		switch {
+		case p == nil || p.IsList, !within && !p.Simple():
+			return nil
+		case !within:
+			return p
+		}
+		t, property = s.ComplexType(p.Type), rest
+	}
+}
+
 func propertyOf(t *edm.Type, name string) *edm.Property {
 	if t == nil {
 		return nil

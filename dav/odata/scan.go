@@ -1,6 +1,7 @@
 package odata
 
 import (
+	"bytes"
 	"container/heap"
 	"context"
 	"errors"
@@ -13,39 +14,97 @@ import (
 	"cellar/cellfs"
 )
 
-// scan finds a page of a set by looking at each of its entities, as the query asks for.
+// scan finds a page of a set, as the query asks for: by an index if that leads to few of its entities, else
+// by looking at each.
 func (a *Answer) scan(ctx context.Context, tx cellfs.Tx, set cellfs.Node) error {
-	q := &a.query
-	best := ranking{limit: q.Skip + q.Top, order: q.order}
-	words := strings.Fields(strings.ToLower(q.Text))
-	r := row{schema: a.schema, of: a.schema.EntityType(a.request.set)}
-	look := func(d *cellfs.Document) error {
-		r.node = d
-		if err := r.parse(d.Data); err != nil {
+	p, err := a.plan(tx, set)
+	if err != nil {
+		return err
+	}
+	if p.index != nil {
+		if done, err := a.scanIndex(ctx, tx, p); done || err != nil {
 			return err
 		}
-		if q.filter != nil && !q.filter(r.value) || len(words) > 0 && !r.contains(words) {
-			return nil
-		}
-		a.total++
-		best.add(&r, func() entry {
-			return entry{set: a.request.set, id: r.id(), node: cellfs.Node{ID: d.ID, Name: d.Name, Version: d.Version, Created: d.Created, Modified: d.Modified, Blob: d.Blob, Size: d.Size}}
+	}
+	l := a.newLook()
+	seen := 0
+	err = eachDocument(ctx, a.fs, func(yield func(*cellfs.Document) error) error {
+		return tx.Documents(set.ID, "", func(d *cellfs.Document) error {
+			seen++
+			return yield(d)
 		})
-		if len(q.order) == 0 && !q.Count && len(best.all) == best.limit {
+	}, func(d *cellfs.Document) error {
+		if err := l.at(d); err != nil {
+			return err
+		}
+		if len(l.order) == 0 && !a.query.Count && l.full() {
 			return fs.SkipAll // in the order of the names, the page is complete
 		}
 		return nil
-	}
-	if err := eachDocument(ctx, a.fs, tx, set.ID, look); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	found := best.sorted()
-	a.entries = found[min(q.Skip, len(found)):]
+	if seen >= minIndexed && p.missing != "" {
+		a.missing = Missing{Set: set.ID, Property: p.missing}
+	}
+	l.done()
 	return nil
 }
 
-// batchSize and batchBytes bound the documents that are read before they are looked at.
+// look looks at entities and keeps those that the query asks for.
+type look struct {
+	a     *Answer
+	row   row
+	words []string
+	ranking
+	// ordered: the documents come in the order of their values in an index, which begins the order of
+	// the query.
+	ordered bool
+	value   []byte // of the last document, then
+}
+
+func (a *Answer) newLook() *look {
+	q := &a.query
+	a.total = 0
+	return &look{
+		a: a, words: strings.Fields(strings.ToLower(q.Text)), ranking: ranking{limit: q.Skip + q.Top, order: q.order},
+		row: row{schema: a.schema, of: a.schema.EntityType(a.request.set)},
+	}
+}
+
+func (l *look) at(d *cellfs.Document) error {
+	a, q, r := l.a, &l.a.query, &l.row
+	if l.ordered && !bytes.Equal(d.Value, l.value) {
+		if l.full() {
+			return fs.SkipAll // what has a greater value comes after all that is kept
+		}
+		l.value = append(l.value[:0], d.Value...)
+	}
+	r.node = d
+	if err := r.parse(d.Data); err != nil {
+		return err
+	}
+	if q.filter != nil && !q.filter.holds(r.value) || len(l.words) > 0 && !r.contains(l.words) {
+		return nil
+	}
+	a.total++
+	l.add(r, func() entry {
+		return entry{set: a.request.set, id: r.id(), node: cellfs.Node{ID: d.ID, Name: d.Name, Version: d.Version, Created: d.Created, Modified: d.Modified, Blob: d.Blob, Size: d.Size}}
+	})
+	return nil
+}
+
+// done makes the page the answer.
+func (l *look) done() {
+	found := l.sorted()
+	l.a.entries = found[min(l.a.query.Skip, len(found)):]
+}
+
+// batchSize and batchBytes bound the documents that are read before they are looked at. The first
+// documents are looked at sooner: often they are all.
 const (
+	firstBatch = 32
 	batchSize  = 256
 	batchBytes = 256 << 10
 )
@@ -59,13 +118,16 @@ type batch struct {
 func (b *batch) add(d *cellfs.Document) {
 	begin := len(b.data)
 	b.data = append(b.data, d.Data...)
+	middle := len(b.data)
+	b.data = append(b.data, d.Value...)
 	b.all = append(b.all, *d)
-	b.all[len(b.all)-1].Data = b.data[begin:len(b.data):len(b.data)]
+	last := &b.all[len(b.all)-1]
+	last.Data, last.Value = b.data[begin:middle:middle], b.data[middle:len(b.data):len(b.data)]
 }
 
-// eachDocument calls look for each entity of a set with its document, in the order of the names, on
-// another goroutine, while this one reads ahead. [fs.SkipAll] ends it.
-func eachDocument(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, set int64, look func(*cellfs.Document) error) error {
+// eachDocument calls look for each entity with its document, in the order in which documents yields them,
+// on another goroutine, while this one reads ahead. [fs.SkipAll] ends it.
+func eachDocument(ctx context.Context, f *cellfs.FS, documents func(yield func(*cellfs.Document) error) error, look func(*cellfs.Document) error) error {
 	work, empty := make(chan *batch, 1), make(chan *batch, 2)
 	empty <- new(batch)
 	b := new(batch)
@@ -84,7 +146,8 @@ func eachDocument(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, set int64, lo
 		}
 		looked <- err
 	}()
-	err := tx.Documents(set, func(d *cellfs.Document) error {
+	size := firstBatch
+	err := documents(func(d *cellfs.Document) error {
 		if d.Data == nil && d.Size > 0 {
 			c, err := f.OpenDocument(ctx, d)
 			if err != nil {
@@ -96,9 +159,9 @@ func eachDocument(ctx context.Context, f *cellfs.FS, tx cellfs.Tx, set int64, lo
 				return err
 			}
 		}
-		if len(b.all) == batchSize || len(b.data)+len(d.Data) > batchBytes && len(b.all) > 0 {
+		if len(b.all) == size || len(b.data)+len(d.Data) > batchBytes && len(b.all) > 0 {
 			work <- b
-			b = <-empty
+			b, size = <-empty, min(2*size, batchSize)
 			b.all, b.data = b.all[:0], b.data[:0]
 			if stopped.Load() {
 				return fs.SkipAll
@@ -136,23 +199,23 @@ type ranking struct {
 	limit int
 	order []ordering
 	all   []ranked
-	next  int
 }
+
+func (k *ranking) full() bool { return len(k.all) == k.limit }
 
 // ranked is an entity with the values that it is ordered by.
 type ranked struct {
 	entry
 	keys []any
-	at   int // its place among all, which decides between equals
+	key  string // of the node, which decides between equals
 }
 
 // add adds an entity, which made makes if it is kept.
 func (k *ranking) add(r *row, made func() entry) {
-	x := ranked{at: k.next}
-	k.next++
 	if k.limit == 0 {
 		return
 	}
+	x := ranked{key: cellfs.Key(r.node.Name)}
 	for _, o := range k.order {
 		x.keys = append(x.keys, r.value(o.property))
 	}
@@ -177,7 +240,7 @@ func (k *ranking) before(x, y *ranked) bool {
 			return c < 0
 		}
 	}
-	return x.at < y.at
+	return x.key < y.key
 }
 
 // Len, Less, Swap, Push and Pop implement [heap.Interface].

@@ -85,7 +85,7 @@ func (c *Change) createPart(ctx context.Context, set *control.Set, body func() (
 			}
 			return err
 		}
-		if !p.Nullable && p.Default == nil { // what is there lacks it
+		if !p.Nullable && p.Default == nil || p.UniqueKey != "" { // what is there lacks it
 			e.check = func(tx cellfs.Tx, s *state) error { return noData(tx, s, v) }
 		}
 	case setEnd:
@@ -123,8 +123,10 @@ func partOf(set *control.Set, body func() ([]byte, error), before control.Values
 	switch {
 	case err != nil:
 		return nil, err
-	case v["IsKey"] == true, v["UniqueKey"] != nil: // the key is __id
-		return nil, answer.New(answer.QueryUnsupported, "IsKey, UniqueKey")
+	case v["IsKey"] == true: // the key is __id
+		return nil, answer.New(answer.QueryUnsupported, "IsKey")
+	case v["UniqueKey"] != nil && (v["CollectionKind"] == "List" || !edm.IsSimple(v["Type"])):
+		return nil, answer.New(answer.BodyField, "UniqueKey")
 	case v["IsDeclared"] == false:
 		return nil, answer.New(answer.BodyField, "IsDeclared")
 	}
@@ -204,7 +206,7 @@ func (c *Change) updatePart(ctx context.Context, r *ControlRequest, merge bool, 
 		p := propertyFrom(v)
 		number := func(t string) bool { return t == "Edm.Int32" || t == "Edm.Single" || t == "Edm.Double" }
 		wider := p.Type == t.Properties[i].Type || t.Properties[i].Type == "Edm.Int32" && number(p.Type) || t.Properties[i].Type == "Edm.Single" && p.Type == "Edm.Double"
-		widens = wider && p.IsList == t.Properties[i].IsList && (p.Nullable || !t.Properties[i].Nullable)
+		widens = wider && p.IsList == t.Properties[i].IsList && (p.Nullable || !t.Properties[i].Nullable) && (p.UniqueKey == "" || p.UniqueKey == t.Properties[i].UniqueKey)
 		t.Properties[i] = p
 		return nil
 	}, check: func(tx cellfs.Tx, s *state) error {
@@ -346,9 +348,9 @@ func linkObject(r *ControlRequest) string {
 // editSchema makes the change, and returns the node that keeps the schema now.
 func (c *Change) editSchema(ctx context.Context, e schemaEdit, what, object string, status int) (made cellfs.Node, err error) {
 	var staged cellfs.Staged
+	var edited *edm.Schema
 	_, err = c.Run(ctx, &Step{prepare: func(ctx context.Context, s *state) error {
-		edited, err := s.schema.Edited(c.Limits, e.edit)
-		if err != nil {
+		if edited, err = s.schema.Edited(c.Limits, e.edit); err != nil {
 			return invalid(err)
 		}
 		staged, err = c.FS.Stage(ctx, bytes.NewReader(edited.EDMX()))
@@ -365,6 +367,9 @@ func (c *Change) editSchema(ctx context.Context, e schemaEdit, what, object stri
 		}
 		if made, err = c.FS.PutDocument(tx, col, schemaFile, "application/xml", staged, s.schemaNode); err != nil {
 			return existing(err)
+		}
+		if err := s.dropStale(tx, edited); err != nil {
+			return err
 		}
 		if e.made != "" {
 			if _, err := c.FS.AddSet(tx, col, e.made); err != nil {

@@ -29,7 +29,7 @@ var (
 var schemaSets = []*control.Set{
 	{Name: setEntityType, Key: []string{"Name"}, Properties: []control.Property{{Name: "Name", Required: true, Form: isTypeName}}},
 	{Name: setProperty, Key: []string{"Name", ofEntityType}, Properties: append(propertyProperties(ofEntityType),
-		control.Property{Name: "IsKey", Bool: true, Default: false}, control.Property{Name: "UniqueKey"}, control.Property{Name: "IsDeclared", Bool: true, Default: true})},
+		control.Property{Name: "IsKey", Bool: true, Default: false}, control.Property{Name: "UniqueKey", Form: isTypeName}, control.Property{Name: "IsDeclared", Bool: true, Default: true})},
 	{Name: setComplexType, Key: []string{"Name"}, Properties: []control.Property{{Name: "Name", Required: true, Form: isTypeName}}},
 	{Name: setComplexProp, Key: []string{"Name", ofComplexType}, Properties: propertyProperties(ofComplexType)},
 	{Name: setEnd, Key: []string{"Name", ofEntityType}, Properties: []control.Property{
@@ -84,6 +84,9 @@ func schemaObjects(s *edm.Schema, set *control.Set, n *cellfs.Node) (all []contr
 			for i := range t.Properties {
 				v := propertyValues(ofEntityType, t.Name, &t.Properties[i])
 				v["IsKey"], v["UniqueKey"], v["IsDeclared"] = false, nil, true
+				if key := t.Properties[i].UniqueKey; key != "" {
+					v["UniqueKey"] = key
+				}
 				add(v)
 			}
 		}
@@ -124,6 +127,7 @@ func propertyFrom(v control.Values) edm.Property {
 	p := edm.Property{Nullable: v["Nullable"] == true, IsList: v["CollectionKind"] == "List"}
 	p.Name, _ = v["Name"].(string)
 	p.Type, _ = v["Type"].(string)
+	p.UniqueKey, _ = v["UniqueKey"].(string)
 	if d, ok := v["DefaultValue"].(string); ok {
 		p.Default = &d
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"cellar/barfs/edm"
 	"cellar/barfs/install"
@@ -21,6 +22,9 @@ type Step struct {
 	prepare func(context.Context, *state) error
 	apply   func(cellfs.Tx, *state) error
 	result  func() Result // once it is made; nil: it has none
+
+	doc  []byte       // the new document of the entity, once it is prepared; nil for none
+	made *cellfs.Node // the entity as it is stored, once it is applied; nil if it is gone
 }
 
 // New is the entity that the step makes; ok is false if it makes none.
@@ -37,9 +41,10 @@ func (s *Step) Result() Result {
 // state is what a change is made of, at one point in time.
 type state struct {
 	*collection
-	set  cellfs.Node
-	node *cellfs.Node // the entity; nil if there is none
-	doc  []byte       // its document
+	set     cellfs.Node
+	node    *cellfs.Node // the entity; nil if there is none
+	doc     []byte       // its document, if it is needed
+	indexes []cellfs.Index
 }
 
 // collection is an OData collection, at one point in time.
@@ -48,11 +53,12 @@ type collection struct {
 	schema     *edm.Schema
 	schemaNode *cellfs.Node // nil: there is none
 	sets       map[string]cellfs.Node
+	indexes    map[int64][]cellfs.Index // by set
 }
 
 // open reads the collection that is changed.
 func (c *Change) open(ctx context.Context, tx cellfs.Tx) (*collection, error) {
-	col := &collection{sets: map[string]cellfs.Node{}}
+	col := &collection{sets: map[string]cellfs.Node{}, indexes: map[int64][]cellfs.Index{}}
 	var err error
 	if col.place, err = c.FS.FindTx(tx, c.Path); err != nil {
 		return nil, err
@@ -94,6 +100,9 @@ func (c *Change) read(ctx context.Context, tx cellfs.Tx, col *collection, set, i
 	if s.set, err = col.setOf(tx, set); err != nil || id == "" {
 		return s, err
 	}
+	if s.indexes, err = col.indexesOf(tx, &s.set); err != nil {
+		return s, err
+	}
 	n, err := entity(tx, s.set, id)
 	switch {
 	case errors.Is(err, errNoEntity):
@@ -102,16 +111,20 @@ func (c *Change) read(ctx context.Context, tx cellfs.Tx, col *collection, set, i
 		return s, err
 	}
 	s.node = &n
-	if !content {
-		return s, nil
+	if content {
+		s.doc, err = c.document(ctx, tx, &n)
 	}
+	return s, err
+}
+
+// document reads the document of an entity.
+func (c *Change) document(ctx context.Context, tx cellfs.Tx, n *cellfs.Node) ([]byte, error) {
 	opened, err := c.FS.OpenTx(ctx, tx, n.Blob)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
 	defer opened.Close()
-	s.doc, err = document(opened)
-	return s, err
+	return document(opened)
 }
 
 // errRetry: what the change was made of is another by now.
@@ -158,7 +171,7 @@ func twice(steps []*Step) int {
 }
 
 func (c *Change) try(ctx context.Context, steps []*Step) (at int, err error) {
-	before := make([]state, len(steps))
+	before, rows := make([]state, len(steps)), make([]indexed, len(steps))
 	err = c.FS.View(ctx, func(tx cellfs.Tx) error {
 		col, err := c.open(ctx, tx)
 		if err != nil {
@@ -167,20 +180,35 @@ func (c *Change) try(ctx context.Context, steps []*Step) (at int, err error) {
 		for i, s := range steps {
 			if s.linking {
 				before[i].collection = col
-			} else if before[i], err = c.read(ctx, tx, col, s.set, s.id, s.content); err != nil {
+				continue
+			}
+			if before[i], err = c.read(ctx, tx, col, s.set, s.id, s.content); err != nil {
 				at = i
 				return err
+			}
+			if len(before[i].indexes) > 0 && !s.content && before[i].node != nil {
+				// What was there need not be good: see indexed.
+				before[i].doc, _ = c.document(ctx, tx, before[i].node)
 			}
 		}
 		return nil
 	})
-	for i, s := range steps {
-		if err == nil && s.prepare != nil {
-			at, err = i, s.prepare(ctx, &before[i])
-		}
-	}
 	if err != nil {
 		return at, err
+	}
+	for i, s := range steps {
+		if s.prepare == nil {
+			continue
+		}
+		if err := s.prepare(ctx, &before[i]); err != nil {
+			return i, err
+		}
+		if s.doc != nil {
+			if err := c.uniqueKeys(ctx, &before[i], s.set); err != nil {
+				return i, err
+			}
+		}
+		rows[i] = before[i].indexed(s.set, s.doc)
 	}
 	err = c.FS.Update(ctx, func(tx cellfs.Tx) error {
 		col, err := c.open(ctx, tx)
@@ -196,11 +224,17 @@ func (c *Change) try(ctx context.Context, steps []*Step) (at int, err error) {
 			if err != nil {
 				return err
 			}
-			if !s.linking && (now.set.ID != before[i].set.ID || !sameNode(now.node, before[i].node)) {
+			if !s.linking && (now.set.ID != before[i].set.ID || !sameNode(now.node, before[i].node) || !sameIndexes(now.indexes, before[i].indexes)) {
 				return errRetry
 			}
 			now.doc = before[i].doc
 			if err := s.apply(tx, &now); err != nil {
+				return err
+			}
+			if s.linking {
+				continue
+			}
+			if err := c.keepIndexes(tx, &now, &rows[i], s.made); err != nil {
 				return err
 			}
 		}
@@ -214,6 +248,11 @@ func sameNode(a, b *cellfs.Node) bool {
 		return a == b
 	}
 	return a.ID == b.ID && a.Version == b.Version && a.Modified.Equal(b.Modified)
+}
+
+// sameIndexes reports whether a set has the same indexes, however far they have come.
+func sameIndexes(a, b []cellfs.Index) bool {
+	return slices.EqualFunc(a, b, func(x, y cellfs.Index) bool { return x.ID == y.ID })
 }
 
 func entity(tx cellfs.Tx, set cellfs.Node, id string) (n cellfs.Node, err error) {

@@ -125,6 +125,23 @@ CREATE TABLE link (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX link_to ON link (node, cell, to_set, to_key); -- links are followed from both ends
 
+-- Indexes of the documents of user data by a property. They are derived: without one, queries are slower.
+CREATE TABLE docindex (
+  id       INTEGER PRIMARY KEY AUTOINCREMENT,
+  node     INTEGER NOT NULL,           -- the collection of the documents; 0: it is to be removed
+  property TEXT    NOT NULL,
+  through  TEXT    NOT NULL,           -- it has the documents with keys up to this one
+  complete INTEGER NOT NULL            -- it has all of them
+) STRICT;
+CREATE UNIQUE INDEX docindex_node ON docindex (node, property) WHERE node <> 0;
+
+CREATE TABLE docvalue (
+  docindex INTEGER NOT NULL,
+  value    BLOB    NOT NULL,           -- its order is that of the values
+  key      TEXT    NOT NULL,           -- node.key of the document
+  PRIMARY KEY (docindex, value, key)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE event (
   id       INTEGER PRIMARY KEY AUTOINCREMENT,
   cell     INTEGER NOT NULL,
