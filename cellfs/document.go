@@ -18,18 +18,27 @@ func (f *FS) PutDocument(tx Tx, set *Node, name, contentType string, s Staged, o
 		n = *old
 	}
 	n.Version, n.Modified, n.Size, n.ContentType = gen, now, s.Size, contentType
-	n.DatesFrom = f.datesFrom(now, n.Cell, old)
 	if n.Blob, err = s.Add(tx); err != nil {
 		return Node{}, err
 	}
-	if err := f.membersChanged(tx, set, now); err != nil {
-		return Node{}, err
+	return n, f.ReplaceMember(tx, set, old, &n)
+}
+
+// ReplaceMember makes n in the place of the member old of a collection; a nil old makes it, a nil n removes. The
+// caller has touched the cell. It returns [ErrQuota] and fs.ErrExist.
+func (f *FS) ReplaceMember(tx Tx, collection, old, n *Node) error {
+	now := f.now()
+	if err := f.membersChanged(tx, collection, now); err != nil {
+		return err
 	}
+	if n == nil {
+		return tx.DeleteTree(old, now)
+	}
+	n.DatesFrom = f.datesFrom(now, n.Cell, old)
 	if old == nil {
-		err = tx.AddNode(&n)
-		return n, err
+		return tx.AddNode(n)
 	}
-	return n, tx.SetNode(old, &n, now)
+	return tx.SetNode(old, n, now)
 }
 
 // AddSet makes the collection of the entities of a type in an OData collection. It returns
@@ -41,12 +50,7 @@ func (f *FS) AddSet(tx Tx, col *Node, name string) (Node, error) {
 	}
 	now := f.now()
 	n := Node{Cell: col.Cell, Parent: col.ID, Name: name, Kind: KindCollection, Version: gen, Created: now, Modified: now}
-	n.DatesFrom = f.datesFrom(now, n.Cell, nil)
-	if err := f.membersChanged(tx, col, now); err != nil {
-		return Node{}, err
-	}
-	err = tx.AddNode(&n)
-	return n, err
+	return n, f.ReplaceMember(tx, col, nil, &n)
 }
 
 // RemoveDocument removes a document from its set, or a set with all in it from its OData collection.
@@ -54,11 +58,7 @@ func (f *FS) RemoveDocument(tx Tx, parent, n *Node) error {
 	if _, err := tx.Touch(n.Cell, 0); err != nil {
 		return err
 	}
-	now := f.now()
-	if err := f.membersChanged(tx, parent, now); err != nil {
-		return err
-	}
-	return tx.DeleteTree(n, now)
+	return f.ReplaceMember(tx, parent, n, nil)
 }
 
 // OpenDocument opens the content of a document that was read without it.

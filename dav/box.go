@@ -36,6 +36,17 @@ func stateName(j jobs.Job) string {
 	return boxInstalling
 }
 
+// updateState says how far the last update of a box is.
+func updateState(j jobs.Job) string {
+	switch {
+	case j.State == jobs.Failed:
+		return "update failed"
+	case j.State == jobs.Succeeded:
+		return "updated"
+	}
+	return "update in progress"
+}
+
 // boxStatus is what p:status and p:progress of a box say.
 func (q *request) boxStatus(n *cellfs.Node) (status string, percent int64) {
 	j, ok := q.h.ops.InstallOf(n.Cell, n.ID)
@@ -91,6 +102,17 @@ func (q *request) getBox() error {
 		text := strings.ReplaceAll(j.Message, cellfs.LocalCell, q.target.CellURL)
 		box["message"] = answer.With(answer.Code(j.Code), text)
 	}
+	u, updated := q.h.ops.UpdateOf(cell.ID, n.ID)
+	u, updated = q.awaited(u, updated, func(ctx context.Context) (jobs.Job, bool) { return q.h.ops.WaitUpdate(ctx, cell.ID, n.ID) })
+	if updated {
+		update := map[string]any{"status": updateState(u), "started_at": u.Started.UTC().Format(jsonTime)}
+		if !u.State.Ended() {
+			update["progress"] = strconv.FormatInt(u.Percent(), 10) + "%"
+		} else if u.State == jobs.Failed {
+			update["message"] = answer.With(answer.Code(u.Code), strings.ReplaceAll(u.Message, cellfs.LocalCell, q.target.CellURL))
+		}
+		box["update"] = update
+	}
 	return q.sendJSON(http.StatusOK, map[string]any{"box": box, "cell": q.cellJSON(cell.Name), "unit": q.unitJSON()})
 }
 
@@ -113,6 +135,9 @@ func (q *request) mkcolBox() error {
 		return q.notZip()
 	}
 	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
+	if strings.EqualFold(q.Header.Get("X-Personium-Update"), "true") {
+		return q.updateBox(cell, caller)
+	}
 	if strings.EqualFold(q.Header.Get("Overwrite"), "T") {
 		// What goes is a box, whatever is left of it.
 		if err := q.admitted(q.target.Path, needsAbove(access.Box)); err != nil {
@@ -121,6 +146,26 @@ func (q *request) mkcolBox() error {
 		caller.Replace = q.checkWith(q.target.Path, needsAbove(access.Box), true)
 	}
 	err = q.h.ops.Install(q.Context(), cell, q.target.Path.Box(), q.Body, caller)
+	if err != nil {
+		return err
+	}
+	q.w.Header().Set("Location", q.target.CellURL+q.target.Path.Box())
+	q.w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// updateBox answers MKCOL on a box that is there with a newer version of its application (contract 2.10).
+func (q *request) updateBox(cell cellfs.Cell, caller ops.Caller) error {
+	// All of the box can become another, whatever its ACLs say.
+	if err := q.admitted(q.target.Path, needsAbove(access.Box)); err != nil {
+		return err
+	}
+	err := q.h.ops.Update(q.Context(), cell, q.target.Path, q.Body, caller, func(tx cellfs.Tx, at cellfs.Place) error {
+		if err := q.mayChange(tx, &at, needsAbove(access.Box), false); err != nil {
+			return err
+		}
+		return q.preconditions(&at)
+	})
 	if err != nil {
 		return err
 	}

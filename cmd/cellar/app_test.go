@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -41,7 +42,7 @@ const notes = async (method, body) => {
 const readByAll = `<acl xml:base="https://x.example/__role/__/"><ace><principal><all/></principal><grant><privilege><read/></privilege></grant></ace></acl>`
 
 // TestApplicationInABrowser packs an application, installs it, opens it in a browser, where it writes and
-// reads its data with a token, and takes it as a bar to another cell.
+// reads its data with a token, updates it, and takes it as a bar to another cell.
 func TestApplicationInABrowser(t *testing.T) {
 	t.Parallel()
 	browser, err := exec.LookPath("chromium")
@@ -54,10 +55,13 @@ func TestApplicationInABrowser(t *testing.T) {
 		t.Fatalf("pack: %d %s", code, out)
 	}
 	p := serve(t, t.TempDir(), "--cell", "cell1", "--cell", "cell2", "--apps")
-	open := func(cell string) string {
+	join := func(cell string) {
 		t.Helper()
 		p.account(cell, "me", "correct-horse")
 		p.must(http.StatusNoContent, "POST", "/"+cell+"/__ctl/Account('me')/$links/_Role", strings.NewReader(`{"uri":"`+p.url+"/"+cell+`/__ctl/Role(Name='writer',_Box.Name='app')"}`))
+	}
+	open := func(cell string) string {
+		t.Helper()
 		form := url.Values{"grant_type": {"password"}, "username": {"me"}, "password": {"correct-horse"}}
 		var token struct {
 			Access string `json:"access_token"`
@@ -78,8 +82,25 @@ func TestApplicationInABrowser(t *testing.T) {
 	if code, out := p.cellar("bar", "install", "cell1", "app", bar); code != 0 {
 		t.Fatalf("install: %s", out)
 	}
+	join("cell1")
 	if got := open("cell1"); got != "notes: second cell1.localhost, first cell1.localhost" {
 		t.Errorf("the application shows %q", got)
+	}
+	// A newer version has another page and another property; the notes stay.
+	second := maps.Clone(notesApp)
+	second["90_contents/app.js"] = strings.Replace(notesApp["90_contents/app.js"], `"notes: "`, `"notes of version 2: "`, 1)
+	second["90_contents/data/00_$metadata.xml"] = strings.Replace(notesApp["90_contents/data/00_$metadata.xml"], "</EntityType>", `<Property Name="done" Type="Edm.Boolean"/></EntityType>`, 1)
+	if code, out := barCommand(t, t.TempDir(), "bar", "pack", "-o", bar+"2", folder(t, second)); code != 0 {
+		t.Fatalf("pack: %d %s", code, out)
+	}
+	if code, out := p.cellar("bar", "install", "cell1", "app", bar+"2"); code == 0 || !strings.Contains(out, "PR400-BI-0004") {
+		t.Errorf("an install over a box: %d %s", code, out)
+	}
+	if code, out := p.cellar("bar", "install", "--update", "cell1", "app", bar+"2"); code != 0 || !strings.Contains(out, "box app is updated") {
+		t.Fatalf("update: %d %s", code, out)
+	}
+	if got := open("cell1"); got != "notes of version 2: second cell1.localhost, second cell1.localhost, first cell1.localhost, first cell1.localhost" {
+		t.Errorf("the newer version shows %q", got)
 	}
 	exported := filepath.Join(t.TempDir(), "exported.bar")
 	if err := os.WriteFile(exported, p.must(http.StatusOK, "GET", "/cell1/app", nil, "Accept", "application/zip+x-personium-bar"), 0o600); err != nil {
@@ -88,7 +109,8 @@ func TestApplicationInABrowser(t *testing.T) {
 	if code, out := p.cellar("bar", "install", "cell2", "app", exported); code != 0 {
 		t.Fatalf("install elsewhere: %s", out)
 	}
-	if got := open("cell2"); got != "notes: second cell2.localhost, second cell1.localhost, first cell2.localhost, first cell1.localhost" {
+	join("cell2")
+	if got := open("cell2"); got != "notes of version 2: second cell2.localhost, second cell1.localhost, second cell1.localhost, first cell2.localhost, first cell1.localhost, first cell1.localhost" {
 		t.Errorf("elsewhere the application shows %q", got)
 	}
 }

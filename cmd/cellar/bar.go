@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -112,6 +113,7 @@ func barInstall(stdout, stderr io.Writer) *cli.Command {
 		Name: "install", Usage: "install a bar as a box of a cell of a running server", ArgsUsage: "CELL BOX FILE",
 		Flags: append(remoteFlags(),
 			&cli.BoolFlag{Name: "replace", Usage: "in the place of a box of that name whose install failed"},
+			&cli.BoolFlag{Name: "update", Usage: "make the box that of a newer version: its user data stay, and what was changed in it"},
 		),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 3 {
@@ -122,13 +124,16 @@ func barInstall(stdout, stderr io.Writer) *cli.Command {
 				return err
 			}
 			t := &transfer{remote: r, cell: url.PathEscape(c.Args().First()) + "/", stdout: stdout, stderr: stderr}
-			return t.installBar(c.Context, c.Args().Get(1), c.Args().Get(2), c.Bool("replace"))
+			if c.Bool("replace") && c.Bool("update") {
+				return seeHelp(c, "--replace is for a box whose install failed, --update for one that is there: give one of them")
+			}
+			return t.installBar(c.Context, c.Args().Get(1), c.Args().Get(2), c.Bool("replace"), c.Bool("update"))
 		},
 	}
 }
 
 // installBar sends a bar and follows its install.
-func (t *transfer) installBar(ctx context.Context, box, file string, replace bool) error {
+func (t *transfer) installBar(ctx context.Context, box, file string, replace, update bool) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -142,6 +147,11 @@ func (t *transfer) installBar(ctx context.Context, box, file string, replace boo
 	if replace {
 		header = append(header, "Overwrite", "T")
 	}
+	doing, done, ends := "installing", "installed", "ready"
+	if update {
+		header = append(header, "X-Personium-Update", "true")
+		doing, done, ends = "updating", "updated", "updated"
+	}
 	path := t.cell + url.PathEscape(box)
 	sent := t.bar(info.Size(), "sending", true)
 	res, err := t.do(ctx, "MKCOL", path, io.TeeReader(f, sent), info.Size(), header...)
@@ -150,36 +160,45 @@ func (t *transfer) installBar(ctx context.Context, box, file string, replace boo
 		return err
 	}
 	res.Body.Close()
-	bar := t.bar(100, "installing", false)
-	state, err := t.waitBox(ctx, path, func(percent int) { _ = bar.Set(percent) })
+	bar := t.bar(100, doing, false)
+	state, err := t.waitBox(ctx, path, update, func(percent int) { _ = bar.Set(percent) })
 	_ = bar.Finish()
 	if err != nil {
 		return err
 	}
-	if state.Status != "ready" {
+	if state.Status != ends {
 		return fmt.Errorf("box %s: %w", box, state.Message.asError(state.Status))
 	}
-	fmt.Fprintf(t.stdout, "box %s is installed\n", box)
+	fmt.Fprintf(t.stdout, "box %s is %s\n", box, done)
 	return nil
 }
 
-// waitBox follows an install until it has ended; each is called as it goes on.
-func (r *remote) waitBox(ctx context.Context, path string, each func(percent int)) (jobState, error) {
+// waitBox follows an install, or an update, until it has ended; each is called as it goes on.
+func (r *remote) waitBox(ctx context.Context, path string, update bool, each func(percent int)) (jobState, error) {
 	for {
 		res, err := r.do(ctx, http.MethodGet, path, nil, 0, "Prefer", "wait=1")
 		if err != nil {
 			return jobState{}, err
 		}
-		var s struct{ Box jobState }
-		err = json.NewDecoder(res.Body).Decode(&s)
-		if err = errors.Join(err, res.Body.Close()); err != nil {
-			return s.Box, err
+		var s struct {
+			Box struct {
+				jobState
+				Update jobState
+			}
 		}
-		if s.Box.Status != "installation in progress" {
-			return s.Box, nil
+		err = json.NewDecoder(res.Body).Decode(&s)
+		state := s.Box.jobState
+		if update {
+			state = s.Box.Update
+		}
+		if err = errors.Join(err, res.Body.Close()); err != nil {
+			return state, err
+		}
+		if !strings.HasSuffix(state.Status, "in progress") {
+			return state, nil
 		}
 		percent := 0
-		_, _ = fmt.Sscanf(s.Box.Progress, "%d%%", &percent)
+		_, _ = fmt.Sscanf(state.Progress, "%d%%", &percent)
 		each(percent)
 	}
 }
@@ -230,7 +249,7 @@ func tryBar(ctx context.Context, bar *os.File) (entries int64, fault string, err
 		return 0, "", err
 	}
 	res.Body.Close()
-	state, err := r.waitBox(ctx, cell+"/"+box, func(int) {})
+	state, err := r.waitBox(ctx, cell+"/"+box, false, func(int) {})
 	if err != nil {
 		return 0, "", err
 	}

@@ -21,7 +21,7 @@ var rooms = map[string][]string{
 	"dav/target":                   {"cellfs", "dav/answer", "dav/odata", "dav/wire"},
 	"dav/wire":                     {"dav/answer"},
 	"dav/odata":                    {"barfs/edm", "barfs/install", "cellfs", "cellfs/control", "dav/answer"},
-	"dav/ops":                      {"barfs", "barfs/install", "cellfs", "cellfs/access", "cellfs/account", "cellfs/control", "cellfs/restore", "cellfs/snapshot", "dav/answer", "jobs"},
+	"dav/ops":                      {"barfs", "barfs/edm", "barfs/install", "cellfs", "cellfs/access", "cellfs/account", "cellfs/control", "cellfs/restore", "cellfs/snapshot", "dav/answer", "jobs"},
 	"dav/davtest":                  {"barfs", "cellfs", "cellfs/account", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops"},
 	"cellfs":                       {},
 	"cellfs/webdavfs":              {"cellfs"},

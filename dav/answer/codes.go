@@ -116,6 +116,8 @@ const (
 	BarStructure     Code = "PR400-BI-0009"
 	BarVersion       Code = "PR400-BI-0010"
 	BoxExists        Code = "PR405-BI-0001"
+	UpdateSchema     Code = "PR409-BI-0001"
+	UpdateFailedBox  Code = "PR409-BI-0002"
 	Installing       Code = "PR423-BI-0001"
 
 	// Control objects and OData (contract 7.8).
@@ -278,6 +280,8 @@ var texts = map[Code]string{
 	BarStructure:              "%s",
 	BarVersion:                "%s",
 	BoxExists:                 "Install target box is already registered [%s].",
+	UpdateSchema:              "The bar has the schema [%s], the box has [%s].",
+	UpdateFailedBox:           "The install of box [%s] failed: install the bar with Overwrite: T.",
 	Installing:                "Box [%s] is being installed.",
 	ODataJSON:                 "JSON parse error.",
 	QuerySyntax:               "OData Query parse error.",

@@ -204,9 +204,7 @@ func (c *Change) updatePart(ctx context.Context, r *ControlRequest, merge bool, 
 			return answer.New(answer.BodyField, "Name")
 		}
 		p := propertyFrom(v)
-		number := func(t string) bool { return t == "Edm.Int32" || t == "Edm.Single" || t == "Edm.Double" }
-		wider := p.Type == t.Properties[i].Type || t.Properties[i].Type == "Edm.Int32" && number(p.Type) || t.Properties[i].Type == "Edm.Single" && p.Type == "Edm.Double"
-		widens = wider && p.IsList == t.Properties[i].IsList && (p.Nullable || !t.Properties[i].Nullable) && (p.UniqueKey == "" || p.UniqueKey == t.Properties[i].UniqueKey)
+		widens = edm.Widens(t.Properties[i].Type, p.Type) && p.IsList == t.Properties[i].IsList && (p.Nullable || !t.Properties[i].Nullable) && (p.UniqueKey == "" || p.UniqueKey == t.Properties[i].UniqueKey)
 		t.Properties[i] = p
 		return nil
 	}, check: func(tx cellfs.Tx, s *state) error {

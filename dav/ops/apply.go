@@ -79,13 +79,15 @@ func (a *applier) object(o *install.Object) error {
 	return installCauseOf(a.control().Add(set, v))
 }
 
-func (a *applier) link(l *install.Link) error {
+func (a *applier) link(l *install.Link) error { return installCauseOf(a.linkControl(l)) }
+
+func (a *applier) linkControl(l *install.Link) error {
 	from, fromKey, ok := a.keyed(l.From)
 	to, toKey, also := a.keyed(l.To)
 	if !ok || !also {
 		return &barfs.Invalid{Cause: causeNoEntity}
 	}
-	return installCauseOf(a.control().Link(from, fromKey, to, toKey))
+	return a.control().Link(from, fromKey, to, toKey)
 }
 
 const causeNoEntity = "No such entity."

@@ -32,27 +32,11 @@ func (o *Ops) WaitInstall(ctx context.Context, cell, box int64) (jobs.Job, bool)
 // contract 2.3 from the body on; nothing is kept of a refused bar but
 // the line in the event log that its caller writes.
 func (o *Ops) Install(ctx context.Context, cell cellfs.Cell, name string, body io.Reader, c Caller) error {
-	limit := o.cfg.Limits.Archive
-	if limit == 0 {
-		limit = barfs.MaxArchive
-	}
-	counted := &limited{r: body, left: limit}
-	staged, err := o.fs.Stage(ctx, counted)
-	if counted.left < 0 {
-		return barfs.TooLarge(limit + 1)
-	}
+	staged, bar, done, err := o.openBar(ctx, body)
 	if err != nil {
 		return err
 	}
-	content, err := o.fs.OpenStaged(ctx, staged)
-	if err != nil {
-		return err
-	}
-	defer content.Close()
-	bar, err := barfs.Open(content, staged.Size, o.cfg.Limits)
-	if err != nil {
-		return err
-	}
+	defer done()
 	err = o.fs.View(ctx, func(tx cellfs.Tx) error {
 		_, err := o.taken(tx, cell.ID, name, bar.Manifest.Schema, c.Replace != nil)
 		return err
@@ -67,28 +51,6 @@ func (o *Ops) Install(ctx context.Context, cell cellfs.Cell, name string, body i
 		return answer.New(answer.BodyField, "Name")
 	}
 	return o.accept(ctx, cell, name, bar, staged, c)
-}
-
-// limited is a reader that fails after its limit instead of ending.
-type limited struct {
-	r    io.Reader
-	left int64 // negative: more came than allowed
-}
-
-var errLimit = errors.New("body exceeds its limit")
-
-func (l *limited) Read(b []byte) (int, error) {
-	if l.left < 0 {
-		return 0, errLimit
-	}
-	if int64(len(b)) > l.left+1 {
-		b = b[:l.left+1]
-	}
-	n, err := l.r.Read(b)
-	if l.left -= int64(n); l.left < 0 {
-		return 0, errLimit
-	}
-	return n, err
 }
 
 // taken refuses a schema first and a name second, as Personium does. With replace a box of that
@@ -168,7 +130,21 @@ func (o *Ops) install(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Ou
 	var failure *install.Failure
 	switch {
 	case err == nil:
-		return jobs.Outcome[cellfs.Tx]{With: o.installEnds(j, events)}
+		var record cellfs.Staged
+		all, err := o.installedNow(ctx, j.Target)
+		if err == nil {
+			record, err = o.keepInstalled(ctx, all)
+		}
+		if err != nil {
+			return o.installFailed(j, err)
+		}
+		return jobs.Outcome[cellfs.Tx]{With: func(tx cellfs.Tx, row *jobs.Job) error {
+			if err := o.installEnds(j, events)(tx, row); err != nil {
+				return err
+			}
+			row.Input, err = record.Add(tx)
+			return err
+		}}
 	case ctx.Err() != nil:
 		return o.installFailed(j, err)
 	case !errors.As(err, &failure):

@@ -21,6 +21,7 @@ import (
 // Kinds of jobs.
 const (
 	KindInstall = "install"
+	KindUpdate  = "update"
 	KindExport  = "export"
 	KindImport  = "import"
 )
@@ -73,6 +74,7 @@ func New(ctx context.Context, c Config) (*Ops, error) {
 		Log:     c.Log,
 		Work: map[string]jobs.Work[cellfs.Tx]{
 			KindInstall: {Run: o.install, Fail: o.installFailed},
+			KindUpdate:  {Run: o.update, Fail: o.updateFailed},
 			KindExport:  {Run: o.export, Fail: o.exportFailed},
 			KindImport:  {Run: o.importCell, Fail: o.importFailed},
 		},

@@ -1,0 +1,406 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"cellar/barfs/edm"
+	"cellar/barfs/install"
+	"cellar/cellfs"
+	"cellar/cellfs/control"
+)
+
+// change is what an update does with a resource of the box.
+type change struct {
+	path    string
+	old     *cellfs.Node // nil: it is made
+	want    *wanted      // nil: it goes
+	content bool         // it gets the content of the new version
+	meta    bool         // and its type, ACL and properties
+	needs   *edm.Needs   // of a schema: what must not be there
+}
+
+// plan compares the box with the new version. What the version before made and nobody changed becomes what
+// the new one has, or goes. What was changed, or made by others, stays; where the new version has something
+// else in its place, the box is not updated.
+func (u *updating) plan(tx cellfs.Tx) error {
+	u.changes, u.kept = nil, map[string]bool{}
+	nodes := map[string]*cellfs.Node{}
+	box, err := tx.Node(u.box)
+	if err != nil {
+		return err
+	}
+	nodes[""] = &box
+	a := &applier{target: u.target, tx: tx, roles: map[string]int64{}}
+	news := map[string]bool{}
+	for i := range u.wanted {
+		w := &u.wanted[i]
+		news[w.path] = true
+		n, err := u.there(tx, nodes, w.path)
+		if err != nil {
+			return err
+		}
+		c := change{path: w.path, old: n, want: w, content: n == nil, meta: n == nil}
+		switch {
+		case n != nil && n.Kind != w.kind:
+			return invalidf("[%s] is another kind of resource now", w.path)
+		case u.isKept(w, n):
+			continue
+		case n != nil:
+			if err := u.compare(a, &c); err != nil {
+				return err
+			}
+		}
+		if c.content || c.meta {
+			u.changes = append(u.changes, c)
+		}
+		if len(u.changes) > MaxUpdate {
+			return invalidf("more than %d resources change: install the new version beside the old one", MaxUpdate)
+		}
+	}
+	return u.planRemovals(tx, nodes, news)
+}
+
+// isKept reports whether a resource of the new version is user data for which the box has its own.
+func (u *updating) isKept(w *wanted, n *cellfs.Node) bool {
+	col, ok := u.inOData(w.path)
+	if !ok {
+		return false
+	}
+	if path.Dir(w.path) != col { // an entity
+		return u.kept[path.Dir(w.path)]
+	}
+	if w.kind == cellfs.KindCollection && n != nil {
+		u.kept[w.path] = true
+	}
+	return w.kind == cellfs.KindCollection && n != nil
+}
+
+// compare says what changes of a resource that is there.
+func (u *updating) compare(a *applier, c *change) error {
+	now, err := asNow(a.tx, c.old)
+	if err != nil {
+		return err
+	}
+	w := c.want
+	if col, ok := u.inOData(w.path); ok && w.path == join(col, schemaName) {
+		if c.content = w.content != now.Content; c.content {
+			c.needs, err = u.fit(a.tx, c.old.Blob, w.blob)
+		}
+		return err
+	}
+	was, known := u.before[w.path]
+	if w.kind == cellfs.KindFile && w.content != now.Content {
+		changed := known && now.Content != was.Content
+		if changed && w.content != was.Content {
+			return invalidf("[%s] was changed since it was installed, and the new version has another", w.path)
+		}
+		c.content = !changed
+	}
+	if !known || now.Meta != was.Meta { // what somebody granted stays granted
+		return nil
+	}
+	next, err := u.next(a, c.old, w)
+	if err != nil {
+		c.meta = true // it names a role that the update makes; else the change fails
+		return nil
+	}
+	meta, err := metaOf(&next)
+	c.meta = meta != now.Meta
+	return err
+}
+
+// next is a node with type, ACL and properties of the new version.
+func (u *updating) next(a *applier, old *cellfs.Node, w *wanted) (n cellfs.Node, err error) {
+	if old != nil {
+		n = *old
+	}
+	n.ContentType, n.Props = w.contentType, props(w.Props)
+	n.ACL, err = a.acl(w.ACL)
+	return n, err
+}
+
+// schemaName is the file of an OData collection that holds its schema.
+const schemaName = "$metadata"
+
+// fit says what the data must be like for the schema in another content.
+func (u *updating) fit(tx cellfs.Tx, old, next int64) (*edm.Needs, error) {
+	var both [2]*edm.Schema
+	for i, blob := range []int64{old, next} {
+		c, err := u.o.fs.OpenTx(context.Background(), tx, blob)
+		if err != nil {
+			return nil, err
+		}
+		text, err := io.ReadAll(c)
+		c.Close()
+		if err == nil {
+			both[i], err = edm.ParseSchema(text)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	needs := both[0].Fit(both[1])
+	return &needs, nil
+}
+
+// planRemovals finds what the version before made and the new one lacks. A collection goes once it is empty.
+func (u *updating) planRemovals(tx cellfs.Tx, nodes map[string]*cellfs.Node, news map[string]bool) error {
+	var old []string
+	for p := range u.before {
+		if !news[p] && p != "" {
+			old = append(old, p)
+		}
+	}
+	slices.Sort(old)
+	goes := map[string]bool{}
+	for _, p := range slices.Backward(old) { // what is in a collection comes before it
+		n, err := u.there(tx, nodes, p)
+		if err != nil {
+			return err
+		}
+		if n == nil {
+			continue
+		}
+		now, err := asNow(tx, n)
+		if err != nil {
+			return err
+		}
+		if now != u.before[p] {
+			continue // somebody made it his own
+		}
+		if n.IsCollection() {
+			empty, err := u.isEmpty(tx, n, p, goes)
+			if err != nil {
+				return err
+			}
+			if !empty {
+				continue
+			}
+		}
+		goes[p] = true
+		u.changes = append(u.changes, change{path: p, old: n})
+	}
+	if len(u.changes) > MaxUpdate {
+		return invalidf("more than %d resources change: install the new version beside the old one", MaxUpdate)
+	}
+	return nil
+}
+
+// isEmpty reports whether nothing is left of a collection, or of user data only its sets and schema.
+func (u *updating) isEmpty(tx cellfs.Tx, n *cellfs.Node, p string, goes map[string]bool) (bool, error) {
+	empty := true
+	err := cellfs.EachChild(tx, n.ID, func(m *cellfs.Node) error {
+		if n.Kind != cellfs.KindOData {
+			empty = empty && goes[join(p, m.Name)]
+			return nil
+		}
+		if m.IsCollection() {
+			some, err := hasMembers(tx, m.ID)
+			empty = empty && !some
+			return err
+		}
+		return nil
+	})
+	return empty, err
+}
+
+func hasMembers(tx cellfs.Tx, collection int64) (bool, error) {
+	some, _, err := tx.Children(collection, cellfs.Page{Limit: 1, Props: cellfs.PropNames{}})
+	return len(some) > 0, err
+}
+
+// change does what was planned, unless something of it was changed meanwhile.
+func (u *updating) change(tx cellfs.Tx) error {
+	gen, err := tx.Touch(u.cell.ID, 0)
+	if err != nil {
+		return err
+	}
+	a := &applier{target: u.target, tx: tx, gen: gen, now: u.o.fs.Now(), made: map[string]cellfs.Node{}, roles: map[string]int64{}}
+	box, err := tx.Node(u.box)
+	if err != nil {
+		return err
+	}
+	started := install.Started(u.job.Name)
+	if err := a.apply(&install.Step{Event: &started}); err != nil {
+		return err
+	}
+	for i := range u.control {
+		if err := u.makeControl(a, &u.control[i]); err != nil {
+			return err
+		}
+	}
+	nodes := map[string]*cellfs.Node{"": &box}
+	for i := range u.changes {
+		if err := u.changeOne(a, nodes, &u.changes[i]); err != nil {
+			return err
+		}
+	}
+	for _, l := range u.data {
+		if u.kept[join(l.Collection, l.FromType)] || u.kept[join(l.Collection, l.ToType)] {
+			continue
+		}
+		col, err := u.there(tx, nodes, l.Collection)
+		if err != nil {
+			return err
+		}
+		if col == nil {
+			return errChanged
+		}
+		a.made[l.Collection] = *col
+		if err := a.dataLink(l); err != nil {
+			return err
+		}
+	}
+	done := install.Event{Type: install.TypeCompleted, Object: cellfs.LocalCell + u.job.Name, Info: "Bar update completed."}
+	if err := a.apply(&install.Step{Event: &done}); err != nil {
+		return err
+	}
+	return tx.AddEvents(a.events...)
+}
+
+// makeControl makes a control object or a link, if it is not there.
+func (u *updating) makeControl(a *applier, c *controlStep) error {
+	var err error
+	if c.object != nil {
+		set, key, _ := a.keyed(c.object.Key)
+		if _, err := a.control().Get(set, key); !errors.Is(err, control.ErrNone) {
+			return err
+		}
+		err = a.object(c.object)
+	} else if err = a.linkControl(c.link); errors.Is(err, control.ErrLinked) {
+		return nil
+	}
+	if err != nil || c.event == nil {
+		return installCauseOf(err)
+	}
+	e := *c.event
+	e.Info = "box update"
+	return a.apply(&install.Step{Event: &e})
+}
+
+func (u *updating) changeOne(a *applier, nodes map[string]*cellfs.Node, c *change) error {
+	n, err := u.there(a.tx, nodes, c.path)
+	if err != nil {
+		return err
+	}
+	if !sameNode(n, c.old) {
+		return errChanged
+	}
+	up := path.Dir(c.path)
+	if up == "." {
+		up = ""
+	}
+	parent := nodes[up] // there looked for it, but for the box itself
+	if c.path != "" && (parent == nil || !parent.IsCollection()) {
+		return errChanged
+	}
+	p, err := u.pathOf(c.path)
+	if err == nil {
+		err = u.o.fs.CheckLocks(a.tx, cellfs.Change{Path: p, Member: c.old == nil || c.want == nil, Deep: c.want == nil})
+	}
+	if err != nil {
+		return err
+	}
+	if c.want == nil {
+		nodes[c.path] = nil
+		if err := a.tx.DeleteLocks(p); err != nil {
+			return err
+		}
+		return u.o.fs.ReplaceMember(a.tx, parent, n, nil)
+	}
+	if c.needs != nil {
+		if err := u.checkData(a.tx, parent, c.needs); err != nil {
+			return err
+		}
+	}
+	next := cellfs.Node{Cell: u.cell.ID, Name: path.Base(c.path), Kind: c.want.kind, Created: a.now, Modified: a.now, Version: a.gen}
+	if n != nil {
+		next = *n
+	} else {
+		next.Parent = parent.ID
+	}
+	if c.meta {
+		if next, err = u.next(a, &next, c.want); err != nil {
+			return err
+		}
+	}
+	if c.content && c.want.kind == cellfs.KindFile {
+		next.Blob, next.Size, next.Version, next.Modified = c.want.blob, c.want.size, a.gen, a.now
+		if c.needs != nil {
+			next.ContentType = c.want.contentType
+		}
+	}
+	nodes[c.path] = &next
+	if n != nil && !c.content {
+		return a.tx.SetNode(n, &next, a.now) // what is shown of its members does not change
+	}
+	return u.o.fs.ReplaceMember(a.tx, parent, n, &next)
+}
+
+func (u *updating) pathOf(p string) (cellfs.Path, error) {
+	segments := []string{u.cell.Name, u.job.Name}
+	if p != "" {
+		segments = append(segments, strings.Split(p, "/")...)
+	}
+	return cellfs.NewPath(segments...)
+}
+
+// checkData refuses a schema that the data do not fit, removes sets that it lacks, and gives up indexes: what they
+// hold may mean something else.
+func (u *updating) checkData(tx cellfs.Tx, col *cellfs.Node, needs *edm.Needs) error {
+	for _, name := range needs.Empty {
+		set, err := tx.Child(col.ID, name)
+		if err != nil {
+			return err
+		}
+		some, err := hasMembers(tx, set.ID)
+		if err != nil {
+			return err
+		}
+		if some {
+			return invalidf("the entities of [%s/%s] do not fit the new schema", col.Name, name)
+		}
+	}
+	if len(needs.Unlinked) > 0 {
+		links, err := tx.Links(u.cell.ID, col.ID)
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if slices.Contains(needs.Unlinked, [2]string{l.From.Set, l.To.Set}) || slices.Contains(needs.Unlinked, [2]string{l.To.Set, l.From.Set}) {
+				return invalidf("entities of [%s/%s] and [%s/%s] are linked, which the new schema does not allow", col.Name, l.From.Set, col.Name, l.To.Set)
+			}
+		}
+	}
+	var sets []cellfs.Node
+	err := cellfs.EachChild(tx, col.ID, func(m *cellfs.Node) error {
+		if m.IsCollection() {
+			sets = append(sets, *m)
+		}
+		return nil
+	})
+	for i := 0; err == nil && i < len(sets); i++ {
+		if slices.Contains(needs.Gone, sets[i].Name) {
+			err = u.o.fs.ReplaceMember(tx, col, &sets[i], nil)
+			continue
+		}
+		var indexes []cellfs.Index
+		indexes, err = tx.Indexes(sets[i].ID)
+		for j := 0; err == nil && j < len(indexes); j++ {
+			err = tx.DropIndex(indexes[j].ID)
+		}
+	}
+	return err
+}
+
+func sameNode(a, b *cellfs.Node) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.ID == b.ID && a.Version == b.Version && a.Modified.Equal(b.Modified)
+}
