@@ -30,7 +30,7 @@ func BenchmarkWorstRequests(b *testing.B) {
 	}{
 		{"nothing", w.nothing},
 		{"PROPPATCH", w.proppatch}, {"MKCOL", w.mkcol}, {"LOCK", w.lock}, {"PUT with If", w.putIf}, {"ACL", w.acl},
-		{"PROPFIND", w.propfind}, {"COPY of 1000", w.copy}, {"MOVE of 1000 to another cell", w.move}, {"DELETE of 1000", w.delete}, {"install", w.install}, {"changeset of 1000", w.changeset},
+		{"PROPFIND", w.propfind}, {"COPY of 1000", w.copy}, {"MOVE of 1000 to another cell", w.move}, {"DELETE of 1000", w.delete}, {"install", w.install}, {"changeset of 1000", w.changeset}, {"update of 4900", w.update},
 	} {
 		b.Run(strings.ReplaceAll(c.name, " ", "-"), func(b *testing.B) {
 			request := c.prepare()
@@ -234,4 +234,19 @@ func (w *worst) changeset() func(int) {
 	w.send("POST", col+"/$metadata/EntityType", []byte(`{"Name":"T"}`))
 	body := []byte(parts("b", changeset(slices.Repeat([]string{one("", "POST", "T", `{"text":"`+strings.Repeat("x", 500)+`"}`)}, odata.MaxBatch)...)))
 	return func(int) { w.send("POST", col+"/$batch", body, "Content-Type", "multipart/mixed; boundary=b") }
+}
+
+// update makes a box that of one version and then of another, with as many changed files as about can be.
+func (w *worst) update() func(int) {
+	const schema = "https://updated.example/"
+	var bars [2][]byte
+	for i := range bars {
+		bars[i] = bartest.Many(schema, 4850, 100+i)
+	}
+	w.send("MKCOL", "/cell1/updated", bars[1], "Content-Type", "application/zip")
+	w.s.WaitBox("/cell1/updated").Value("status").IsEqual("ready")
+	return func(i int) {
+		w.send("MKCOL", "/cell1/updated", bars[i%2], "Content-Type", "application/zip", "X-Personium-Update", "true")
+		w.s.Request("GET", "/cell1/updated").WithHeader("Accept", "application/json").WithHeader("Prefer", "wait=60").Expect().JSON().Path("$.box.update.status").IsEqual("updated")
+	}
 }

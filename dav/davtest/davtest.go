@@ -51,6 +51,7 @@ type Config struct {
 	PropfindLimit int
 	Workers       int // default 2
 	Limits        barfs.Limits
+	MaxUpdate     int
 	ImportLimit   int64 // bytes; default: that of ops
 	MaxNodes      int64 // resources of a cell; default: that of cellfs
 	AnswerSpace   int64 // of answers on disk, in bytes; default: dav's
@@ -151,7 +152,7 @@ func (s *Server) open(cfg Config) {
 		}
 	}
 	s.Ops, err = ops.New(ctx, ops.Config{
-		FS: s.FS, Workers: cfg.Workers, Program: "cellar test", TempDir: tmp, Limits: cfg.Limits, ImportLimit: cfg.ImportLimit, Log: log,
+		FS: s.FS, Workers: cfg.Workers, Program: "cellar test", TempDir: tmp, Limits: cfg.Limits, MaxUpdate: cfg.MaxUpdate, ImportLimit: cfg.ImportLimit, Log: log,
 	})
 	must(t, err)
 	var unit *url.URL

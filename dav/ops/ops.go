@@ -38,7 +38,9 @@ type Config struct {
 	SnapshotLimits SnapshotLimits
 	// ImportLimit bounds the body of an import, in bytes; 0: [DefaultImportLimit].
 	ImportLimit int64
-	Log         *slog.Logger
+	// MaxUpdate bounds the resources that the update of a box changes; 0: [DefaultMaxUpdate].
+	MaxUpdate int
+	Log       *slog.Logger
 }
 
 // SnapshotLimits bound the snapshots that are imported.

@@ -214,8 +214,8 @@ func (u *updating) failure(err error) error {
 const (
 	// maxUpdateTries bounds how often an update is planned anew because others changed what it is about to change.
 	maxUpdateTries = 100
-	// MaxUpdate bounds the resources that an update changes: they change in one transaction.
-	MaxUpdate = 10_000
+	// DefaultMaxUpdate bounds the resources that an update changes: they change in one transaction.
+	DefaultMaxUpdate = 5_000
 )
 
 // errChanged: what an update is about to change is another by now.
@@ -243,6 +243,7 @@ type updating struct {
 	data    []*install.DataLink
 
 	changes []change
+	locks   bool            // something in the box is locked
 	kept    map[string]bool // entity sets, by path, that were there: they keep their data
 }
 

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -58,11 +59,14 @@ func (u *updating) plan(tx cellfs.Tx) error {
 		if c.content || c.meta {
 			u.changes = append(u.changes, c)
 		}
-		if len(u.changes) > MaxUpdate {
-			return invalidf("more than %d resources change: install the new version beside the old one", MaxUpdate)
-		}
 	}
-	return u.planRemovals(tx, nodes, news)
+	if err := u.planRemovals(tx, nodes, news); err != nil {
+		return err
+	}
+	if most := cmp.Or(u.o.cfg.MaxUpdate, DefaultMaxUpdate); len(u.changes) > most {
+		return invalidf("more than %d resources change", most)
+	}
+	return nil
 }
 
 // isKept reports whether a resource of the new version is user data for which the box has its own.
@@ -185,9 +189,6 @@ func (u *updating) planRemovals(tx cellfs.Tx, nodes map[string]*cellfs.Node, new
 		goes[p] = true
 		u.changes = append(u.changes, change{path: p, old: n})
 	}
-	if len(u.changes) > MaxUpdate {
-		return invalidf("more than %d resources change: install the new version beside the old one", MaxUpdate)
-	}
 	return nil
 }
 
@@ -233,6 +234,16 @@ func (u *updating) change(tx cellfs.Tx) error {
 		if err := u.makeControl(a, &u.control[i]); err != nil {
 			return err
 		}
+	}
+	whole, err := u.pathOf("")
+	if err != nil {
+		return err
+	}
+	// Mostly nothing is locked: then no resource needs to be looked for among the locks.
+	var locked *cellfs.LockedError
+	err = u.o.fs.CheckLocks(tx, cellfs.Change{Path: whole, Deep: true})
+	if u.locks = errors.As(err, &locked); err != nil && !u.locks {
+		return err
 	}
 	nodes := map[string]*cellfs.Node{"": &box}
 	for i := range u.changes {
@@ -299,18 +310,17 @@ func (u *updating) changeOne(a *applier, nodes map[string]*cellfs.Node, c *chang
 	if c.path != "" && (parent == nil || !parent.IsCollection()) {
 		return errChanged
 	}
-	p, err := u.pathOf(c.path)
-	if err == nil {
-		err = u.o.fs.CheckLocks(a.tx, cellfs.Change{Path: p, Member: c.old == nil || c.want == nil, Deep: c.want == nil})
-	}
-	if err != nil {
-		return err
+	if u.locks {
+		p, err := u.pathOf(c.path)
+		if err == nil {
+			err = u.o.fs.CheckLocks(a.tx, cellfs.Change{Path: p, Member: c.old == nil || c.want == nil, Deep: c.want == nil})
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if c.want == nil {
 		nodes[c.path] = nil
-		if err := a.tx.DeleteLocks(p); err != nil {
-			return err
-		}
 		return u.o.fs.ReplaceMember(a.tx, parent, n, nil)
 	}
 	if c.needs != nil {
