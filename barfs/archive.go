@@ -189,6 +189,25 @@ func (a *Archive) index(files []*zip.File) error {
 // limits. So must the properties that resources declare. It is a step of its own, because the answer
 // that the box exists already comes before its errors.
 func (a *Archive) Verify() error {
+	var first error
+	a.verify(func(err error) bool {
+		first = err
+		return false
+	})
+	return first
+}
+
+// Faults is what [Archive.Verify] finds, all of it: one error for each entry at most.
+func (a *Archive) Faults() (all []error) {
+	a.verify(func(err error) bool {
+		all = append(all, err)
+		return true
+	})
+	return all
+}
+
+// verify yields what is wrong until yield returns false.
+func (a *Archive) verify(yield func(error) bool) {
 	l := a.limits
 	var total int64
 	buf := make([]byte, 64<<10)
@@ -198,13 +217,16 @@ func (a *Archive) Verify() error {
 		}
 		n, err := a.drain(e, l.Entry, buf)
 		if total += n; total > l.Total {
-			return refuse(EntrySize, e.Name, total)
+			yield(refuse(EntrySize, e.Name, total))
+			return
 		}
-		if err != nil {
-			return err
+		if err != nil && !yield(err) {
+			return
 		}
 	}
-	return a.checkProps()
+	if err := a.checkProps(); err != nil {
+		yield(err)
+	}
 }
 
 func (a *Archive) tooLarge(e *Entry, size int64) error {

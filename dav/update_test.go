@@ -134,7 +134,6 @@ func TestUpdate(t *testing.T) {
 func TestUpdateRefused(t *testing.T) {
 	t.Parallel()
 	s := withFirstVersion(t)
-	const db = "/cell1/app/db"
 	s.Put("/cell1/app/edited.txt", "by a user").Status(http.StatusNoContent)
 	s.Put("/cell1/app/taken", "of a user").Status(http.StatusCreated)
 	schema := func(types string) []byte {

@@ -56,20 +56,22 @@ func (r *run) contents() error {
 		if r.beyond(x.name) {
 			return r.outOfOrder()
 		}
-		if err := r.item(x); err != nil {
+		if err := r.tolerate(r.item(x)); err != nil {
 			return err
 		}
 	}
 	if r.wrong != nil {
 		return r.outOfOrder()
 	}
-	if err := r.leaveOData(); err != nil {
+	if err := r.tolerate(r.leaveOData()); err != nil {
 		return err
 	}
 	for _, d := range r.declared {
 		if d.Kind == barfs.OData && len(all) > 0 && !r.metadata[d.Path] {
 			r.entry = r.logPath(path.Join(barfs.ContentsDir, d.Path, barfs.MetadataFile))
-			return &barfs.Invalid{Cause: barfs.CauseStructure}
+			if err := r.tolerate(&barfs.Invalid{Cause: barfs.CauseStructure}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -129,6 +129,9 @@ type Options struct {
 	From int64  // steps done by an earlier run
 	// Progress is called as entries are done and recorded. nil: not.
 	Progress func(done, total int64)
+	// Fault, if not nil, hears of each fault of the bar, and the install goes on without what has it:
+	// for a check of a bar. Else the first one ends it.
+	Fault func(Fault)
 	// Cause is what an error that is no fault of the bar is called in the log and to
 	// clients. nil: an internal error.
 	Cause func(error) string
@@ -156,6 +159,9 @@ const (
 // and can be run again.
 func Run(ctx context.Context, a *barfs.Archive, t Target, o Options) ([]Event, error) {
 	r := &run{ctx: ctx, a: a, t: t, o: o, total: a.Files()}
+	if o.Fault != nil {
+		r.t = tolerant{t, r}
+	}
 	if a.Version == 2 {
 		r.total-- // the manifest was used at acceptance
 	}
@@ -207,7 +213,7 @@ func (r *run) all() error {
 	steps := []func() error{r.start, r.meta, r.rootProps, r.contents}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return err
+			return r.tolerate(err) // what comes after depends on it
 		}
 	}
 	return nil

@@ -27,7 +27,7 @@ func (r *run) meta() error {
 		steps = append([]func() error{r.manifest}, steps...)
 	}
 	for _, step := range steps {
-		if err := step(); err != nil {
+		if err := r.tolerate(step()); err != nil {
 			return err
 		}
 	}
@@ -114,15 +114,17 @@ func list[T any](r *run, file, key string, complete func(*T) bool, install func(
 		return err
 	}
 	if r.a.Version == 2 {
-		r.entry = "" // and says of a failure in no list which one it was
+		if r.o.Fault == nil {
+			r.entry = "" // and says of a failure in no list which one it was
+		}
 		// Version 2 looks at the items one by one only after reading all.
-		if _, err := barfs.List(r.a, file, key, complete); err != nil {
+		if _, err := barfs.List(r.a, file, key, complete); err != nil && r.o.Fault == nil {
 			return err
 		}
 	}
 	items, bad := barfs.List(r.a, file, key, complete)
 	for i, item := range items {
-		if err := install(item, i); err != nil {
+		if err := r.tolerate(install(item, i)); err != nil {
 			return err
 		}
 	}
@@ -246,7 +248,10 @@ func (r *run) collections() error {
 			continue
 		}
 		if !made[parentOf(x.Path)] {
-			return barfs.Invalidf("[%s/] file format error.", r.logPath(path.Join(barfs.ContentsDir, x.Path)))
+			if err := r.tolerate(barfs.Invalidf("[%s/] file format error.", r.logPath(path.Join(barfs.ContentsDir, x.Path)))); err != nil {
+				return err
+			}
+			continue
 		}
 		made[x.Path] = true
 		c := &Collection{Path: x.Path, Kind: x.Kind, Attributes: Attributes{x.ACL, x.Props}}
@@ -254,8 +259,9 @@ func (r *run) collections() error {
 		if fault != nil {
 			c.Attributes = Attributes{}
 		}
-		if err := r.emit(Step{Collection: c}, 0); err != nil || fault != nil {
-			return cmp.Or(fault, err)
+		err := r.emit(Step{Collection: c}, 0)
+		if err = cmp.Or(r.tolerate(fault), err); err != nil {
+			return err
 		}
 	}
 	return nil

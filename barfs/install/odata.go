@@ -31,6 +31,7 @@ type odata struct {
 	size    int             // bytes of the documents in waiting
 	links   []barfs.DataLink
 	data    bool // 90_data was found
+	broken  bool // the schema has a fault: what depends on it is not looked at
 }
 
 // entity is a document of user data on its way.
@@ -66,6 +67,9 @@ func (r *run) odataItem(x item, col *barfs.Resource, rest string) error {
 			return err
 		}
 		r.odata = &odata{path: col.Path, ids: map[string]bool{}, dir: r.logPath(path.Join(barfs.ContentsDir, col.Path)) + "/"}
+	}
+	if r.odata.broken {
+		return nil
 	}
 	r.entry = x.name
 	v1 := r.a.Version == 1
@@ -110,6 +114,7 @@ func (r *run) metadataFile(x item) error {
 	}
 	schema, bad := edm.ParseSchema(text)
 	if bad != nil {
+		o.broken, r.metadata[o.path] = true, true
 		return bad
 	}
 	prefix := "/" + r.o.Cell + "/" + r.o.Box + "/" + base(o.path) + "/"
@@ -128,6 +133,7 @@ func (r *run) metadataFile(x item) error {
 		err = r.putBytes(&File{Path: path.Join(o.path, "$metadata"), ContentType: "application/xml"}, text)
 	}
 	if err := cmp.Or(fault, err); err != nil {
+		o.broken, r.metadata[o.path] = true, true
 		return err
 	}
 	o.schema, o.check, r.metadata[o.path] = schema, schema.Checker(r.a.Limits().OData), true
@@ -284,7 +290,10 @@ func (r *run) leaveOData() error {
 	for i, l := range o.links {
 		d, err := made.add(&l)
 		if err != nil {
-			return err
+			if err := r.tolerate(err); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := r.emit(Step{DataLink: d}, 0); err != nil {
 			return err

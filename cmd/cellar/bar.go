@@ -12,10 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
 	"cellar/barfs"
+	"cellar/barfs/install"
 	"cellar/cellfs"
 	"cellar/dav"
 	"cellar/dav/ops"
@@ -82,8 +84,9 @@ func barPack(stdout io.Writer) *cli.Command {
 func barCheck(stdout io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "check", Usage: "install a bar into a unit that is thrown away, and tell what is wrong", ArgsUsage: "FILE",
-		Description: "Everything is checked that a server checks, by the same code. An install ends with its first\n" +
-			"fault, and so does the check. The exit code is 3 for a bar with a fault.",
+		Description: "Everything is checked that a server checks, by the same code. Each fault is told with its entry;\n" +
+			"an archive that cannot be read, or whose names are bad, with the first. The exit code is 3 for a\n" +
+			"bar with a fault.",
 		Action: func(c *cli.Context) error {
 			file, err := oneArgument(c, "file")
 			if err != nil {
@@ -94,12 +97,14 @@ func barCheck(stdout io.Writer) *cli.Command {
 				return err
 			}
 			defer f.Close()
-			entries, fault, err := tryBar(c.Context, f)
-			switch {
-			case err != nil:
+			entries, faults, err := tryBar(c.Context, f)
+			if err != nil {
 				return err
-			case fault != "":
+			}
+			for _, fault := range faults {
 				fmt.Fprintf(stdout, "%s: %s\n", file, fault)
+			}
+			if len(faults) > 0 {
 				return &exitError{code: exitProblem}
 			}
 			fmt.Fprintf(stdout, "%s: good, %d entries\n", file, entries)
@@ -203,64 +208,87 @@ func (r *remote) waitBox(ctx context.Context, path string, update bool, each fun
 	}
 }
 
-// tryBar installs a bar into a unit of its own, which goes afterwards. fault says what is wrong with
-// the bar; "" for a good one.
-func tryBar(ctx context.Context, bar *os.File) (entries int64, fault string, err error) {
+// maxFaults bounds the faults that are told of a bar.
+const maxFaults = 1000
+
+// tryBar installs a bar into a unit of its own, which goes afterwards. faults say what is wrong with
+// the bar, with the entries; a good one has none.
+func tryBar(ctx context.Context, bar *os.File) (entries int64, faults []string, err error) {
 	info, err := bar.Stat()
 	if err != nil {
-		return 0, "", err
+		return 0, nil, err
+	}
+	if archive, err := barfs.Open(bar, info.Size(), barfs.Limits{Props: cellfs.MaxProps, PropBytes: cellfs.MaxPropBytes}); err == nil {
+		for _, err := range archive.Faults() {
+			refusal := ops.AnswerOf(err)
+			faults = append(faults, refusal.Error())
+		}
+		if len(faults) > 0 { // it would be refused before the install
+			return 0, faults[:min(len(faults), maxFaults)], nil
+		}
 	}
 	dir, err := os.MkdirTemp("", "cellar-bar-")
 	if err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	log, err := newLogger(io.Discard, "text", "error")
 	if err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	u, err := openUnit(ctx, dir, unitOptions{create: true, log: log})
 	if err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	defer func() { err = errors.Join(err, u.Close()) }()
 	const cell, box = "cell", "box"
 	if _, err := u.fs.CreateCell(ctx, cell, ""); err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
-	o, err := ops.New(ctx, ops.Config{FS: u.fs, Workers: 1, TempDir: u.temp(), Log: log})
+	var told sync.Mutex
+	o, err := ops.New(ctx, ops.Config{FS: u.fs, Workers: 1, TempDir: u.temp(), Log: log, Fault: func(f install.Fault) {
+		told.Lock()
+		defer told.Unlock()
+		text := install.TypeFailed + ": " + f.Message()
+		if f.Entry != "" {
+			text = f.Entry + ": " + text
+		}
+		if len(faults) < maxFaults {
+			faults = append(faults, text)
+		}
+	}})
 	if err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	defer func() { err = errors.Join(err, o.Close(context.WithoutCancel(ctx))) }()
 	r := &remote{url: "http://localhost/", user: "admin", password: rand.Text()}
 	h, err := dav.New(ctx, dav.Config{FS: u.fs, Ops: o, AdminUser: r.user, AdminPassword: r.password, InsecureBasic: true, TempDir: u.temp(), Log: log})
 	if err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	defer h.Close()
 	r.client = &http.Client{Transport: inProcess{h}}
 	var refused *answerError
 	res, err := r.do(ctx, "MKCOL", cell+"/"+box, io.NopCloser(bar), info.Size(), "Content-Type", "application/zip")
 	if errors.As(err, &refused) {
-		return 0, refused.answer.Error(), nil
+		return 0, []string{refused.answer.Error()}, nil
 	}
 	if err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	res.Body.Close()
 	state, err := r.waitBox(ctx, cell+"/"+box, false, func(int) {})
 	if err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	if state.Status != "ready" {
-		return 0, failedAt(ctx, r, cell, state), nil
+		return 0, append(faults, failedAt(ctx, r, cell, state)), nil
 	}
 	archive, err := barfs.Open(bar, info.Size(), barfs.Limits{})
 	if err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
-	return archive.Files(), "", nil
+	return archive.Files(), faults, nil
 }
 
 // failedAt says what an install failed of, and at which entry: the log has that.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"cellar/barfs"
 	"cellar/barfs/bartest"
 )
 
@@ -88,6 +89,7 @@ func TestBarFaults(t *testing.T) {
 	if code, out := barCommand(t, t.TempDir(), "bar", "check", bad); code != 3 || !strings.Contains(out, "90_contents/undeclared.txt") || !strings.Contains(out, "PL-BI-1004") {
 		t.Errorf("an undeclared file: %d %s", code, out)
 	}
+	checksAllFaults(t)
 	noZip := filepath.Join(folder(t, map[string]string{"x.bar": "no zip"}), "x.bar")
 	if code, out := barCommand(t, t.TempDir(), "bar", "check", noZip); code != 3 || !strings.Contains(out, "PR400-BI-0007") {
 		t.Errorf("no zip: %d %s", code, out)
@@ -135,4 +137,57 @@ func TestBarInstallReplaces(t *testing.T) {
 		t.Errorf("--replace: %d %s", code, out)
 	}
 	p.must(http.StatusOK, "GET", "/cell1/app/f", nil)
+}
+
+// checksAllFaults checks a bar with one fault of each kind: each is told once, with its entry, and nothing that
+// follows from one.
+func checksAllFaults(t *testing.T) {
+	t.Helper()
+	acl := func(role string) string {
+		return `<acl xml:base="https://a.example/__role/b/" xmlns="DAV:"><ace><principal><href>` + role + `</href></principal><grant><privilege><read/></privilege></grant></ace></acl>`
+	}
+	b := bartest.New("https://app.example/").Meta("10_relations.json", `{"Relations":[{"Name":"-bad name-"},{"Name":"friend"}]}`).
+		Meta("20_roles.json", `{"Roles":[{"Name":"reader"},{"Name":"reader"}]}`).
+		Meta("30_extroles.json", `{"ExtRoles":[{"ExtRole":"https://x.example/c/__role/__/r","_Relation.Name":"friend"},{"ExtRole":"https://x.example/c/__role/__/r","_Relation.Name":"nobody"}]}`).
+		Meta("70_$links.json", `{"Links":[{"FromType":"Relation","FromName":{"Name":"friend"},"ToType":"Role","ToName":{"Name":"none"}},{"FromType":"Relation","FromName":{"Name":"friend"},"ToType":"Role","ToName":{"Name":"reader"}}]}`).
+		Collection("c", acl("nobody")).File("c/good.txt", "text/plain", "x").FileWith("c/acl.txt", "text/plain", "x", acl("nobody")).
+		File("type.txt", "nonsense", "x").Entry("90_contents/undeclared", "x").Entry("90_contents/c/also", "x").
+		OData("db").Entry("90_contents/db/00_$metadata.xml", `<Schema Namespace="UserData"><EntityType Name="N"><Property Name="n" Type="Edm.Int32"/></EntityType></Schema>`).
+		Entry("90_contents/db/10_odatarelations.json", `{"Links":[{"FromType":"N","FromId":{"__id":"1"},"ToType":"N","ToId":{"__id":"9"}}]}`).
+		Entry("90_contents/db/90_data/N/1.json", `{"__id":"1"}`).Entry("90_contents/db/90_data/N/2.json", `{"n":"text"}`).Entry("90_contents/db/90_data/N/3.json", `{"__id":"1"}`).
+		OData("broken").Entry("90_contents/broken/00_$metadata.xml", `<Schema`).Entry("90_contents/broken/90_data/X/1.json", `{}`).
+		OData("missing")
+	file := filepath.Join(t.TempDir(), "all.bar")
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out := barCommand(t, t.TempDir(), "bar", "check", file)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	want := []string{
+		"10_relations.json: PL-BI-1004: Installation failed(request body format error. field [Name])", "20_roles.json: PL-BI-1004: Installation failed(The entity already exists.)",
+		"30_extroles.json: PL-BI-1004: Installation failed(The related entity [Relation] does not exist.)", "70_$links.json: PL-BI-1004: Installation failed(No such entity.)",
+		"90_rootprops.xml: PL-BI-1004: Installation failed(Role not found.)", "90_contents/c/acl.txt: PL-BI-1004: Installation failed(Role not found.)",
+		"90_contents/type.txt: PL-BI-1004: Installation failed(WebDAV file registration error. Invalid Content-Type.)",
+		"90_contents/undeclared: PL-BI-1004: Installation failed(Entry is not contained in 90_rootprops.xml.)", "90_contents/c/also: PL-BI-1004: Installation failed(Entry is not contained in 90_rootprops.xml.)",
+		"Target Link to N('9')", "90_contents/db/90_data/N/2.json: PL-BI-1004: Installation failed(request body format error. field [n])", "90_contents/db/90_data/N/3.json: PL-BI-1004: Installation failed(The entity already exists.)",
+		"90_contents/broken/00_$metadata.xml: PL-BI-1004: Installation failed(JSON/XML parse error.)", "90_contents/missing/00_$metadata.xml: PL-BI-1004: Installation failed(Invalid structure of bar file or empty.)",
+	}
+	for _, w := range want {
+		if strings.Count(out, w) != 1 {
+			t.Errorf("%q is told %d times", w, strings.Count(out, w))
+		}
+	}
+	if code != 3 || len(lines) != len(want) {
+		t.Errorf("exit code %d, %d faults, want %d:\n%s", code, len(lines), len(want), out)
+	}
+
+	// What a server refuses before the install: each entry.
+	tooLarge := strings.Repeat("x", barfs.MaxEntry+1)
+	if err := os.WriteFile(file, bartest.New("").File("a.bin", "text/plain", tooLarge).File("b.bin", "text/plain", tooLarge).Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out = barCommand(t, t.TempDir(), "bar", "check", file)
+	if code != 3 || strings.Count(out, "PR400-BI-0003") != 2 || !strings.Contains(out, "a.bin") || !strings.Contains(out, "b.bin") {
+		t.Errorf("two entries that are too large: %d %s", code, out)
+	}
 }

@@ -196,9 +196,9 @@ func checkPacked(ctx context.Context, out *target) error {
 		return err
 	}
 	defer f.Close()
-	_, fault, err := tryBar(ctx, f)
-	if err == nil && fault != "" {
-		err = errors.New("the bar would not install: " + fault)
+	_, faults, err := tryBar(ctx, f)
+	if err == nil && len(faults) > 0 {
+		err = errors.New("the bar would not install:\n" + strings.Join(faults, "\n"))
 	}
 	return err
 }

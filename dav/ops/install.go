@@ -230,7 +230,7 @@ func (o *Ops) runInstall(ctx context.Context, j jobs.Job, p *jobs.Progress) ([]i
 	if err != nil {
 		return nil, err
 	}
-	return install.Run(ctx, bar, t, install.Options{Cell: cell.Name, Box: j.Name, From: j.Step, Progress: p.Set, Cause: installCause})
+	return install.Run(ctx, bar, t, install.Options{Cell: cell.Name, Box: j.Name, From: j.Step, Progress: p.Set, Fault: o.cfg.Fault, Cause: installCause})
 }
 
 // target writes an install into the tree; it implements [install.Target].

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cellar/barfs"
+	"cellar/barfs/install"
 	"cellar/cellfs"
 	"cellar/cellfs/restore"
 	"cellar/jobs"
@@ -40,7 +41,9 @@ type Config struct {
 	ImportLimit int64
 	// MaxUpdate bounds the resources that the update of a box changes; 0: [DefaultMaxUpdate].
 	MaxUpdate int
-	Log       *slog.Logger
+	// Fault, if not nil, hears of each fault of a bar, and its install goes on: for a check of bars.
+	Fault func(install.Fault)
+	Log   *slog.Logger
 }
 
 // SnapshotLimits bound the snapshots that are imported.
