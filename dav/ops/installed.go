@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strconv"
 
 	"cellar/cellfs"
 	"cellar/jobs"
@@ -24,14 +25,23 @@ type asInstalled struct {
 	Meta    string `json:"m"`           // digest of type, ACL and properties
 }
 
+// reader tells what resources of a box are like.
+type reader struct {
+	tx    cellfs.Tx
+	box   int64
+	roles map[int64]string // names that were looked for
+}
+
+func newReader(tx cellfs.Tx, box int64) *reader { return &reader{tx, box, map[int64]string{}} }
+
 // asNow is a resource as it is.
-func asNow(tx cellfs.Tx, n *cellfs.Node) (a asInstalled, err error) {
+func (r *reader) asNow(n *cellfs.Node) (a asInstalled, err error) {
 	if !n.IsCollection() {
-		if a.Content, err = contentOf(tx, n.Blob); err != nil {
+		if a.Content, err = contentOf(r.tx, n.Blob); err != nil {
 			return a, err
 		}
 	}
-	a.Meta, err = metaOf(n)
+	a.Meta, err = r.meta(n)
 	return a, err
 }
 
@@ -43,10 +53,41 @@ func contentOf(tx cellfs.Tx, blob int64) (string, error) {
 	return b.Hash.String(), err
 }
 
-func metaOf(n *cellfs.Node) (string, error) {
-	text, err := json.Marshal([]any{n.ContentType, n.ACL, n.Props})
+// meta is a digest of type, ACL and properties. Roles go in by their names, so that it is the same in each cell:
+// what one bar makes of many boxes is stored once.
+func (r *reader) meta(n *cellfs.Node) (string, error) {
+	var acl []any
+	if n.ACL != nil {
+		acl = []any{n.ACL.RequireSchemaAuthz}
+		for _, e := range n.ACL.ACEs {
+			role, err := r.role(e.Role)
+			if err != nil {
+				return "", err
+			}
+			acl = append(acl, role, e.Privileges)
+		}
+	}
+	text, err := json.Marshal([]any{n.ContentType, acl, n.Props})
 	sum := sha256.Sum256(text)
 	return base64.RawStdEncoding.EncodeToString(sum[:12]), err
+}
+
+// role names a role: one of the box by its name alone.
+func (r *reader) role(id int64) (string, error) {
+	if name, known := r.roles[id]; known || id == 0 {
+		return name, nil
+	}
+	e, err := r.tx.EntityByID(id)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // it is gone, and grants nothing
+		e.Key = "#" + strconv.FormatInt(id, 10)
+	case err != nil:
+		return "", err
+	case e.Box != r.box:
+		e.Key = strconv.FormatInt(e.Box, 10) + "/" + e.Key
+	}
+	r.roles[id] = e.Key
+	return e.Key, nil
 }
 
 // installedNow notes what is in a box, but for user data.
@@ -57,13 +98,13 @@ func (o *Ops) installedNow(ctx context.Context, box int64) (all installed, err e
 		if err != nil {
 			return err
 		}
-		return all.add(tx, &n, "")
+		return all.add(newReader(tx, box), &n, "")
 	})
 	return all, err
 }
 
-func (all installed) add(tx cellfs.Tx, n *cellfs.Node, path string) error {
-	a, err := asNow(tx, n)
+func (all installed) add(r *reader, n *cellfs.Node, path string) error {
+	a, err := r.asNow(n)
 	if err != nil {
 		return err
 	}
@@ -71,7 +112,7 @@ func (all installed) add(tx cellfs.Tx, n *cellfs.Node, path string) error {
 	if !n.IsCollection() || n.Kind == cellfs.KindOData {
 		return nil
 	}
-	return cellfs.EachChild(tx, n.ID, func(m *cellfs.Node) error { return all.add(tx, m, join(path, m.Name)) })
+	return cellfs.EachChild(r.tx, n.ID, func(m *cellfs.Node) error { return all.add(r, m, join(path, m.Name)) })
 }
 
 func join(path, name string) string {

@@ -319,7 +319,7 @@ func (u *updating) installedNow(ctx context.Context) (installed, error) {
 		if err != nil {
 			return err
 		}
-		nodes := map[string]*cellfs.Node{"": &box}
+		nodes, r := map[string]*cellfs.Node{"": &box}, newReader(tx, u.box)
 		for i := range u.changes {
 			c := &u.changes[i]
 			a, ok := all[c.path]
@@ -328,7 +328,7 @@ func (u *updating) installedNow(ctx context.Context) (installed, error) {
 			}
 			n, err := u.there(tx, nodes, c.path)
 			if err == nil && n != nil { // else somebody removed it meanwhile
-				a.Meta, err = metaOf(n)
+				a.Meta, err = r.meta(n)
 			}
 			if err != nil {
 				return err

@@ -36,7 +36,7 @@ func (u *updating) plan(tx cellfs.Tx) error {
 		return err
 	}
 	nodes[""] = &box
-	a := &applier{target: u.target, tx: tx, roles: map[string]int64{}}
+	a, r := &applier{target: u.target, tx: tx, roles: map[string]int64{}}, newReader(tx, u.box)
 	news := map[string]bool{}
 	for i := range u.wanted {
 		w := &u.wanted[i]
@@ -52,7 +52,7 @@ func (u *updating) plan(tx cellfs.Tx) error {
 		case u.isKept(w, n):
 			continue
 		case n != nil:
-			if err := u.compare(a, &c); err != nil {
+			if err := u.compare(a, r, &c); err != nil {
 				return err
 			}
 		}
@@ -60,7 +60,7 @@ func (u *updating) plan(tx cellfs.Tx) error {
 			u.changes = append(u.changes, c)
 		}
 	}
-	if err := u.planRemovals(tx, nodes, news); err != nil {
+	if err := u.planRemovals(r, nodes, news); err != nil {
 		return err
 	}
 	if most := cmp.Or(u.o.cfg.MaxUpdate, DefaultMaxUpdate); len(u.changes) > most {
@@ -85,8 +85,8 @@ func (u *updating) isKept(w *wanted, n *cellfs.Node) bool {
 }
 
 // compare says what changes of a resource that is there.
-func (u *updating) compare(a *applier, c *change) error {
-	now, err := asNow(a.tx, c.old)
+func (u *updating) compare(a *applier, r *reader, c *change) error {
+	now, err := r.asNow(c.old)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (u *updating) compare(a *applier, c *change) error {
 		c.meta = true // it names a role that the update makes; else the change fails
 		return nil
 	}
-	meta, err := metaOf(&next)
+	meta, err := r.meta(&next)
 	c.meta = meta != now.Meta
 	return err
 }
@@ -153,7 +153,7 @@ func (u *updating) fit(tx cellfs.Tx, old, next int64) (*edm.Needs, error) {
 }
 
 // planRemovals finds what the version before made and the new one lacks. A collection goes once it is empty.
-func (u *updating) planRemovals(tx cellfs.Tx, nodes map[string]*cellfs.Node, news map[string]bool) error {
+func (u *updating) planRemovals(r *reader, nodes map[string]*cellfs.Node, news map[string]bool) error {
 	var old []string
 	for p := range u.before {
 		if !news[p] && p != "" {
@@ -163,14 +163,14 @@ func (u *updating) planRemovals(tx cellfs.Tx, nodes map[string]*cellfs.Node, new
 	slices.Sort(old)
 	goes := map[string]bool{}
 	for _, p := range slices.Backward(old) { // what is in a collection comes before it
-		n, err := u.there(tx, nodes, p)
+		n, err := u.there(r.tx, nodes, p)
 		if err != nil {
 			return err
 		}
 		if n == nil {
 			continue
 		}
-		now, err := asNow(tx, n)
+		now, err := r.asNow(n)
 		if err != nil {
 			return err
 		}
@@ -178,7 +178,7 @@ func (u *updating) planRemovals(tx cellfs.Tx, nodes map[string]*cellfs.Node, new
 			continue // somebody made it his own
 		}
 		if n.IsCollection() {
-			empty, err := u.isEmpty(tx, n, p, goes)
+			empty, err := u.isEmpty(r.tx, n, p, goes)
 			if err != nil {
 				return err
 			}
