@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"cellar/barfs/bartest"
 	"cellar/cellfs"
 	"cellar/dav/davtest"
 )
@@ -37,7 +39,7 @@ func TestClients(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := &player{t: t, host: strings.TrimPrefix(s.URL, "http://"), vars: map[string]string{"url": s.URL}}
+			p := &player{t: t, host: strings.TrimPrefix(s.URL, "http://"), vars: map[string]string{"url": s.URL, "url-escaped": url.QueryEscape(s.URL)}}
 			defer p.hangUp()
 			for _, x := range parseExchanges(t, string(text)) {
 				p.play(x)
@@ -153,13 +155,14 @@ func (p *player) play(x exchange) {
 func (p *player) request(x exchange) (head, body string, waits bool) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", x.method, p.fill(x.path), p.host)
-	anonymous, chunked := false, false
+	anonymous, chunked, multipart := false, false, false
 	for _, h := range x.headers {
 		if h == "@anonymous" {
 			anonymous = true
 			continue
 		}
 		chunked = chunked || strings.EqualFold(h, "Transfer-Encoding: chunked")
+		multipart = multipart || strings.HasPrefix(h, "Content-Type: multipart/")
 		waits = waits || strings.EqualFold(h, "Expect: 100-continue")
 		b.WriteString(p.fill(h) + "\r\n")
 	}
@@ -169,6 +172,12 @@ func (p *player) request(x exchange) (head, body string, waits bool) {
 		b.WriteString("Authorization: " + r.Header.Get("Authorization") + "\r\n")
 	}
 	body = strings.TrimSuffix(p.fill(x.body), "\n")
+	if schema, ok := strings.CutPrefix(body, "< bar: "); ok {
+		body = smallBar(schema)
+	}
+	if multipart {
+		body = strings.ReplaceAll(body, "\n", "\r\n")
+	}
 	switch {
 	case chunked:
 		half := len(body) / 2
@@ -177,6 +186,13 @@ func (p *player) request(x exchange) (head, body string, waits bool) {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
 	}
 	return b.String() + "\r\n", body, waits
+}
+
+// smallBar is the bar that a body "< bar: {schema}" stands for: a role, which may read the box, and a file.
+func smallBar(schema string) string {
+	return string(bartest.New(schema).Meta("20_roles.json", `{"Roles":[{"Name":"reader"}]}`).
+		Box(`<acl xml:base="https://any.example/__role/any/"><ace><principal><href>reader</href></principal><grant><privilege><read/></privilege></grant></ace></acl>`).
+		File("welcome.txt", "text/plain", "Welcome.\n").Bytes())
 }
 
 func chunks(parts ...string) string {
