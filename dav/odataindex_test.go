@@ -50,7 +50,7 @@ func TestIndexesFollowChanges(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 2))
 	s := davtest.New(t)
-	all, bar := samples(r, 1500)
+	all, bar := samples(r, 300)
 	s.Request("MKCOL", "/cell1/b").WithHeader("Content-Type", "application/zip").WithBytes(bar).Expect().Status(http.StatusAccepted)
 	s.WaitBox("/cell1/b").Value("status").IsEqual("ready")
 	set := setOf(t, s)
@@ -65,7 +65,7 @@ func TestIndexesFollowChanges(t *testing.T) {
 		}
 		wr := rand.New(rand.NewPCG(seed, uint64(10+w)))
 		writers.Go(func() {
-			for i := range 120 {
+			for i := range 40 {
 				parts[w] = changeRandomly(t, s, wr, parts[w], fmt.Sprintf("w%d-%d", w, i))
 			}
 		})
@@ -86,7 +86,7 @@ func TestIndexesFollowChanges(t *testing.T) {
 	if os.Getenv("CELLAR_SOAK") != "" {
 		end = time.Now().Add(10 * time.Minute)
 	}
-	for i := 0; i < 300 || time.Now().Before(end); i++ {
+	for i := 0; i < 150 || time.Now().Before(end); i++ {
 		if i%3 == 0 {
 			all = changeRandomly(t, s, r, all, fmt.Sprintf("r%d", i))
 		}

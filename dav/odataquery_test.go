@@ -183,7 +183,7 @@ func TestQueriesOfUserData(t *testing.T) {
 	all, bar := samples(r, 200)
 	s.Request("MKCOL", "/cell1/b").WithHeader("Content-Type", "application/zip").WithBytes(bar).Expect().Status(http.StatusAccepted)
 	s.WaitBox("/cell1/b").Value("status").IsEqual("ready")
-	rounds, end := 300, time.Time{}
+	rounds, end := 150, time.Time{}
 	if os.Getenv("CELLAR_SOAK") != "" {
 		end = time.Now().Add(10 * time.Minute)
 	}
