@@ -14,18 +14,30 @@ type Response struct {
 
 // WriteHeader implements [http.ResponseWriter].
 func (w *Response) WriteHeader(status int) {
-	if w.Status == 0 {
-		w.Status = status
-	}
+	w.begin(status)
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements [http.ResponseWriter].
 func (w *Response) Write(b []byte) (int, error) {
-	if w.Status == 0 {
-		w.Status = http.StatusOK
-	}
+	w.begin(http.StatusOK)
 	return w.ResponseWriter.Write(b)
+}
+
+// begin notes the status, and spells ETag as RFC 9110 does: package http writes Etag, and some clients look for
+// the very letters.
+func (w *Response) begin(status int) {
+	if w.Status != 0 {
+		return
+	}
+	h := w.Header()
+	if v, ok := h["Etag"]; ok {
+		delete(h, "Etag")
+		h["ETag"] = v
+	}
+	if status >= http.StatusOK { // an interim answer begins nothing
+		w.Status = status
+	}
 }
 
 // copierTo is a source that writes itself faster than it can be read; cellfs.CopierTo is one.
@@ -36,9 +48,7 @@ type copierTo interface {
 // ReadFrom hands the source on, so that the kernel can send a file by itself, and a
 // snapshot the files that it is made of.
 func (w *Response) ReadFrom(src io.Reader) (int64, error) {
-	if w.Status == 0 {
-		w.Status = http.StatusOK
-	}
+	w.begin(http.StatusOK)
 	if part, ok := src.(*io.LimitedReader); ok {
 		if s, ok := part.R.(copierTo); ok {
 			n, err := s.CopyTo(w.ResponseWriter, part.N)

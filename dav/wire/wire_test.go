@@ -103,3 +103,28 @@ func TestResponse(t *testing.T) {
 		t.Errorf("ReadFrom: %d, %v, status %d", n, err, w.Status)
 	}
 }
+
+// TestETagIsSpelled: the name of the header goes out as RFC 9110 has it, since some clients compare letters.
+func TestETagIsSpelled(t *testing.T) {
+	for name, answer := range map[string]func(w http.ResponseWriter){
+		"a status":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) },
+		"a body":    func(w http.ResponseWriter) { io.WriteString(w, "x") },
+		"from file": func(w http.ResponseWriter) { io.Copy(w, strings.NewReader("x")) },
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("ETag", `"1"`)
+			answer(&wire.Response{ResponseWriter: w})
+		}))
+		defer s.Close()
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+		text, err := io.ReadAll(conn)
+		if err != nil || strings.Count(string(text), "\r\nETag: \"1\"\r\n") != 1 || strings.Contains(string(text), "Etag") {
+			t.Errorf("%s: %v\n%s", name, err, text)
+		}
+	}
+}
