@@ -10,6 +10,7 @@ import (
 	"github.com/gavv/httpexpect/v2"
 
 	"cellar/barfs/bartest"
+	"cellar/cellfs"
 	"cellar/dav/davtest"
 )
 
@@ -151,7 +152,12 @@ func TestUpdateRefused(t *testing.T) {
 		"both changed":       {secondVersion(func(b *bartest.Bar) { b.File("edited.txt", "text/plain", "by the second") }), "edited.txt"},
 		"another kind":       {secondVersion(func(b *bartest.Bar) { b.Collection("taken", "") }), "taken"},
 		"a bad entry":        {secondVersion(func(b *bartest.Bar) { b.Entry("90_contents/undeclared", "x") }), "PL-BI-1004"},
-		"no such role":       {secondVersion(func(b *bartest.Bar) { b.Collection("z", grantTo("nobody", "read")) }), "PL-BI-1004"},
+		"too deep": {secondVersion(func(b *bartest.Bar) {
+			for n := range cellfs.MaxDepth + 1 {
+				b.Collection(strings.TrimSuffix(strings.Repeat("d/", n+1), "/"), "")
+			}
+		}), "too deep"},
+		"no such role": {secondVersion(func(b *bartest.Bar) { b.Collection("z", grantTo("nobody", "read")) }), "PL-BI-1004"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			unchanged(t, s.Server, func() {

@@ -40,6 +40,9 @@ func (u *updating) plan(tx cellfs.Tx) error {
 	news := map[string]bool{}
 	for i := range u.wanted {
 		w := &u.wanted[i]
+		if strings.Count(w.path, "/") >= cellfs.MaxDepth {
+			return cellfs.ErrTooDeep
+		}
 		news[w.path] = true
 		n, err := u.there(tx, nodes, w.path)
 		if err != nil {
