@@ -267,3 +267,44 @@ func TestUpdateIsBounded(t *testing.T) {
 	s.update(bartest.Many(appSchema, most-3, 10)).Value("status").IsEqual("updated")
 	unchanged(t, s.Server, func() { s.update(bartest.Many(appSchema, most-3, 10)).Value("status").IsEqual("updated") })
 }
+
+// TestUpdateKeepsWhatComesMeanwhile: what is written into the collections of an application, and granted there, while
+// a version that lacks or replaces them is put in its place, stays.
+func TestUpdateKeepsWhatComesMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := updates{davtest.New(t)}
+	s.Role("cell1", "mine")
+	const n = 60
+	version := func(goes bool) []byte {
+		b := bartest.New(appSchema).Meta("20_roles.json", `{"Roles":[{"Name":"reader"},{"Name":"writer"}]}`)
+		for i := range n {
+			if !goes {
+				b.Collection(fmt.Sprintf("goes%d", i), "").File(fmt.Sprintf("goes%d/f", i), "text/plain", "x")
+			}
+			b.Collection(fmt.Sprintf("stays%d", i), grantTo(map[bool]string{true: "writer", false: "reader"}[goes], "read"))
+		}
+		return b.Bytes()
+	}
+	s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", "application/zip").WithBytes(version(false)).Expect().Status(http.StatusAccepted)
+	s.WaitBox("/cell1/app").Value("status").IsEqual("ready")
+	written, granted := []int{}, []int{}
+	second := version(true)
+	s.send(second).Status(http.StatusAccepted)
+	for i := range n {
+		if s.Request("PUT", fmt.Sprintf("/cell1/app/goes%d/mine", i)).WithText("mine").Expect().Raw().StatusCode == http.StatusCreated {
+			written = append(written, i)
+		}
+		s.SetACL(fmt.Sprintf("/cell1/app/stays%d", i), davtest.ACE{Role: "mine", Privileges: "D:read"})
+		granted = append(granted, i)
+	}
+	s.Request("GET", "/cell1/app").WithHeader("Accept", "application/json").WithHeader("Prefer", "wait=60").Expect().JSON().Path("$.box.update.status").IsEqual("updated")
+	for _, i := range written {
+		s.WantGet(fmt.Sprintf("/cell1/app/goes%d/mine", i), "mine")
+	}
+	for _, i := range granted {
+		if body := s.Request("PROPFIND", fmt.Sprintf("/cell1/app/stays%d", i)).WithHeader("Depth", "0").Expect().Body().Raw(); !strings.Contains(body, "mine</") {
+			t.Errorf("stays%d: what was granted is gone", i)
+		}
+	}
+	t.Logf("%d of %d were written in time", len(written), n)
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -302,7 +303,7 @@ func (u *updating) changeOne(a *applier, nodes map[string]*cellfs.Node, c *chang
 	if err != nil {
 		return err
 	}
-	if !sameNode(n, c.old) {
+	if !sameNode(n, c.old) || c.meta && n != nil && !sameMeta(n, c.old) {
 		return errChanged
 	}
 	up := path.Dir(c.path)
@@ -324,6 +325,15 @@ func (u *updating) changeOne(a *applier, nodes map[string]*cellfs.Node, c *chang
 	}
 	if c.want == nil {
 		nodes[c.path] = nil
+		if n.IsCollection() { // what was in it went before
+			empty, err := u.isEmpty(a.tx, n, c.path, nil)
+			if err != nil {
+				return err
+			}
+			if !empty {
+				return errChanged
+			}
+		}
 		return u.o.fs.ReplaceMember(a.tx, parent, n, nil)
 	}
 	if c.needs != nil {
@@ -344,9 +354,6 @@ func (u *updating) changeOne(a *applier, nodes map[string]*cellfs.Node, c *chang
 	}
 	if c.content && c.want.kind == cellfs.KindFile {
 		next.Blob, next.Size, next.Version, next.Modified = c.want.blob, c.want.size, a.gen, a.now
-		if c.needs != nil {
-			next.ContentType = c.want.contentType
-		}
 	}
 	nodes[c.path] = &next
 	if n != nil && !c.content {
@@ -416,4 +423,10 @@ func sameNode(a, b *cellfs.Node) bool {
 		return a == b
 	}
 	return a.ID == b.ID && a.Version == b.Version && a.Modified.Equal(b.Modified)
+}
+
+// sameMeta reports whether two nodes have the same type, ACL and properties, none of which counts as a change of
+// the node.
+func sameMeta(a, b *cellfs.Node) bool {
+	return a.ContentType == b.ContentType && reflect.DeepEqual(a.ACL, b.ACL) && reflect.DeepEqual(a.Props, b.Props)
 }
