@@ -270,6 +270,14 @@ func (a *Archive) Files() (n int64) {
 	return n
 }
 
+// Installed is the number of entries that an install counts. The manifest of version 2 is used before.
+func (a *Archive) Installed() int64 {
+	if a.Version == 2 {
+		return a.Files() - 1
+	}
+	return a.Files()
+}
+
 // Read reads a whole file; name is below the root of the bar, without Prefix.
 // It returns fs.ErrNotExist if there is none.
 func (a *Archive) Read(name string) ([]byte, error) { return fs.ReadFile(a, a.Prefix+name) }

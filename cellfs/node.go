@@ -203,3 +203,12 @@ func (c *Cell) Room() (bytes int64, limited bool) { return max(0, c.Quota-c.Take
 
 // Now is the time as the store keeps it: UTC, whole microseconds.
 func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// SameNode reports whether two nodes, nil for none, are one whose content did not change. ACL and properties can
+// differ.
+func SameNode(a, b *Node) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.ID == b.ID && a.Version == b.Version && a.Modified.Equal(b.Modified)
+}

@@ -379,7 +379,7 @@ type Job struct {
 	Name       string
 	RequestKey string
 	Subject    string // who asked, as the event log names it; "" for nobody
-	Input      int64  // blob id of the request's body; 0 for none
+	Input      int64  // blob id of what it works from, or keeps once it has ended; 0 for none
 	Started    time.Time
 	Ended      time.Time // zero while it runs
 	Done       int64     // entries
@@ -424,6 +424,8 @@ type RecordTx interface {
 	DeleteJob(id int64, now time.Time) error
 	Job(id int64) (Job, error)
 	Jobs() ([]Job, error)
+	// JobsOf lists the jobs that work, or worked, on one target of a cell.
+	JobsOf(cell, target int64) ([]Job, error)
 }
 
 // Blobs keeps large immutable contents under their SHA-256. A blob is absent or

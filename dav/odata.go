@@ -270,33 +270,40 @@ func (q *request) matchesEntity(etag string) error {
 	return answer.New(answer.ObjectETagMismatch)
 }
 
-// inCollection returns what follows the URL of an OData collection, in any form of the cell's URL, or
-// relative to the collection.
+// inCollection returns what follows the URL of an OData collection in that of an entity, in any form of the cell's
+// URL, or relative to the collection.
 func (q *request) inCollection(col cellfs.Path, uri string) (segment string, ok bool) {
 	u, err := url.Parse(strings.Replace(uri, cellfs.LocalCell, q.target.CellURL, 1))
 	if err != nil {
 		return "", false
 	}
-	if u.Scheme == "" && u.Host == "" {
-		if !strings.HasPrefix(uri, "/") {
-			return u.EscapedPath(), strings.Contains(uri, "(")
+	segment, ok = q.belowCollection(col, u)
+	return segment, ok && strings.Contains(segment, "(")
+}
+
+// belowCollection returns what follows the URL of a collection in a URL, escaped as it stands: a key may hold slashes.
+func (q *request) belowCollection(col cellfs.Path, u *url.URL) (rest string, ok bool) {
+	escaped := u.EscapedPath()
+	if u.Host == "" {
+		if !strings.HasPrefix(escaped, "/") {
+			return escaped, true
 		}
 		u.Scheme, u.Host = "http", q.Host
 	}
-	// The key may hold slashes, as it stands or encoded.
-	escaped := u.EscapedPath()
-	i := strings.IndexByte(escaped, '(')
-	if i < 0 {
-		return "", false
+	escaped += "/"
+	above := *u
+	above.RawPath = ""
+	for i := 1; i < len(escaped); i++ {
+		if escaped[i] != '/' {
+			continue
+		}
+		var err error
+		if above.Path, err = url.PathUnescape(escaped[:i]); err != nil {
+			return "", false
+		}
+		if names, in := q.inThisCell(&above); in && slices.Equal(names, col.Segments()) {
+			return strings.Trim(escaped[i:], "/"), true
+		}
 	}
-	end := strings.LastIndexByte(escaped[:i], '/')
-	if end < 0 {
-		return "", false
-	}
-	segment, u.RawPath = escaped[end+1:], ""
-	if u.Path, err = url.PathUnescape(escaped[:end]); err != nil {
-		return "", false
-	}
-	below, in := q.inThisCell(u)
-	return segment, in && slices.Equal(below, col.Segments())
+	return "", false
 }

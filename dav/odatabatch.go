@@ -190,11 +190,9 @@ func (q *request) locate(uri string, made map[string]odata.End) error {
 		return answer.New(answer.BatchFormat, "the URL of a request cannot be read")
 	}
 	q.URL = u
-	path := u.EscapedPath()
-	if u.Host != "" || strings.HasPrefix(path, "/") {
-		if path, err = q.belowCollection(u); err != nil {
-			return err
-		}
+	path, ok := q.belowCollection(q.target.Path, u)
+	if !ok {
+		return answer.New(answer.BatchFormat, "the URL of a request is not one of the collection")
 	}
 	for _, segment := range splitSegments(path) {
 		name, err := url.PathUnescape(segment)
@@ -222,28 +220,6 @@ func reference(s string, made map[string]odata.End) (e odata.End, ok bool) {
 		e, ok = made[id]
 	}
 	return e, ok
-}
-
-// belowCollection is what follows the collection in a URL, escaped as it stands.
-func (q *request) belowCollection(u *url.URL) (string, error) {
-	if u.Host == "" {
-		u.Scheme, u.Host = "http", q.Host
-	}
-	escaped, col := u.EscapedPath()+"/", *u
-	col.RawPath = ""
-	for i := range len(escaped) {
-		if escaped[i] != '/' || i == 0 {
-			continue
-		}
-		var err error
-		if col.Path, err = url.PathUnescape(escaped[:i]); err != nil {
-			break
-		}
-		if names, ok := q.inThisCell(&col); ok && slices.Equal(names, q.target.Path.Segments()) {
-			return strings.Trim(escaped[i:], "/"), nil
-		}
-	}
-	return "", answer.New(answer.BatchFormat, "the URL of a request is not one of the collection")
 }
 
 // splitSegments splits an escaped path at its slashes, but for those in a text in quotes.

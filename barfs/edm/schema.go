@@ -55,10 +55,18 @@ type Property struct {
 // such.
 func (p *Property) Simple() bool { return slices.Contains(edmTypes, p.Type) }
 
+// uniqueKey is the unique key that the property is part of. A list or complex value is of none, whatever a schema says.
+func (p *Property) uniqueKey() string {
+	if p.IsList || !p.Simple() {
+		return ""
+	}
+	return p.UniqueKey
+}
+
 // UniqueKeys are the names of the unique keys of an entity type, in the order of their first properties.
 func (t *Type) UniqueKeys() (names []string) {
 	for i := range t.Properties {
-		if name := t.Properties[i].UniqueKey; name != "" && !slices.Contains(names, name) {
+		if name := t.Properties[i].uniqueKey(); name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -68,7 +76,7 @@ func (t *Type) UniqueKeys() (names []string) {
 // Unique are the names of the properties of a unique key.
 func (t *Type) Unique(key string) (properties []string) {
 	for i := range t.Properties {
-		if p := &t.Properties[i]; p.UniqueKey == key && key != "" && p.Simple() && !p.IsList {
+		if p := &t.Properties[i]; key != "" && p.uniqueKey() == key {
 			properties = append(properties, p.Name)
 		}
 	}

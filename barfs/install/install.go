@@ -158,12 +158,9 @@ const (
 // for a [*Failure]. With any other error, that of ctx, the install was cut off
 // and can be run again.
 func Run(ctx context.Context, a *barfs.Archive, t Target, o Options) ([]Event, error) {
-	r := &run{ctx: ctx, a: a, t: t, o: o, total: a.Files()}
+	r := &run{ctx: ctx, a: a, t: t, o: o, total: a.Installed()}
 	if o.Fault != nil {
 		r.t = tolerant{t, r}
-	}
-	if a.Version == 2 {
-		r.total-- // the manifest was used at acceptance
 	}
 	defer func() { // nothing is performed after Run has ended, not even after a panic
 		if r.pending != nil {

@@ -113,12 +113,10 @@ func list[T any](r *run, file, key string, complete func(*T) bool, install func(
 	if err := r.begin(name); err != nil {
 		return err
 	}
-	if r.a.Version == 2 {
-		if r.o.Fault == nil {
-			r.entry = "" // and says of a failure in no list which one it was
-		}
+	if r.a.Version == 2 && r.o.Fault == nil {
+		r.entry = "" // and says of a failure in no list which one it was
 		// Version 2 looks at the items one by one only after reading all.
-		if _, err := barfs.List(r.a, file, key, complete); err != nil && r.o.Fault == nil {
+		if _, err := barfs.List(r.a, file, key, complete); err != nil {
 			return err
 		}
 	}

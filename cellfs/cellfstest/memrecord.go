@@ -268,5 +268,13 @@ func (t *memTx) Job(id int64) (cellfs.Job, error) {
 }
 
 func (t *memTx) Jobs() ([]cellfs.Job, error) {
-	return sorted(t.jobs, func(cellfs.Job) bool { return true }, func(a, b cellfs.Job) int { return cmp.Compare(a.ID, b.ID) }), nil
+	return t.jobsThat(func(cellfs.Job) bool { return true }), nil
+}
+
+func (t *memTx) JobsOf(cell, target int64) ([]cellfs.Job, error) {
+	return t.jobsThat(func(j cellfs.Job) bool { return j.Cell == cell && j.Target == target }), nil
+}
+
+func (t *memTx) jobsThat(keep func(cellfs.Job) bool) []cellfs.Job {
+	return sorted(t.jobs, keep, func(a, b cellfs.Job) int { return cmp.Compare(a.ID, b.ID) })
 }

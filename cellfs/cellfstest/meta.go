@@ -444,6 +444,14 @@ func testRecords(t metaTest) {
 		if want := []cellfs.Job{j}; !reflect.DeepEqual(jobs, want) {
 			t.Errorf("Jobs = %+v, want %+v", jobs, want)
 		}
+		for target, want := range map[int64]int{j.Target: 1, j.Target + 1: 0} {
+			if of, jerr := tx.JobsOf(c.ID, target); jerr != nil || len(of) != want {
+				t.Errorf("JobsOf %d = %+v, %v, want %d", target, of, jerr, want)
+			}
+		}
+		if of, jerr := tx.JobsOf(c.ID+1, j.Target); jerr != nil || len(of) != 0 {
+			t.Errorf("JobsOf another cell = %+v, %v", of, jerr)
+		}
 		if got, jerr := tx.Job(j.ID); jerr != nil || !reflect.DeepEqual(got, j) {
 			t.Errorf("Job = %+v, %v, want %+v", got, jerr, j)
 		}

@@ -384,8 +384,14 @@ func (t *tx) Job(id int64) (cellfs.Job, error) {
 	return j, nil
 }
 
-func (t *tx) Jobs() (all []cellfs.Job, err error) {
-	err = t.c.query(t.ctx, jobColumns+"ORDER BY id", nil, func(scan func(...any) error) error {
+func (t *tx) Jobs() ([]cellfs.Job, error) { return t.jobs("ORDER BY id") }
+
+func (t *tx) JobsOf(cell, target int64) ([]cellfs.Job, error) {
+	return t.jobs("WHERE cell = ? AND target = ? ORDER BY id", cell, target)
+}
+
+func (t *tx) jobs(which string, args ...any) (all []cellfs.Job, err error) {
+	err = t.c.query(t.ctx, jobColumns+which, args, func(scan func(...any) error) error {
 		j, err := scanJob(scan)
 		all = append(all, j)
 		return err

@@ -18,7 +18,6 @@ import (
 
 	"cellar/barfs"
 	"cellar/barfs/install"
-	"cellar/cellfs"
 	"cellar/dav"
 	"cellar/dav/ops"
 )
@@ -218,7 +217,7 @@ func tryBar(ctx context.Context, bar *os.File) (entries int64, faults []string, 
 	if err != nil {
 		return 0, nil, err
 	}
-	if archive, err := barfs.Open(bar, info.Size(), barfs.Limits{Props: cellfs.MaxProps, PropBytes: cellfs.MaxPropBytes}); err == nil {
+	if archive, err := barfs.Open(bar, info.Size(), ops.BarLimits(barfs.Limits{})); err == nil {
 		for _, err := range archive.Faults() {
 			refusal := ops.AnswerOf(err)
 			faults = append(faults, refusal.Error())
@@ -282,29 +281,11 @@ func tryBar(ctx context.Context, bar *os.File) (entries int64, faults []string, 
 		return 0, nil, err
 	}
 	if state.Status != "ready" {
-		return 0, append(faults, failedAt(ctx, r, cell, state)), nil
+		return 0, nil, state.Message.asError(state.Status) // no fault of the bar: those are tolerated
 	}
 	archive, err := barfs.Open(bar, info.Size(), barfs.Limits{})
 	if err != nil {
 		return 0, nil, err
 	}
 	return archive.Files(), faults, nil
-}
-
-// failedAt says what an install failed of, and at which entry: the log has that.
-func failedAt(ctx context.Context, r *remote, cell string, state jobState) string {
-	text := string(state.Message.Code) + ": " + state.Message.Message.Value
-	res, err := r.do(ctx, http.MethodGet, cell+"/"+cellfs.LogArea+"/current/default.log", nil, 0)
-	if err != nil {
-		return text
-	}
-	defer res.Body.Close()
-	log, err := io.ReadAll(res.Body)
-	if err != nil {
-		return text
-	}
-	if entry := entryOf(log, string(state.Message.Code)); entry != "" {
-		return entry + ": " + text
-	}
-	return text
 }

@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -201,20 +200,4 @@ func checkPacked(ctx context.Context, out *target) error {
 		err = errors.New("the bar would not install:\n" + strings.Join(faults, "\n"))
 	}
 	return err
-}
-
-// entryOf is the entry that the first event of that type names in an event log; "" for none.
-func entryOf(log []byte, kind string) string {
-	r := csv.NewReader(bytes.NewReader(log))
-	r.FieldsPerRecord, r.LazyQuotes = -1, true
-	for {
-		fields, err := r.Read()
-		if err != nil {
-			return ""
-		}
-		const typeAt, objectAt = 6, 7
-		if len(fields) > objectAt && fields[typeAt] == kind {
-			return fields[objectAt]
-		}
-	}
 }

@@ -35,9 +35,12 @@ func NewIndexer(f *cellfs.FS, log *slog.Logger) *Indexer {
 
 // Want asks for an index; the zero value for none.
 func (x *Indexer) Want(m Missing) {
+	if m == (Missing{}) {
+		return
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if m == (Missing{}) || x.waiting[m] {
+	if x.waiting[m] {
 		return
 	}
 	select {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"strings"
 
@@ -230,21 +229,12 @@ func (b *indexBuild) read(ctx context.Context, tx cellfs.Tx) (done bool, err err
 			b.last = false
 			return fs.SkipAll
 		}
-		doc := d.Data
-		if doc == nil && d.Size > 0 {
-			c, err := b.fs.OpenDocument(ctx, d)
-			if err != nil {
-				return err
-			}
-			doc, err = io.ReadAll(c)
-			c.Close()
-			if err != nil {
-				return err
-			}
+		if err := readContent(ctx, b.fs, d); err != nil {
+			return err
 		}
-		size += len(doc)
+		size += len(d.Data)
 		r.node = d
-		if err := r.parse(doc); err != nil {
+		if err := r.parse(d.Data); err != nil {
 			return err
 		}
 		b.rows = append(b.rows, cellfs.IndexRow{Value: bytes.Clone(r.indexed(b.Property)), Name: d.Name})
@@ -259,8 +249,12 @@ func (b *indexBuild) read(ctx context.Context, tx cellfs.Tx) (done bool, err err
 
 // write adds the rows, unless the documents are others by now.
 func (b *indexBuild) write(ctx context.Context, tx cellfs.Tx) error {
-	if done, err := b.find(ctx, tx); err != nil || done {
-		return errors.Join(err, map[bool]error{true: errStale}[done])
+	done, err := b.find(ctx, tx)
+	if err == nil && done {
+		err = errStale
+	}
+	if err != nil {
+		return err
 	}
 	after := ""
 	if b.index == nil {

@@ -97,7 +97,7 @@ func indexable(s *edm.Schema, t *edm.Type, property string) string {
 		return "time"
 	}
 	if name, ok := strings.CutPrefix(property, uniqueIndex); ok {
-		return fmt.Sprint(t.Unique(name))
+		return strings.Join(t.Unique(name), " ")
 	}
 	p := declared(s, t, property)
 	if p == nil {

@@ -99,7 +99,7 @@ func (a *Answer) find(ctx context.Context, tx cellfs.Tx, col *cellfs.Node) error
 	if r.set == "" {
 		return nil
 	}
-	set, err := a.set(tx, col, r.set)
+	set, err := findSet(tx, a.schema, col.ID, r.set)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (a *Answer) expand(tx cellfs.Tx, col *cellfs.Node, limit int) error {
 
 // linked finds the entities of a type that an entity is linked with. page takes a part of the links.
 func (a *Answer) linked(tx cellfs.Tx, col *cellfs.Node, set, id, other string, page func([]cellfs.End) ([]cellfs.End, error)) ([]entry, error) {
-	to, err := a.set(tx, col, other)
+	to, err := findSet(tx, a.schema, col.ID, other)
 	if err != nil {
 		return nil, err
 	}
@@ -180,18 +180,6 @@ func (a *Answer) linked(tx cellfs.Tx, col *cellfs.Node, set, id, other string, p
 		all = append(all, entry{set: other, id: end.Key, node: n})
 	}
 	return all, nil
-}
-
-// set finds the collection that holds the entities of a type.
-func (a *Answer) set(tx cellfs.Tx, col *cellfs.Node, name string) (set cellfs.Node, err error) {
-	if a.schema.EntityType(name) == nil {
-		return set, errNoSet
-	}
-	set, err = tx.Child(col.ID, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = errNoSet
-	}
-	return set, err
 }
 
 // parseQuery reads the query about entities of a type.

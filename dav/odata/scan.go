@@ -148,16 +148,8 @@ func eachDocument(ctx context.Context, f *cellfs.FS, documents func(yield func(*
 	}()
 	size := firstBatch
 	err := documents(func(d *cellfs.Document) error {
-		if d.Data == nil && d.Size > 0 {
-			c, err := f.OpenDocument(ctx, d)
-			if err != nil {
-				return err
-			}
-			d.Data, err = document(c)
-			c.Close()
-			if err != nil {
-				return err
-			}
+		if err := readContent(ctx, f, d); err != nil {
+			return err
 		}
 		if len(b.all) == size || len(b.data)+len(d.Data) > batchBytes && len(b.all) > 0 {
 			work <- b
@@ -180,6 +172,20 @@ func eachDocument(ctx context.Context, f *cellfs.FS, documents func(yield func(*
 	if errors.Is(err, fs.SkipAll) {
 		return nil
 	}
+	return err
+}
+
+// readContent reads the content of a document that does not lie in the database.
+func readContent(ctx context.Context, f *cellfs.FS, d *cellfs.Document) error {
+	if d.Data != nil || d.Size == 0 {
+		return nil
+	}
+	c, err := f.OpenDocument(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	d.Data, err = document(c)
 	return err
 }
 

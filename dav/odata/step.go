@@ -75,20 +75,25 @@ func (c *Change) open(ctx context.Context, tx cellfs.Tx) (*collection, error) {
 
 // setOf finds the collection that holds the entities of a type.
 func (col *collection) setOf(tx cellfs.Tx, name string) (set cellfs.Node, err error) {
-	if col.schema.EntityType(name) == nil {
-		return set, errNoSet
-	}
 	if set, ok := col.sets[name]; ok {
 		return set, nil
 	}
-	if set, err = tx.Child(col.place.Node.ID, name); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = errNoSet
-		}
-		return set, err
+	if set, err = findSet(tx, col.schema, col.place.Node.ID, name); err == nil {
+		col.sets[name] = set
 	}
-	col.sets[name] = set
-	return set, nil
+	return set, err
+}
+
+// findSet finds the collection that holds the entities of a type in an OData collection.
+func findSet(tx cellfs.Tx, schema *edm.Schema, col int64, name string) (set cellfs.Node, err error) {
+	if schema.EntityType(name) == nil {
+		return set, errNoSet
+	}
+	set, err = tx.Child(col, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errNoSet
+	}
+	return set, err
 }
 
 // read reads the state that a change of an entity is made of.
@@ -215,7 +220,7 @@ func (c *Change) try(ctx context.Context, steps []*Step) (at int, err error) {
 		if err != nil {
 			return err
 		}
-		if !sameNode(col.schemaNode, before[0].schemaNode) {
+		if !cellfs.SameNode(col.schemaNode, before[0].schemaNode) {
 			return errRetry
 		}
 		for i, s := range steps {
@@ -224,7 +229,7 @@ func (c *Change) try(ctx context.Context, steps []*Step) (at int, err error) {
 			if err != nil {
 				return err
 			}
-			if !s.linking && (now.set.ID != before[i].set.ID || !sameNode(now.node, before[i].node) || !sameIndexes(now.indexes, before[i].indexes)) {
+			if !s.linking && (now.set.ID != before[i].set.ID || !cellfs.SameNode(now.node, before[i].node) || !sameIndexes(now.indexes, before[i].indexes)) {
 				return errRetry
 			}
 			now.doc = before[i].doc
@@ -241,13 +246,6 @@ func (c *Change) try(ctx context.Context, steps []*Step) (at int, err error) {
 		return nil
 	})
 	return at, err
-}
-
-func sameNode(a, b *cellfs.Node) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.ID == b.ID && a.Version == b.Version && a.Modified.Equal(b.Modified)
 }
 
 // sameIndexes reports whether a set has the same indexes, however far they have come.

@@ -7,6 +7,7 @@ import (
 
 	"cellar/barfs"
 	"cellar/cellfs"
+	"cellar/jobs"
 )
 
 // openBar stages the body of a request and opens it as a bar.
@@ -33,6 +34,23 @@ func (o *Ops) openBar(ctx context.Context, body io.Reader) (staged cellfs.Staged
 		return staged, nil, nil, err
 	}
 	return staged, bar, func() { content.Close() }, nil
+}
+
+// openInput opens the bar that a job works from.
+func (o *Ops) openInput(ctx context.Context, j jobs.Job) (bar *barfs.Archive, done func(), err error) {
+	content, err := o.fs.OpenBlob(ctx, j.Input)
+	if err != nil {
+		return nil, nil, err
+	}
+	size, err := content.Seek(0, io.SeekEnd)
+	if err == nil {
+		bar, err = barfs.Open(content, size, o.cfg.Limits)
+	}
+	if err != nil {
+		content.Close()
+		return nil, nil, err
+	}
+	return bar, func() { content.Close() }, nil
 }
 
 // limited is a reader that fails after its limit instead of ending.

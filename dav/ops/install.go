@@ -82,11 +82,7 @@ func (o *Ops) taken(tx cellfs.Tx, cell int64, name, schema string, replace bool)
 }
 
 func (o *Ops) accept(ctx context.Context, cell cellfs.Cell, name string, bar *barfs.Archive, body cellfs.Staged, c Caller) error {
-	total := bar.Files()
-	if bar.Version == 2 {
-		total--
-	}
-	job := jobs.Job{Kind: KindInstall, Scope: cell.ID, Name: name, RequestKey: c.RequestKey, Subject: c.Subject, Total: total}
+	job := jobs.Job{Kind: KindInstall, Scope: cell.ID, Name: name, RequestKey: c.RequestKey, Subject: c.Subject, Total: bar.Installed()}
 	_, err := o.jobs.Start(ctx, job, func(tx cellfs.Tx, j *jobs.Job) error {
 		failed, err := o.taken(tx, cell.ID, name, bar.Manifest.Schema, c.Replace != nil)
 		if err != nil {
@@ -217,19 +213,11 @@ func (o *Ops) runInstall(ctx context.Context, j jobs.Job, p *jobs.Progress) ([]i
 	if err != nil {
 		return nil, err
 	}
-	content, err := o.fs.OpenBlob(ctx, j.Input)
+	bar, done, err := o.openInput(ctx, j)
 	if err != nil {
 		return nil, err
 	}
-	defer content.Close()
-	size, err := content.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
-	bar, err := barfs.Open(content, size, o.cfg.Limits)
-	if err != nil {
-		return nil, err
-	}
+	defer done()
 	return install.Run(ctx, bar, t, install.Options{Cell: cell.Name, Box: j.Name, From: j.Step, Progress: p.Set, Fault: o.cfg.Fault, Cause: installCause})
 }
 

@@ -135,13 +135,13 @@ func (o *Ops) keepInstalled(ctx context.Context, all installed) (cellfs.Staged, 
 func (o *Ops) lastInstalled(ctx context.Context, cell, box int64) (all installed, err error) {
 	var content cellfs.Content
 	err = o.fs.View(ctx, func(tx cellfs.Tx) error {
-		rows, err := tx.Jobs()
+		rows, err := tx.JobsOf(cell, box)
 		if err != nil {
 			return err
 		}
 		var input int64
 		for _, r := range rows {
-			if r.Cell == cell && r.Target == box && r.State == string(jobs.Succeeded) && (r.Kind == KindInstall || r.Kind == KindUpdate) && r.Input != 0 {
+			if r.State == string(jobs.Succeeded) && r.Input != 0 {
 				input = r.Input
 			}
 		}

@@ -61,8 +61,7 @@ type Ops struct {
 
 // New starts the workers and takes up the jobs that an earlier process left.
 func New(ctx context.Context, c Config) (*Ops, error) {
-	// What a bar declares has the bounds of what PROPPATCH sets.
-	c.Limits.Props, c.Limits.PropBytes = cmp.Or(c.Limits.Props, cellfs.MaxProps), cmp.Or(c.Limits.PropBytes, cellfs.MaxPropBytes)
+	c.Limits = BarLimits(c.Limits)
 	o := &Ops{fs: c.FS, cfg: c}
 	o.fs.SetGuard(func(cell, box int64) error {
 		if o.Installing(cell, box) {
@@ -89,6 +88,12 @@ func New(ctx context.Context, c Config) (*Ops, error) {
 	}
 	o.jobs = tracker
 	return o, nil
+}
+
+// BarLimits are the limits of the bars that are installed: what one declares has the bounds of what PROPPATCH sets.
+func BarLimits(l barfs.Limits) barfs.Limits {
+	l.Props, l.PropBytes = cmp.Or(l.Props, cellfs.MaxProps), cmp.Or(l.PropBytes, cellfs.MaxPropBytes)
+	return l
 }
 
 // Close stops the workers and waits for them until ctx is done. What they were

@@ -34,10 +34,6 @@ func (o *Ops) Update(ctx context.Context, cell cellfs.Cell, p cellfs.Path, body 
 	if err := bar.Verify(); err != nil {
 		return err
 	}
-	total := bar.Files()
-	if bar.Version == 2 {
-		total--
-	}
 	var box cellfs.Node
 	find := func(tx cellfs.Tx) error {
 		at, err := o.fs.FindTx(tx, p)
@@ -58,7 +54,7 @@ func (o *Ops) Update(ctx context.Context, cell cellfs.Cell, p cellfs.Path, body 
 	if err := o.fs.View(ctx, find); err != nil {
 		return err
 	}
-	job := jobs.Job{Kind: KindUpdate, Scope: cell.ID, Target: box.ID, Name: box.Name, RequestKey: c.RequestKey, Subject: c.Subject, Total: total}
+	job := jobs.Job{Kind: KindUpdate, Scope: cell.ID, Target: box.ID, Name: box.Name, RequestKey: c.RequestKey, Subject: c.Subject, Total: bar.Installed()}
 	last, had := o.UpdateOf(cell.ID, box.ID)
 	_, err = o.jobs.Start(ctx, job, func(tx cellfs.Tx, j *jobs.Job) error {
 		err := find(tx)
@@ -127,12 +123,12 @@ func (o *Ops) updateEnds(j jobs.Job, record cellfs.Staged) func(cellfs.Tx, *jobs
 		if err := tx.AddOrphans([]int64{j.Input}, o.fs.Now()); err != nil {
 			return err
 		}
-		rows, err := tx.Jobs()
+		rows, err := tx.JobsOf(j.Scope, j.Target)
 		if err != nil {
 			return err
 		}
 		for _, r := range rows { // its record counts from now on
-			if r.Kind == KindUpdate && r.Cell == j.Scope && r.Target == j.Target && r.ID != j.ID {
+			if r.Kind == KindUpdate && r.ID != j.ID {
 				if err := tx.DeleteJob(r.ID, o.fs.Now()); err != nil {
 					return err
 				}
@@ -159,19 +155,11 @@ func (o *Ops) runUpdate(ctx context.Context, j jobs.Job, p *jobs.Progress) (*upd
 	if u.before, err = o.lastInstalled(ctx, j.Scope, j.Target); err != nil {
 		return nil, err
 	}
-	content, err := o.fs.OpenBlob(ctx, j.Input)
+	bar, done, err := o.openInput(ctx, j)
 	if err != nil {
 		return nil, err
 	}
-	defer content.Close()
-	size, err := content.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
-	bar, err := barfs.Open(content, size, o.cfg.Limits)
-	if err != nil {
-		return nil, err
-	}
+	defer done()
 	if _, err := install.Run(ctx, bar, u, install.Options{Cell: u.cell.Name, Box: j.Name, Progress: p.Set, Cause: installCause}); err != nil {
 		return nil, err
 	}
@@ -310,7 +298,7 @@ func (u *updating) Apply(ctx context.Context, b install.Batch) error {
 func (u *updating) installedNow(ctx context.Context) (installed, error) {
 	all := installed{}
 	for i := range u.wanted {
-		if w := &u.wanted[i]; w.path == "" || !u.isData(w.path) {
+		if w := &u.wanted[i]; w.path == "" || !u.isData(w) {
 			all[w.path] = asInstalled{Content: w.content, Meta: u.before[w.path].Meta}
 		}
 	}
@@ -340,8 +328,8 @@ func (u *updating) installedNow(ctx context.Context) (installed, error) {
 	return all, err
 }
 
-func (u *updating) isData(p string) bool {
-	_, ok := u.inOData(p)
+func (u *updating) isData(w *wanted) bool {
+	_, ok := u.inOData(w.path)
 	return ok
 }
 

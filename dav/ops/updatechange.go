@@ -303,7 +303,7 @@ func (u *updating) changeOne(a *applier, nodes map[string]*cellfs.Node, c *chang
 	if err != nil {
 		return err
 	}
-	if !sameNode(n, c.old) || c.meta && n != nil && !sameMeta(n, c.old) {
+	if !cellfs.SameNode(n, c.old) || c.meta && n != nil && !sameMeta(n, c.old) {
 		return errChanged
 	}
 	up := path.Dir(c.path)
@@ -416,13 +416,6 @@ func (u *updating) checkData(tx cellfs.Tx, col *cellfs.Node, needs *edm.Needs) e
 		}
 	}
 	return err
-}
-
-func sameNode(a, b *cellfs.Node) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.ID == b.ID && a.Version == b.Version && a.Modified.Equal(b.Modified)
 }
 
 // sameMeta reports whether two nodes have the same type, ACL and properties, none of which counts as a change of

@@ -198,7 +198,8 @@ CREATE TABLE job (
   name    TEXT    NOT NULL,
   reqkey  TEXT    NOT NULL,
   subject TEXT    NOT NULL,            -- who asked, as the event log names it; '' for nobody
-  input   INTEGER,                     -- blob.id of the request's body; NULL for none
+  input   INTEGER,                     -- blob.id of the request's body; of an install or update that
+                                       -- succeeded, of what it made of the box; NULL for none
   started INTEGER NOT NULL,
   ended   INTEGER NOT NULL,            -- 0 while it runs
   done    INTEGER NOT NULL,            -- entries
@@ -209,4 +210,5 @@ CREATE TABLE job (
   code    TEXT    NOT NULL,
   message TEXT    NOT NULL
 ) STRICT;
+CREATE INDEX job_target ON job (cell, target);
 -- +goose StatementEnd
