@@ -304,9 +304,7 @@ func FuzzBatch(f *testing.F) {
 	f.Add("--b\n\n--b--")
 	f.Add("--b\nContent-Type: multipart/mixed;boundary=0\n\n")
 	s := davtest.New(f)
-	s.Request("MKCOL", "/cell1/__/d").WithHeader("Content-Type", "application/xml").
-		WithText(`<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop><D:resourcetype><D:collection/><p:odata/></D:resourcetype></D:prop></D:set></D:mkcol>`).
-		Expect().Status(http.StatusCreated)
+	s.MkOData("/cell1/__/d")
 	s.Request("POST", "/cell1/__/d/$metadata/EntityType").WithJSON(map[string]any{"Name": "Book"}).Expect().Status(http.StatusCreated)
 	f.Fuzz(func(t *testing.T, body string) {
 		req, err := http.NewRequest("POST", s.URL+"/cell1/__/d/$batch", bytes.NewReader([]byte(body)))

@@ -193,9 +193,7 @@ func TestQueriesMakeIndexes(t *testing.T) {
 
 	// Another type of a property: only without entities.
 	const data = "/cell1/__/d"
-	s.Request("MKCOL", data).WithHeader("Content-Type", "application/xml").
-		WithText(`<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop><D:resourcetype><D:collection/><p:odata/></D:resourcetype></D:prop></D:set></D:mkcol>`).
-		Expect().Status(http.StatusCreated)
+	s.MkOData(data)
 	s.Request("POST", data+"/$metadata/EntityType").WithJSON(sample{"Name": "T"}).Expect().Status(http.StatusCreated)
 	s.Request("POST", data+"/$metadata/Property").WithJSON(sample{"Name": "p", "_EntityType.Name": "T", "Type": "Edm.String"}).Expect().Status(http.StatusCreated)
 	var t2 cellfs.Node
@@ -242,9 +240,7 @@ func TestUniqueKeys(t *testing.T) {
 	t.Parallel()
 	s := davtest.New(t)
 	const col = "/cell1/__/d"
-	s.Request("MKCOL", col).WithHeader("Content-Type", "application/xml").
-		WithText(`<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop><D:resourcetype><D:collection/><p:odata/></D:resourcetype></D:prop></D:set></D:mkcol>`).
-		Expect().Status(http.StatusCreated)
+	s.MkOData(col)
 	s.Request("POST", col+"/$metadata/EntityType").WithJSON(sample{"Name": "T"}).Expect().Status(http.StatusCreated)
 	for _, p := range []string{"a", "b"} {
 		s.Request("POST", col+"/$metadata/Property").WithJSON(sample{"Name": p, "_EntityType.Name": "T", "Type": "Edm.String", "UniqueKey": "key"}).Expect().Status(http.StatusCreated)

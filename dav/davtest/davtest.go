@@ -256,6 +256,14 @@ func (s *Server) Mkcol(path string) {
 	s.Request("MKCOL", path).Expect().Status(http.StatusCreated)
 }
 
+// MkOData makes an OData collection.
+func (s *Server) MkOData(path string) {
+	s.T.Helper()
+	s.Request("MKCOL", path).WithHeader("Content-Type", "application/xml").
+		WithText(`<D:mkcol xmlns:D="DAV:" xmlns:p="urn:x-personium:xmlns"><D:set><D:prop><D:resourcetype><D:collection/><p:odata/></D:resourcetype></D:prop></D:set></D:mkcol>`).
+		Expect().Status(http.StatusCreated)
+}
+
 // Get returns the content of a file that must be there.
 func (s *Server) Get(path string) string {
 	s.T.Helper()
