@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # Left out of the detector: SQLite, which was translated from C and keeps its memory
 # where the detector sees nothing of it, the cryptography of the Go project, and the
 # compression of its library. They are many times slower under it, and none is ours.
-UNWATCHED   := modernc.org/sqlite/... modernc.org/libc/... golang.org/x/crypto/... compress/flate
+UNWATCHED   := github.com/ncruces/go-sqlite3-wasm/... golang.org/x/crypto/... compress/flate
 RACE        := $(if $(shell command -v cc gcc clang 2>/dev/null),-race $(UNWATCHED:%=-gcflags=%=-race=false),)
 
 # Where make run serves: make run LISTEN=127.0.0.1:9000

@@ -109,43 +109,29 @@ func (f *FS) Open(ctx context.Context, n Node) (Content, error) {
 // OpenAt finds the node at p and opens its content in one point in time. For a
 // collection the content is nil. The node's DatesFrom is that of its place.
 func (f *FS) OpenAt(ctx context.Context, p Path) (Node, Content, error) {
-	key := p.Key()
-	e, ok := f.cache.get(key)
-	if !ok {
-		var err error
-		if e, err = f.findFile(ctx, p); err != nil || e.none == nil && e.node.IsCollection() {
-			return e.shown(), nil, err
-		}
-		if e.none != nil || e.node.Kind == KindFile {
-			f.cache.put(key, e)
-		}
+	e, err := f.lookupEntry(ctx, p)
+	if err == nil {
+		err = cmp.Or(f.guardedBelow(&e.found), e.none)
 	}
-	if e.none == nil && e.node.IsCollection() {
-		return e.shown(), nil, f.guardedBelow(e.found)
-	}
-	if e.none == nil && e.node.Kind != KindFile {
-		c, err := f.Open(ctx, e.node)
-		return e.shown(), c, err
-	}
-	if err := cmp.Or(f.Guarded(&e.box), e.none); err != nil {
+	n := e.shown()
+	switch {
+	case err != nil:
 		return Node{}, nil, err
+	case n.IsCollection():
+		return n, nil, nil
+	case n.Kind != KindFile:
+		c, err := f.Open(ctx, e.node)
+		return n, c, err
 	}
-	c, err := f.open(ctx, e.blob)
-	f.noticeLater(ctx, err)
-	return e.shown(), c, err
-}
-
-// findFile looks up what OpenAt needs.
-func (f *FS) findFile(ctx context.Context, p Path) (e cached, err error) {
-	e = f.cache.begin()
-	err = f.meta.View(ctx, func(tx Tx) error {
-		at, err := f.lookup(tx, p)
-		if err = e.find(at, err); err == nil && e.node.Kind == KindFile && e.node.Blob != 0 {
-			e.blob, err = tx.Blob(e.node.Blob)
+	b := &Blob{}
+	if n.Blob != 0 {
+		if b, err = f.cachedBlob(ctx, n.Blob); err != nil {
+			return n, nil, err
 		}
-		return err
-	})
-	return e, err
+	}
+	c, err := f.open(ctx, *b)
+	f.noticeLater(ctx, err)
+	return n, c, err
 }
 
 // OpenBlob opens a content by its id; 0 is the empty content.

@@ -138,14 +138,14 @@ func (a *LogArchive) LogName() string {
 	return LogFile + "." + strconv.FormatInt(a.Closed.UnixMilli(), 10)
 }
 
-// AddEvents implements [RecordTx]. Every event comes by here: what is no text in it is
+// AddEvents implements [RecordWriter]. Every event comes by here: what is no text in it is
 // shown, not kept as it is. A log that has become too long is closed.
-func (t *tracked) AddEvents(events ...Event) error {
+func (t *transaction) AddEvents(events ...Event) error {
 	events = slices.Clone(events)
 	for i := range events {
 		events[i].clean()
 	}
-	if err := t.Tx.AddEvents(events...); err != nil {
+	if err := t.RecordWriter.AddEvents(events...); err != nil {
 		return err
 	}
 	for i := range events {
@@ -166,7 +166,7 @@ func (t *tracked) AddEvents(events ...Event) error {
 	return nil
 }
 
-func (t *tracked) closeLog(cell int64) error {
+func (t *transaction) closeLog(cell int64) error {
 	archives, err := t.LogArchives(cell)
 	if err != nil {
 		return err

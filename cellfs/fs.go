@@ -18,6 +18,8 @@ type Config struct {
 	Log       *slog.Logger     // nil: discarded
 	// MaxNodes is how many resources a cell may have; 0: [DefaultMaxNodes].
 	MaxNodes int64
+	// CacheSize bounds what is kept in memory of the stores, in bytes; 0: [DefaultCacheSize].
+	CacheSize int64
 	// LogLimit is how long an event log gets, in bytes; 0: [DefaultLogLimit].
 	LogLimit int64
 }
@@ -48,8 +50,7 @@ type FS struct {
 
 	holds    holds
 	reported reported
-	cache    cache
-	known    known
+	cache    *cache
 	gone     removals
 }
 
@@ -59,6 +60,7 @@ func New(c Config) *FS {
 	f := &FS{meta: c.Meta, blobs: c.Blobs, zip: c.Snapshots, now: c.Now, log: c.Log, logLimit: cmp.Or(c.LogLimit, DefaultLogLimit), maxNodes: cmp.Or(c.MaxNodes, DefaultMaxNodes)}
 	f.guard = func(int64, int64) error { return nil }
 	f.frozen = func(int64) error { return nil }
+	f.cache = newCache(cmp.Or(c.CacheSize, DefaultCacheSize))
 	if f.now == nil {
 		f.now = Now
 	}
@@ -92,27 +94,25 @@ func (f *FS) Guarded(box *Node) error {
 // View runs fn over one point in time, as [Meta].
 func (f *FS) View(ctx context.Context, fn func(Tx) error) error { return f.meta.View(ctx, fn) }
 
+// Peek runs fn, which calls one method only, as [Meta].
+func (f *FS) Peek(ctx context.Context, fn func(Reader) error) error { return f.meta.Peek(ctx, fn) }
+
 // Update runs fn in a transaction, as [Meta].
-func (f *FS) Update(ctx context.Context, fn func(Tx) error) error {
-	return f.tracking(fn, func(fn func(Tx) error) error { return f.meta.Update(ctx, fn) })
-}
+func (f *FS) Update(ctx context.Context, fn func(Tx) error) error { return f.update(ctx, fn, false) }
 
-// UpdateSoon is Update by [Meta.UpdateSoon].
-func (f *FS) UpdateSoon(ctx context.Context, fn func(Tx) error) error {
-	return f.tracking(fn, func(fn func(Tx) error) error { return f.meta.UpdateSoon(ctx, fn) })
-}
+// UpdateSoon is Update that need not be durable at once ([Update.Soon]).
+func (f *FS) UpdateSoon(ctx context.Context, fn func(Tx) error) error { return f.update(ctx, fn, true) }
 
-// tracking tells the cache which cells a transaction changed, also if it failed:
-// it may be stored all the same.
-func (f *FS) tracking(fn func(Tx) error, update func(func(Tx) error) error) error {
-	t := tracked{f: f}
-	err := update(func(tx Tx) error {
-		t.Tx = tx
-		return fn(&t)
+func (f *FS) update(ctx context.Context, fn func(Tx) error, soon bool) error {
+	var t *transaction
+	return f.meta.Update(ctx, Update{
+		Do: func(tx Tx) error {
+			t = f.transaction(tx)
+			return fn(t)
+		},
+		Soon:    soon,
+		Publish: func() func() { return t.publish() },
 	})
-	f.cache.ended(t.cells)
-	f.known.ended(t.control)
-	return err
 }
 
 // Now is the time that the next operation will record.
@@ -125,7 +125,7 @@ func (f *FS) Log() *slog.Logger { return f.log }
 // fs.ErrNotExist for what is missing, and the guard's error for a path below a
 // box that is guarded. The unit and the special collections of a cell are
 // virtual nodes.
-func (f *FS) Lookup(tx Tx, p Path) (Node, error) {
+func (f *FS) Lookup(tx Reader, p Path) (Node, error) {
 	at, err := f.lookup(tx, p)
 	return at.node, err
 }
@@ -143,11 +143,11 @@ func (f *FS) Node(ctx context.Context, p Path) (n Node, err error) {
 const listPage = 1000
 
 // EachChild calls yield for every child of a node, in the order of their keys.
-func EachChild(tx Tx, parent int64, yield func(*Node) error) error {
+func EachChild(tx Reader, parent int64, yield func(*Node) error) error {
 	return eachChild(tx, parent, nil, yield)
 }
 
-func eachChild(tx Tx, parent int64, props PropNames, yield func(*Node) error) error {
+func eachChild(tx Reader, parent int64, props PropNames, yield func(*Node) error) error {
 	p := Page{Limit: listPage, Props: props}
 	for {
 		nodes, more, err := tx.Children(parent, p)
@@ -168,7 +168,7 @@ func eachChild(tx Tx, parent int64, props PropNames, yield func(*Node) error) er
 
 // Members calls yield for what a listing of n shows: the children, with the properties of
 // those names, for a cell also the special collections, for the unit the cells.
-func (f *FS) Members(tx Tx, n Node, props PropNames, yield func(*Node) error) error {
+func (f *FS) Members(tx Reader, n Node, props PropNames, yield func(*Node) error) error {
 	switch n.Kind {
 	case KindUnit:
 		return f.cellNodes(tx, yield)
@@ -196,7 +196,7 @@ func (f *FS) Members(tx Tx, n Node, props PropNames, yield func(*Node) error) er
 	return eachChild(tx, n.ID, props, yield)
 }
 
-func (f *FS) cellNodes(tx Tx, yield func(*Node) error) error {
+func (f *FS) cellNodes(tx Reader, yield func(*Node) error) error {
 	cells, err := tx.Cells()
 	if err != nil {
 		return err

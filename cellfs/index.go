@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Document is a file as [NodeTx.Documents] reads it: as little as a query needs.
+// Document is a file as [NodeReader.Documents] reads it: as little as a query needs.
 type Document struct {
 	ID                int64
 	Name              string
@@ -44,24 +44,28 @@ type IndexRange struct {
 	Down     bool // the last one first
 }
 
-// IndexTx reads and writes indexes.
-type IndexTx interface {
+// IndexReader reads indexes of user data.
+type IndexReader interface {
 	// Indexes lists the indexes of a collection in the order of their ids.
 	Indexes(node int64) ([]Index, error)
+	// CountIndexed counts the rows of a range, up to limit.
+	CountIndexed(id int64, r IndexRange, limit int) (int, error)
+	// IndexedDocuments is [NodeReader.Documents] for the documents of a range of an index, in the order of
+	// its values, and those with equal values in the order of their keys.
+	IndexedDocuments(x *Index, r IndexRange, yield func(*Document) error) error
+}
+
+// IndexWriter changes indexes of user data.
+type IndexWriter interface {
 	// AddIndex begins an index and fills in its id.
 	AddIndex(x *Index) error
 	// SetIndex notes how far an index has come.
 	SetIndex(x Index) error
-	// DropIndex gives an index up. Its rows are removed by [IndexTx.PurgeIndexes].
+	// DropIndex gives an index up. Its rows are removed by [IndexWriter.PurgeIndexes].
 	DropIndex(id int64) error
 	AddIndexRows(id int64, rows ...IndexRow) error
 	// DeleteIndexRow removes a row; it is no error if there is none.
 	DeleteIndexRow(id int64, row IndexRow) error
-	// CountIndexed counts the rows of a range, up to limit.
-	CountIndexed(id int64, r IndexRange, limit int) (int, error)
-	// IndexedDocuments is [NodeTx.Documents] for the documents of a range of an index, in the order of
-	// its values, and those with equal values in the order of their keys.
-	IndexedDocuments(x *Index, r IndexRange, yield func(*Document) error) error
 	// PurgeIndexes removes at most limit rows of indexes that were given up or whose collection is gone,
 	// and returns how many; fewer than limit are all.
 	PurgeIndexes(limit int) (int64, error)

@@ -27,47 +27,109 @@ type Listing struct {
 	Locks []Lock
 }
 
+// listed is a listing in the cache.
+type listed struct {
+	*Listing
+	box   *Node // as in found; for the members of a box the box itself
+	since moment
+	marks [5]mark
+}
+
+// bytes is about what the listing takes.
+func (l *listed) bytes() int {
+	const each = 512 // a node with its strings
+	n := 2*each + l.Node.Extra()
+	for i := range l.Members {
+		n += each + l.Members[i].Extra()
+	}
+	for i := range l.Locks {
+		n += each + len(l.Locks[i].Owner)
+	}
+	return n
+}
+
 // List reads the resource at p and, if asked, its members. Errors are those of
 // [FS.Lookup], and [ErrManyMembers]; members of a guarded box return the guard's.
 func (f *FS) List(ctx context.Context, p Path, members bool) (*Listing, error) {
-	key := "0" + p.Key()
+	key := cacheKey{kind: cachedList, text: p.Key()}
 	if members {
-		key = "1" + p.Key()
+		key.kind = cachedMembers
 	}
-	if e, ok := f.cache.get(key); ok {
-		return e.list, cmp.Or(f.Guarded(&e.box), e.none)
+	if l, ok := get[*listed](f.cache, key); ok && f.cache.good(l.since, l.marks[:]...) {
+		return l.Listing, f.guardedList(l)
 	}
-	e := f.cache.begin()
-	err := f.meta.View(ctx, func(tx Tx) (err error) {
-		at, err := f.lookup(tx, p)
-		if err = e.find(at, err); err != nil || e.none != nil {
-			return err
-		}
-		e.list, err = f.list(tx, p, at, members)
-		return err
-	})
+	e, err := f.lookupEntry(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	if e.none != nil {
-		f.cache.put(key, e)
-		return nil, e.none
+	if err := cmp.Or(f.guardedBelow(&e.found), e.none); err != nil {
+		return nil, err
 	}
-	if e.node.Kind == KindBox && members {
-		e.box = e.node // its members are guarded, itself is not
+	l, err := f.listEntry(ctx, p, e, members)
+	if err == nil && !f.cache.goodEntry(e) { // somebody wrote meanwhile
+		l, err = f.listAnew(ctx, p, members)
 	}
-	if e.box.ID != 0 { // not above boxes: what is there shows more than one cell's tree
-		f.cache.put(key, e)
+	if err != nil {
+		return nil, err
 	}
-	return e.list, nil
+	// Not above boxes: what is there shows more than one cell's tree.
+	if l.box != nil && f.cache.good(l.since, l.marks[:]...) {
+		f.cache.kept.Set(key, l)
+	}
+	return l.Listing, nil
 }
 
-func (f *FS) list(tx Tx, p Path, at found, members bool) (*Listing, error) {
+// listEntry lists what an entry is about. It is right if the entry is still good afterwards.
+func (f *FS) listEntry(ctx context.Context, p Path, e *entry, members bool) (l *listed, err error) {
+	read := func(tx Reader) error {
+		l, err = f.list(tx, p, e.found, members)
+		return err
+	}
+	since := f.cache.now.Load()
+	if members {
+		err = f.meta.View(ctx, func(tx Tx) error { return read(tx) })
+	} else {
+		err = f.meta.Peek(ctx, read)
+	}
+	if err == nil {
+		l.since = since
+	}
+	return l, err
+}
+
+// listAnew lists in one point in time.
+func (f *FS) listAnew(ctx context.Context, p Path, members bool) (l *listed, err error) {
+	since := f.cache.now.Load()
+	err = f.meta.View(ctx, func(tx Tx) error {
+		at, err := f.lookup(tx, p)
+		if err == nil {
+			l, err = f.list(tx, p, at, members)
+		}
+		return err
+	})
+	if err == nil {
+		l.since = since
+	}
+	return l, err
+}
+
+func (f *FS) guardedList(l *listed) error {
+	if l.box == nil {
+		return nil
+	}
+	return f.Guarded(l.box)
+}
+
+func (f *FS) list(tx Reader, p Path, at found, members bool) (*listed, error) {
 	n := at.node
-	l := &Listing{Place: at.place(p, &n)}
+	l := &listed{Listing: &Listing{Place: at.place(p, &n)}, box: at.box}
+	l.marks = [5]mark{structureOf(n.Cell), memberOf(n.Parent, Key(n.Name)), listOf(n.ID), locksOf(p.Key()), treeLocksOf(n.Cell)}
 	var err error
 	if l.Locks, err = tx.LocksAbove(p, WholeLocks, f.now()); err != nil || !members {
 		return l, err
+	}
+	if n.Kind == KindBox {
+		l.box = &n // its members are guarded, itself is not
 	}
 	err = tx.LocksBelow(p, WholeLocks, f.now(), func(k Lock) error {
 		if k.Root.Len() > p.Len()+1 {

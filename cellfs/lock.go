@@ -29,12 +29,9 @@ const (
 	PlainLocks            // without [Lock.Owner] and [Lock.Timeout]: all that a change needs
 )
 
-// LockTx reads and writes locks. Locks that have expired are not listed; lists
+// LockReader reads locks. Those that have expired are not listed; lists
 // come in the order of the keys of their roots ([Path.Key]).
-type LockTx interface {
-	AddLock(l Lock) error
-	// SetLock changes timeout and expiry of the lock with that token.
-	SetLock(l Lock) error
+type LockReader interface {
 	// LocksAbove lists those whose root is p or a collection above it, of any depth.
 	LocksAbove(p Path, d LockDetail, now time.Time) ([]Lock, error)
 	// LocksBelow calls yield for those whose root lies below p, until it returns an
@@ -44,6 +41,14 @@ type LockTx interface {
 	Lock(token string, now time.Time) (Lock, error)
 	// CountLocks counts the locks whose root is p, and all that a principal has taken.
 	CountLocks(p Path, principal string, now time.Time) (at, taken int, err error)
+}
+
+// LockWriter changes locks. Those that have expired are not listed; lists
+// come in the order of the keys of their roots ([Path.Key]).
+type LockWriter interface {
+	AddLock(l Lock) error
+	// SetLock changes timeout and expiry of the lock with that token.
+	SetLock(l Lock) error
 	DeleteLock(l Lock) error
 	// DeleteLocks removes those whose root is p or lies below it.
 	DeleteLocks(p Path) error

@@ -141,4 +141,19 @@ func (p Path) Contains(q Path) bool {
 func (p Path) Key() string { return Key(p.String()) }
 
 // String is the path with a leading slash and no trailing one; the unit is "/".
-func (p Path) String() string { return "/" + strings.Join(p.segs, "/") }
+func (p Path) String() string {
+	if len(p.segs) == 0 {
+		return "/"
+	}
+	n := len(p.segs)
+	for _, s := range p.segs {
+		n += len(s)
+	}
+	var b strings.Builder
+	b.Grow(n)
+	for _, s := range p.segs {
+		b.WriteByte('/')
+		b.WriteString(s)
+	}
+	return b.String()
+}

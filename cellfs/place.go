@@ -38,27 +38,41 @@ func (p *Place) Levels() []Level {
 	return append(p.Above[:len(p.Above):len(p.Above)], Level{p.Depth, p.Node.ACL})
 }
 
-// found is what a look-up finds on its way.
+// found is what a look-up finds on its way. What it points to is shared and never changed.
 type found struct {
-	node   Node // zero but for its cell if there is nothing
-	parent Node
-	box    Node      // the box that the node lies below; zero if it lies in none
+	node   Node      // zero but for its cell if there is nothing
+	parent *Node     // nil for the unit and for cells
+	box    *Node     // the box that the node lies below; nil if it lies in none
 	above  []Level   // ACLs of what lies above the node, or of what there is of its path
 	odata  bool      // the node lies below an OData collection
 	dates  time.Time // the last DatesFrom of what lies above the node
+	absent absent    // if there is nothing: the first name of the path that is not there
+}
+
+// absent is a name that is not in a collection.
+type absent struct {
+	parent int64
+	key    string
 }
 
 // place is what was found at p, for operations that change it. n is nil if nothing was.
 func (at *found) place(p Path, n *Node) Place {
-	schema := at.box.Schema
-	if n != nil && n.Kind == KindBox {
+	schema := ""
+	switch {
+	case n != nil && n.Kind == KindBox:
 		schema = n.Schema
+	case at.box != nil:
+		schema = at.box.Schema
 	}
 	dates := at.dates
 	if n != nil {
 		dates = at.datesOf(n)
 	}
-	return Place{Depth: p.Len(), Parent: at.parent, Name: p.Name(), Node: n, Above: at.above, Schema: schema, DatesFrom: dates}
+	place := Place{Depth: p.Len(), Name: p.Name(), Node: n, Above: at.above, Schema: schema, DatesFrom: dates}
+	if at.parent != nil {
+		place.Parent = *at.parent
+	}
+	return place
 }
 
 // datesOf is the DatesFrom of the place of n, which was found.
@@ -73,16 +87,23 @@ func (at *found) shown() Node {
 
 // descend makes the node what the next one is looked for in; depth is its own.
 func (at *found) descend(depth int) {
-	at.parent = at.node
-	at.dates = latest(at.dates, at.node.DatesFrom)
-	if at.node.ACL != nil {
-		at.above = append(at.above, Level{depth, at.node.ACL})
+	n := at.node
+	at.parent = &n
+	at.dates = latest(at.dates, n.DatesFrom)
+	if n.ACL != nil {
+		at.above = append(at.above[:len(at.above):len(at.above)], Level{depth, n.ACL})
+	}
+	switch n.Kind {
+	case KindBox:
+		at.box = &n
+	case KindOData:
+		at.odata = true
 	}
 }
 
 // lookup finds the node at p; errors as [FS.Lookup]. What is found above it is
 // returned also with an error.
-func (f *FS) lookup(tx Tx, p Path) (at found, err error) {
+func (f *FS) lookup(tx Reader, p Path) (at found, err error) {
 	if p.Len() == 0 {
 		return found{node: Node{Kind: KindUnit}}, nil
 	}
@@ -109,15 +130,13 @@ func (f *FS) lookup(tx Tx, p Path) (at found, err error) {
 	for i, name := range p.Segments() {
 		at.descend(i + 1)
 		if i == 1 {
-			at.box = at.node
-			if err := f.Guarded(&at.box); err != nil {
+			if err := f.Guarded(at.box); err != nil {
 				at.node = Node{}
 				return at, err
 			}
 		}
-		at.odata = at.odata || at.node.Kind == KindOData
-		if at.node, err = tx.Child(at.node.ID, name); err != nil {
-			at.node = Node{Cell: c.ID}
+		if at.node, err = tx.Child(at.parent.ID, name); err != nil {
+			at.node, at.absent = Node{Cell: c.ID}, absent{at.parent.ID, Key(name)}
 			if i == 0 {
 				return at, orMissing(err, ErrNoBox)
 			}
@@ -139,7 +158,7 @@ func orMissing(err, say error) error {
 // errors of Lookup it returns [ErrNoParent] if the collection above is missing,
 // [ErrBelowFile] if it is none, [ErrReadOnly] at the unit, at cells and in the special
 // collections, and [ErrInOData].
-func (f *FS) Locate(tx Tx, p Path) (Place, error) {
+func (f *FS) Locate(tx Reader, p Path) (Place, error) {
 	if p.Len() < 2 || isSpecial(p.Box()) {
 		return Place{}, ErrReadOnly
 	}
@@ -159,13 +178,12 @@ func (f *FS) Locate(tx Tx, p Path) (Place, error) {
 		if err := f.Guarded(&at.node); err != nil {
 			return Place{}, err
 		}
-		at.box = at.node
 	}
 	if at.odata || at.node.Kind == KindOData {
 		// Its documents follow a schema that file operations do not know.
 		return Place{}, ErrInOData
 	}
-	inSource := at.parent.Kind == KindService && at.node.Name == ServiceSource
+	inSource := at.parent != nil && at.parent.Kind == KindService && at.node.Name == ServiceSource
 	at.descend(p.Len() - 1)
 	n, err := tx.Child(at.parent.ID, p.Name())
 	there := &n
@@ -183,27 +201,22 @@ func (f *FS) Locate(tx Tx, p Path) (Place, error) {
 // Find reports what is at p and which ACLs count there; the latter also with an error,
 // as far as the path exists. Errors are those of [FS.Lookup].
 func (f *FS) Find(ctx context.Context, p Path) (Place, error) {
-	e, ok := f.cache.get(p.Key())
-	if !ok {
-		var err error
-		if e, err = f.findFile(ctx, p); err != nil {
-			return e.place(p, nil), err
-		}
-		if e.none != nil || e.node.Kind >= KindCell && e.node.Kind <= KindFile {
-			f.cache.put(p.Key(), e)
-		}
+	e, err := f.lookupEntry(ctx, p)
+	if err != nil {
+		return e.place(p, nil), err
 	}
-	if err := f.guardedBelow(e.found); err != nil {
+	if err := f.guardedBelow(&e.found); err != nil {
 		return e.place(p, nil), err
 	}
 	if e.none != nil {
 		return e.place(p, nil), e.none
 	}
-	return e.place(p, &e.node), nil
+	n := e.node
+	return e.place(p, &n), nil
 }
 
 // FindTx is [FS.Find] in a transaction; without an error the place has a node.
-func (f *FS) FindTx(tx Tx, p Path) (Place, error) {
+func (f *FS) FindTx(tx Reader, p Path) (Place, error) {
 	at, err := f.lookup(tx, p)
 	if err != nil {
 		return at.place(p, nil), err
@@ -212,9 +225,9 @@ func (f *FS) FindTx(tx Tx, p Path) (Place, error) {
 }
 
 // guardedBelow is the guard's error for something below a box.
-func (f *FS) guardedBelow(at found) error {
-	if at.box.ID == 0 {
+func (f *FS) guardedBelow(at *found) error {
+	if at.box == nil {
 		return nil
 	}
-	return f.Guarded(&at.box)
+	return f.Guarded(at.box)
 }

@@ -31,7 +31,7 @@ func special(cell Node, name string) Node {
 }
 
 // lookupSpecial resolves the names below a cell of which the first is special.
-func (f *FS) lookupSpecial(tx Tx, cell Node, names []string) (Node, error) {
+func (f *FS) lookupSpecial(tx Reader, cell Node, names []string) (Node, error) {
 	n := special(cell, names[0])
 	for _, name := range names[1:] {
 		found := false
@@ -52,7 +52,7 @@ func (f *FS) lookupSpecial(tx Tx, cell Node, names []string) (Node, error) {
 	return n, nil
 }
 
-func (f *FS) specialMembers(tx Tx, n Node, yield func(*Node) error) error {
+func (f *FS) specialMembers(tx Reader, n Node, yield func(*Node) error) error {
 	var members []Node
 	sub := n
 	switch n.Name {

@@ -26,14 +26,14 @@ func leave(t *testing.T, s *davtest.Server, all ...cellfs.Job) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = m.Update(t.Context(), func(tx cellfs.Tx) error {
+	err = m.Update(t.Context(), cellfs.Update{Do: func(tx cellfs.Tx) error {
 		for i := range all {
 			if err := tx.PutJob(&all[i]); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

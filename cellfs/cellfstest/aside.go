@@ -102,14 +102,14 @@ func testAside(t metaTest) {
 		return errors.Join(err, rerr)
 	})
 	t.update(func(tx cellfs.Tx) error { return tx.DropAside(lost.ID) })
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.ShowAside(lost.ID, nil, 0, at) }); !errors.Is(err, fs.ErrNotExist) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.ShowAside(lost.ID, nil, 0, at) }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("ShowAside of what was given up = %v", err)
 	}
 	refused := errors.New("refused")
 	show := func(tx cellfs.Tx) error {
 		return tx.ShowAside(root.ID, map[int64]string{newBox.ID: "https://a/"}, 99, at)
 	}
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return errors.Join(show(tx), refused) }); !errors.Is(err, refused) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return errors.Join(show(tx), refused) }); !errors.Is(err, refused) {
 		t.Error(err)
 	}
 	used(11)

@@ -26,7 +26,7 @@ func testControlChanges(t metaTest) {
 	a, b, role := add(cellfs.SetAccount, "a"), add(cellfs.SetAccount, "b"), add(cellfs.SetRole, "r")
 	fails := func(what string, want error, fn func(cellfs.Tx) error) {
 		t.Helper()
-		if err := t.m.Update(ctx, fn); !errors.Is(err, want) {
+		if err := Update(ctx, t.m, fn); !errors.Is(err, want) {
 			t.Errorf("%s = %v, want %v", what, err, want)
 		}
 	}
@@ -96,7 +96,7 @@ func testAccess(t metaTest) {
 	setACL(c.Root, acl("all"))
 	ofCell(acl("all"))
 	refused := errors.New("refused")
-	err := t.m.Update(ctx, func(tx cellfs.Tx) error {
+	err := Update(ctx, t.m, func(tx cellfs.Tx) error {
 		n, err := tx.Node(c.Root)
 		changed := n
 		changed.ACL = acl("read")
@@ -131,10 +131,10 @@ func testAccess(t metaTest) {
 	})
 
 	t.cell("c2")
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.RenameCell(c.ID, "c2") }); !errors.Is(err, fs.ErrExist) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.RenameCell(c.ID, "c2") }); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("RenameCell to a name that is taken = %v", err)
 	}
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return errors.Join(tx.RenameCell(c.ID, "c3"), refused) }); !errors.Is(err, refused) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return errors.Join(tx.RenameCell(c.ID, "c3"), refused) }); !errors.Is(err, refused) {
 		t.Error(err)
 	}
 	names := func(want string) {

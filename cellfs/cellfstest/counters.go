@@ -65,7 +65,7 @@ type randomWrites struct {
 // update makes a few changes in one Update, and sometimes refuses them all.
 func (r *randomWrites) update() {
 	refuse := r.rand.IntN(3) == 0
-	err := r.t.m.Update(context.Background(), func(tx cellfs.Tx) error {
+	err := Update(context.Background(), r.t.m, func(tx cellfs.Tx) error {
 		for range 1 + r.rand.IntN(4) {
 			if err := r.change(tx); err != nil {
 				return err

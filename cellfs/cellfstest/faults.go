@@ -108,13 +108,8 @@ type FaultyMeta struct {
 }
 
 // Update implements [cellfs.Meta].
-func (m FaultyMeta) Update(ctx context.Context, fn func(cellfs.Tx) error) error {
-	return m.do(func() error { return m.Meta.Update(ctx, fn) })
-}
-
-// UpdateSoon implements [cellfs.Meta].
-func (m FaultyMeta) UpdateSoon(ctx context.Context, fn func(cellfs.Tx) error) error {
-	return m.do(func() error { return m.Meta.UpdateSoon(ctx, fn) })
+func (m FaultyMeta) Update(ctx context.Context, u cellfs.Update) error {
+	return m.do(func() error { return m.Meta.Update(ctx, u) })
 }
 
 // FaultyBlobs fails Puts, Syncs and Deletes as its Faults say.

@@ -8,7 +8,7 @@ import (
 	"cellar/cellfs"
 )
 
-// testIndexes checks [cellfs.IndexTx].
+// testIndexes checks [cellfs.IndexReader] and [cellfs.IndexWriter].
 func testIndexes(t metaTest) {
 	c := t.cell("c")
 	set := t.node(c, c.Root, "set", cellfs.KindCollection, "")
@@ -23,7 +23,7 @@ func testIndexes(t metaTest) {
 		x.Through, x.Complete = "d", true
 		return errors.Join(err, tx.SetIndex(x))
 	})
-	if err := t.m.Update(t.Context(), func(tx cellfs.Tx) error {
+	if err := Update(t.Context(), t.m, func(tx cellfs.Tx) error {
 		again := cellfs.Index{Node: set.ID, Property: "p"}
 		return tx.AddIndex(&again)
 	}); !errors.Is(err, fs.ErrExist) {

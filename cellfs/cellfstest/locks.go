@@ -14,7 +14,7 @@ import (
 	"cellar/cellfs"
 )
 
-// testLockRows checks [cellfs.LockTx].
+// testLockRows checks [cellfs.LockReader] and [cellfs.LockWriter].
 func testLockRows(t metaTest) {
 	lock := func(path, token string, expires time.Time) cellfs.Lock {
 		l := cellfs.Lock{
@@ -84,7 +84,7 @@ func testLockRows(t metaTest) {
 		return nil
 	})
 	ctx := context.Background()
-	if err := t.m.UpdateSoon(ctx, func(tx cellfs.Tx) error { return tx.AddLock(box) }); !errors.Is(err, fs.ErrExist) {
+	if err := t.m.Update(ctx, cellfs.Update{Soon: true, Do: func(tx cellfs.Tx) error { return tx.AddLock(box) }}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("AddLock twice = %v", err)
 	}
 	file.Timeout, file.Expires = time.Hour, later.Add(time.Hour)
@@ -103,7 +103,7 @@ func testLockRows(t metaTest) {
 		return err
 	})
 	t.update(func(tx cellfs.Tx) error { return tx.DeleteLocks(Path(t, "/c/b")) })
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.SetLock(file) }); !errors.Is(err, fs.ErrNotExist) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.SetLock(file) }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("SetLock of what is gone = %v", err)
 	}
 }

@@ -46,7 +46,7 @@ func testLogs(t metaTest) {
 	first := add(3)
 	want(first)
 	refused := errors.New("refused")
-	err := t.m.Update(context.Background(), func(tx cellfs.Tx) error {
+	err := Update(context.Background(), t.m, func(tx cellfs.Tx) error {
 		return errors.Join(tx.AddEvents(cellfs.Event{Cell: c.ID, Time: at, Type: "t"}), tx.CloseLog(c.ID, at), refused)
 	})
 	if !errors.Is(err, refused) {
@@ -69,7 +69,7 @@ func testLogs(t metaTest) {
 		t.Fatalf("archives %+v", archives)
 	}
 	t.update(func(tx cellfs.Tx) error { return tx.DropLog(c.ID, at) })
-	if err := t.m.Update(context.Background(), func(tx cellfs.Tx) error { return tx.DropLog(c.ID, at) }); !errors.Is(err, fs.ErrNotExist) {
+	if err := Update(context.Background(), t.m, func(tx cellfs.Tx) error { return tx.DropLog(c.ID, at) }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("DropLog twice = %v", err)
 	}
 	for i, purged := range []int64{2, 1, 0} { // three events of c1, in pages of two

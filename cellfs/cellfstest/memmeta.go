@@ -86,24 +86,32 @@ func (m *MemMeta) View(ctx context.Context, fn func(cellfs.Tx) error) error {
 
 var errClosed = errors.New("store is closed")
 
+// Peek implements [cellfs.Meta].
+func (m *MemMeta) Peek(ctx context.Context, fn func(cellfs.Reader) error) error {
+	return m.View(ctx, func(tx cellfs.Tx) error { return fn(tx) })
+}
+
 // Update implements [cellfs.Meta].
-func (m *MemMeta) Update(ctx context.Context, fn func(cellfs.Tx) error) error {
+func (m *MemMeta) Update(ctx context.Context, u cellfs.Update) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil || m.closed {
 		return cmp.Or(err, errClosed)
 	}
 	s := m.state.clone()
-	if err := fn(&memTx{state: s, writes: true}); err != nil {
+	if err := u.Do(&memTx{state: s, writes: true}); err != nil {
 		return err
+	}
+	if u.Publish != nil {
+		defer u.Publish()()
 	}
 	m.state = s
 	return nil
 }
 
-// UpdateSoon implements [cellfs.Meta].
-func (m *MemMeta) UpdateSoon(ctx context.Context, fn func(cellfs.Tx) error) error {
-	return m.Update(ctx, fn)
+// Update runs fn as a transaction of m.
+func Update(ctx context.Context, m cellfs.Meta, fn func(cellfs.Tx) error) error {
+	return m.Update(ctx, cellfs.Update{Do: fn})
 }
 
 // Close implements [cellfs.Meta].

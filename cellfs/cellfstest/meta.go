@@ -25,7 +25,7 @@ type metaTest struct {
 
 func (t metaTest) update(fn func(cellfs.Tx) error) {
 	t.Helper()
-	if err := t.m.Update(context.Background(), fn); err != nil {
+	if err := Update(context.Background(), t.m, fn); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -91,7 +91,7 @@ func testTransactions(t metaTest) {
 	ctx := context.Background()
 	refuse := errors.New("refused")
 	c := t.cell("c1")
-	err := t.m.Update(ctx, func(tx cellfs.Tx) error {
+	err := Update(ctx, t.m, func(tx cellfs.Tx) error {
 		if err := tx.AddNode(&cellfs.Node{Cell: c.ID, Parent: c.Root, Name: "gone", Kind: cellfs.KindBox, Created: at, Modified: at}); err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func testTransactions(t metaTest) {
 	})
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
-	if err := t.m.Update(cancelled, func(cellfs.Tx) error { t.Error("ran"); return nil }); !errors.Is(err, context.Canceled) {
+	if err := Update(cancelled, t.m, func(cellfs.Tx) error { t.Error("ran"); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("Update after cancel = %v", err)
 	}
 }
@@ -132,7 +132,7 @@ func testPointInTime(t metaTest) {
 		}
 		done := make(chan error)
 		go func() {
-			done <- t.m.Update(context.Background(), func(tx cellfs.Tx) error { return tx.DeleteCell(c.ID, at) })
+			done <- Update(context.Background(), t.m, func(tx cellfs.Tx) error { return tx.DeleteCell(c.ID, at) })
 		}()
 		if err := <-done; err != nil {
 			return err
@@ -152,7 +152,7 @@ func testConcurrent(t metaTest) {
 	refused := 0
 	for i := range 40 {
 		wg.Go(func() {
-			err := t.m.Update(context.Background(), func(tx cellfs.Tx) error {
+			err := Update(context.Background(), t.m, func(tx cellfs.Tx) error {
 				if _, err := tx.Touch(c.ID, 0); err != nil {
 					return err
 				}
@@ -183,7 +183,7 @@ func testConcurrent(t metaTest) {
 
 func testCells(t metaTest) {
 	b, a := t.cell("b"), t.cell("a")
-	err := t.m.Update(context.Background(), func(tx cellfs.Tx) error { return tx.AddCell(&cellfs.Cell{Name: "a", Created: at}) })
+	err := Update(context.Background(), t.m, func(tx cellfs.Tx) error { return tx.AddCell(&cellfs.Cell{Name: "a", Created: at}) })
 	if !errors.Is(err, fs.ErrExist) {
 		t.Errorf("AddCell twice = %v", err)
 	}
@@ -332,7 +332,7 @@ func testControl(t metaTest) {
 	}
 	r1, boxed, rel := add(0, cellfs.SetRole, "r"), add(box.ID, cellfs.SetRole, "r"), add(box.ID, cellfs.SetRelation, "rel")
 	again := boxed
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddEntity(&again) }); !errors.Is(err, fs.ErrExist) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.AddEntity(&again) }); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("AddEntity twice = %v", err)
 	}
 	secret := cellfs.Entity{Cell: t.cell("c2").ID, Set: cellfs.SetAccount, Key: "a", Doc: json.RawMessage(`{}`), Hidden: json.RawMessage(`{"h":1}`), Created: at, Updated: at}
@@ -350,7 +350,7 @@ func testControl(t metaTest) {
 	})
 	link := cellfs.Link{Cell: c.ID, From: cellfs.End{Set: rel.Set, Key: fmt.Sprint(rel.ID)}, To: cellfs.End{Set: r1.Set, Key: fmt.Sprint(r1.ID)}}
 	t.update(func(tx cellfs.Tx) error { return tx.AddLink(link) })
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddLink(link) }); !errors.Is(err, fs.ErrExist) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.AddLink(link) }); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("AddLink twice = %v", err)
 	}
 	t.view(func(tx cellfs.Tx) error {
@@ -426,7 +426,7 @@ func testRecords(t metaTest) {
 	s := cellfs.Snapshot{Cell: c.ID, Name: "s.zip", Index: f.Blob, Size: 99, Created: at, Passing: true}
 	t.update(func(tx cellfs.Tx) error { return tx.AddSnapshot(&s) })
 	twin := s
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddSnapshot(&twin) }); !errors.Is(err, fs.ErrExist) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.AddSnapshot(&twin) }); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("AddSnapshot twice = %v", err)
 	}
 	j := cellfs.Job{
@@ -461,7 +461,7 @@ func testRecords(t metaTest) {
 		return err
 	})
 	missing := cellfs.Job{ID: 999}
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.PutJob(&missing) }); !errors.Is(err, fs.ErrNotExist) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.PutJob(&missing) }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("PutJob of what is gone = %v", err)
 	}
 	t.update(func(tx cellfs.Tx) error {
@@ -470,7 +470,7 @@ func testRecords(t metaTest) {
 		}
 		return tx.DeleteJob(j.ID, at)
 	})
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.DeleteSnapshot(s.ID, at) }); !errors.Is(err, fs.ErrNotExist) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.DeleteSnapshot(s.ID, at) }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("DeleteSnapshot twice = %v", err)
 	}
 }
@@ -480,7 +480,7 @@ func testClosed(t metaTest) {
 		t.Fatal(err)
 	}
 	fail := func(cellfs.Tx) error { t.Error("ran after Close"); return nil }
-	if t.m.Update(context.Background(), fail) == nil || t.m.View(context.Background(), fail) == nil {
+	if Update(context.Background(), t.m, fail) == nil || t.m.View(context.Background(), fail) == nil {
 		t.Error("a closed store works")
 	}
 }

@@ -36,23 +36,23 @@ func testNodes(t metaTest) {
 		if name == "same in NFC" {
 			t.node(c, c.Root, "\u00e9", cellfs.KindCollection, "")
 		}
-		if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddNode(&n) }); !errors.Is(err, fs.ErrExist) {
+		if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.AddNode(&n) }); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("%s: AddNode = %v, want fs.ErrExist", name, err)
 		}
 	}
 	twin := cellfs.Node{Cell: c.ID, Parent: c.Root, Name: "twin", Kind: cellfs.KindBox, Schema: full.Schema, Created: at, Modified: at}
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.AddNode(&twin) }); !errors.Is(err, cellfs.ErrSchemaTaken) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.AddNode(&twin) }); !errors.Is(err, cellfs.ErrSchemaTaken) {
 		t.Errorf("same schema: %v", err)
 	}
 	a, b := t.node(c, full.ID, "a", cellfs.KindFile, "one"), t.node(c, full.ID, "b", cellfs.KindFile, "two")
 	moved := a
 	moved.Name = "b"
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.SetNode(&a, &moved, at) }); !errors.Is(err, fs.ErrExist) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.SetNode(&a, &moved, at) }); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("SetNode onto another = %v", err)
 	}
 	moved.Parent, moved.Name = c.Root, "moved"
 	t.update(func(tx cellfs.Tx) error { return tx.SetNode(&a, &moved, at) })
-	if err := t.m.Update(ctx, func(tx cellfs.Tx) error { return tx.SetNode(&a, &moved, at) }); !errors.Is(err, fs.ErrNotExist) {
+	if err := Update(ctx, t.m, func(tx cellfs.Tx) error { return tx.SetNode(&a, &moved, at) }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("SetNode of what is gone = %v", err)
 	}
 	t.view(func(tx cellfs.Tx) error {
@@ -258,7 +258,7 @@ func testMembersChanged(t metaTest) {
 	t.view(look)
 	// A change that is refused leaves it as it was.
 	refused := errors.New("refused")
-	err := t.m.Update(context.Background(), func(tx cellfs.Tx) error {
+	err := Update(context.Background(), t.m, func(tx cellfs.Tx) error {
 		return errors.Join(tx.MembersChanged(&want, at.Add(time.Hour)), refused)
 	})
 	if !errors.Is(err, refused) {

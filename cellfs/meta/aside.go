@@ -11,7 +11,7 @@ import (
 	"cellar/cellfs"
 )
 
-// --- trees that no cell shows (cellfs.AsideTx)
+// --- trees that no cell shows (cellfs.AsideReader, cellfs.AsideWriter)
 
 func (t *tx) AddAside(job int64, root *cellfs.Node) error {
 	if t.store == nil {
@@ -90,14 +90,13 @@ func (t *tx) insertNodes(nodes []*cellfs.Node) error {
 	return nil
 }
 
-func (t *tx) Asides() (all []cellfs.Aside, err error) {
-	err = t.c.query(t.ctx, "SELECT root, cell, job, nodes, bytes FROM aside ORDER BY root", nil, func(scan func(...any) error) error {
-		var a cellfs.Aside
-		err := scan(&a.Root, &a.Cell, &a.Job, &a.Nodes, &a.Bytes)
-		all = append(all, a)
-		return err
-	})
-	return all, err
+func scanAside(r row) (a cellfs.Aside, err error) {
+	err = r.scan(&a.Root, &a.Cell, &a.Job, &a.Nodes, &a.Bytes)
+	return a, err
+}
+
+func (t *tx) Asides() ([]cellfs.Aside, error) {
+	return all(t, scanAside, "SELECT root, cell, job, nodes, bytes FROM aside ORDER BY root")
 }
 
 func (t *tx) DropAside(root int64) error {
@@ -213,14 +212,10 @@ var errCollection = errors.New("a collection")
 // firstFiles returns at most limit of the first members of a collection, with their
 // contents, until below, the first that is a collection itself; 0 for none.
 func (t *tx) firstFiles(parent int64, limit int) (files, blobs []int64, below int64, err error) {
-	err = t.c.query(t.ctx, "SELECT id, kind, coalesce(blob, 0) FROM node WHERE parent = ? ORDER BY key LIMIT ?", []any{parent, limit},
-		func(scan func(...any) error) error {
-			var id, blob int64
-			var kind cellfs.Kind
-			if err := scan(&id, &kind, &blob); err != nil {
-				return err
-			}
-			if kind != cellfs.KindFile {
+	err = t.query("SELECT id, kind, coalesce(blob, 0) FROM node WHERE parent = ? ORDER BY key LIMIT ?", []any{parent, limit},
+		func(r row) error {
+			id, blob := r.int(0), r.int(2)
+			if cellfs.Kind(r.int(1)) != cellfs.KindFile {
 				below = id
 				return errCollection
 			}

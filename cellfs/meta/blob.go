@@ -29,35 +29,30 @@ func (t *tx) AddBlob(b *cellfs.Blob) (id int64, err error) {
 
 const blobColumns = "SELECT id, hash, size, crc, data FROM blob "
 
-func scanBlob(scan func(...any) error) (b cellfs.Blob, err error) {
-	var hash []byte
-	var crc int64
-	if err := scan(&b.ID, &hash, &b.Size, &crc, &b.Data); err != nil {
-		return b, err
-	}
-	b.CRC32 = uint32(crc)
-	copy(b.Hash[:], hash)
+func scanBlob(r row) (b cellfs.Blob, err error) {
+	b = listedBlob(r)
+	b.Data = r.bytes(4)
 	return b, nil
 }
 
 // scanListed reads a row that tells only whether it holds the bytes.
-func scanListed(scan func(...any) error) (b cellfs.Blob, err error) {
-	var hash []byte
-	var crc int64
-	var inline bool
-	if err := scan(&b.ID, &hash, &b.Size, &crc, &inline); err != nil {
-		return b, err
-	}
-	if inline {
+func scanListed(r row) (b cellfs.Blob, err error) {
+	b = listedBlob(r)
+	if r.int(4) != 0 {
 		b.Data = []byte{}
 	}
-	b.CRC32 = uint32(crc)
-	copy(b.Hash[:], hash)
 	return b, nil
 }
 
+// listedBlob reads id, hash, size and CRC-32.
+func listedBlob(r row) cellfs.Blob {
+	b := cellfs.Blob{ID: r.int(0), Ref: cellfs.Ref{Size: r.int(2), CRC32: uint32(r.int(3))}}
+	copy(b.Hash[:], r.raw(1))
+	return b
+}
+
 func (t *tx) oneBlob(query string, arg any) (cellfs.Blob, error) {
-	b, err := scanBlob(func(dest ...any) error { return t.row(query, []any{arg}, dest...) })
+	b, err := one(t, scanBlob, query, arg)
 	if err != nil {
 		return b, fmt.Errorf("content %v: %w", arg, err)
 	}
@@ -76,22 +71,15 @@ func (t *tx) BlobSizes(ids []int64) (map[int64]int64, error) {
 		return nil, err
 	}
 	found := make(map[int64]int64, len(ids))
-	err = t.c.query(t.ctx, "SELECT id, size FROM blob WHERE id IN (SELECT value FROM json_each(?))", []any{string(list)}, func(scan func(...any) error) error {
-		var id, size any
-		err := scan(&id, &size)
-		found[number(id)] = number(size)
-		return err
+	err = t.query("SELECT id, size FROM blob WHERE id IN (SELECT value FROM json_each(?))", []any{string(list)}, func(r row) error {
+		found[r.int(0)] = r.int(1)
+		return nil
 	})
 	return found, err
 }
 
-func (t *tx) blobs(query string, args ...any) (all []cellfs.Blob, err error) {
-	err = t.c.query(t.ctx, query, args, func(scan func(...any) error) error {
-		b, err := scanListed(scan)
-		all = append(all, b)
-		return err
-	})
-	return all, err
+func (t *tx) blobs(query string, args ...any) ([]cellfs.Blob, error) {
+	return all(t, scanListed, query, args...)
 }
 
 func (t *tx) Blobs(after int64, limit int) ([]cellfs.Blob, error) {
@@ -151,5 +139,5 @@ func (t *tx) DropBlobs(ids []int64, before time.Time) ([]cellfs.Blob, error) {
 }
 
 func (t *tx) droppedBlob(query string, id int64) (cellfs.Blob, error) {
-	return scanListed(func(dest ...any) error { return t.row(query, []any{id}, dest...) })
+	return one(t, scanListed, query, id)
 }

@@ -11,19 +11,16 @@ import (
 
 const cellColumns = "SELECT id, name, owner, root, gen, quota, nodes, used, keep, logfrom, logbytes, logurls, logunits, created, (SELECT acl FROM node WHERE node.id = cell.root) FROM cell "
 
-func scanCell(scan func(...any) error) (c cellfs.Cell, err error) {
-	var created int64
-	var acl any
-	err = scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Nodes, &c.Used, &c.Keep, &c.LogFrom, &c.Log.Bytes, &c.Log.URLs, &c.Log.Units, &created, &acl)
-	c.Created = fromMicros(created)
-	if text, ok := acl.(string); ok && err == nil {
-		err = json.Unmarshal([]byte(text), &c.ACL)
+func scanCell(r row) (c cellfs.Cell, err error) {
+	err = r.scan(&c.ID, &c.Name, &c.Owner, &c.Root, &c.Gen, &c.Quota, &c.Nodes, &c.Used, &c.Keep, &c.LogFrom, &c.Log.Bytes, &c.Log.URLs, &c.Log.Units, &c.Created)
+	if text := r.raw(14); len(text) > 0 && err == nil {
+		err = json.Unmarshal(text, &c.ACL)
 	}
 	return c, err
 }
 
 func (t *tx) oneCell(query string, arg any) (cellfs.Cell, error) {
-	c, err := scanCell(func(dest ...any) error { return t.row(query, []any{arg}, dest...) })
+	c, err := one(t, scanCell, query, arg)
 	if err != nil {
 		return c, fmt.Errorf("cell %v: %w", arg, err)
 	}
@@ -61,8 +58,8 @@ func (t *tx) CellByID(id int64) (cellfs.Cell, error) {
 }
 
 func (t *tx) Cells() (cells []cellfs.Cell, err error) {
-	err = t.c.query(t.ctx, cellColumns+"ORDER BY name", nil, func(scan func(...any) error) error {
-		c, err := scanCell(scan)
+	err = t.query(cellColumns+"ORDER BY name", nil, func(r row) error {
+		c, err := scanCell(r)
 		cells = append(cells, t.counted(c))
 		return err
 	})
@@ -139,7 +136,7 @@ func (t *tx) DeleteCell(id int64, now time.Time) error {
 	return nil
 }
 
-// RenameCell implements [cellfs.NodeTx].
+// RenameCell implements [cellfs.NodeWriter].
 func (t *tx) RenameCell(id int64, name string) error {
 	c, err := t.CellByID(id)
 	if err != nil {
@@ -153,12 +150,12 @@ func (t *tx) RenameCell(id int64, name string) error {
 	return nil
 }
 
-// SetQuota implements [cellfs.NodeTx].
+// SetQuota implements [cellfs.NodeWriter].
 func (t *tx) SetQuota(cell, bytes int64) error {
 	return t.setCell(cell, "UPDATE cell SET quota = ? WHERE id = ?", bytes, func(c *cellfs.Cell) { c.Quota = bytes })
 }
 
-// SetKeep implements [cellfs.NodeTx].
+// SetKeep implements [cellfs.NodeWriter].
 func (t *tx) SetKeep(cell, snapshots int64) error {
 	return t.setCell(cell, "UPDATE cell SET keep = ? WHERE id = ?", snapshots, func(c *cellfs.Cell) { c.Keep = snapshots })
 }
@@ -174,7 +171,7 @@ func (t *tx) setCell(cell int64, statement string, value int64, change func(*cel
 	return t.count(cell, change)
 }
 
-// Touch implements [cellfs.NodeTx].
+// Touch implements [cellfs.NodeWriter].
 func (t *tx) Touch(cell, atLeast int64) (gen int64, err error) {
 	err = t.count(cell, func(c *cellfs.Cell) {
 		c.Gen = max(c.Gen+1, atLeast)

@@ -2,11 +2,12 @@ package meta
 
 import (
 	"context"
-	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ncruces/go-sqlite3/driver"
 )
 
 // HotQueries are statements and what their plan must say.
@@ -31,19 +32,15 @@ func SetStartCheck(bytes int64) (undo func()) {
 // Explain returns the plan of a statement, a line a step.
 func (s *Store) Explain(t *testing.T, query string) string {
 	t.Helper()
-	rows, err := s.read.Query("EXPLAIN QUERY PLAN " + query)
+	var plan []string
+	err := s.reading(t.Context(), func(c *conn) error {
+		return c.query("EXPLAIN QUERY PLAN "+query, nil, func(r row) error {
+			plan = append(plan, r.text(3))
+			return nil
+		})
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	defer rows.Close()
-	var plan []string
-	for rows.Next() {
-		var id, parent, unused int
-		var detail string
-		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
-			t.Fatal(err)
-		}
-		plan = append(plan, detail)
 	}
 	return strings.Join(plan, "\n")
 }
@@ -60,7 +57,7 @@ const SyncLag = syncLag
 // SetVersion makes the database look as if a later program had migrated it.
 func SetVersion(t *testing.T, dir string, version int) {
 	t.Helper()
-	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, "cellar.db")))
+	db, err := driver.Open(filepath.Join(dir, "cellar.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package meta
 
 import (
 	"cmp"
-	"database/sql"
 	"fmt"
 
 	"cellar/cellfs"
@@ -10,43 +9,28 @@ import (
 
 const documentColumns = "n.id, n.name, n.version, n.created, n.modified, n.blob, b.hash, b.size, b.crc, b.data "
 
-// documentScanner reads rows that end with [documentColumns].
-type documentScanner struct {
-	d                 cellfs.Document
-	hash, data        sql.RawBytes
-	created, modified int64
-	blob, size, crc   sql.NullInt64
-}
-
-func (s *documentScanner) scan(scan func(...any) error, before ...any) (*cellfs.Document, error) {
-	d := &s.d
-	dest := append(before, &d.ID, &d.Name, &d.Version, &s.created, &s.modified, &s.blob, &s.hash, &s.size, &s.crc, &s.data)
-	if err := scan(dest...); err != nil {
-		return nil, err
-	}
-	d.Created, d.Modified = fromMicros(s.created), fromMicros(s.modified)
-	d.Blob, d.Size, d.CRC32 = s.blob.Int64, s.size.Int64, uint32(s.crc.Int64)
-	copy(d.Hash[:], s.hash)
-	d.Data = s.data
-	return d, nil
+// scanDocument reads a row that has [documentColumns] from the column at on. What it returns is valid until
+// the next row.
+func scanDocument(d *cellfs.Document, r row, at int) {
+	d.ID, d.Version, d.Created, d.Modified = r.int(at), r.int(at+2), fromMicros(r.int(at+3)), fromMicros(r.int(at+4))
+	d.Name, d.Blob, d.Size, d.CRC32 = r.text(at+1), r.int(at+5), r.int(at+7), uint32(r.int(at+8))
+	copy(d.Hash[:], r.raw(at+6))
+	d.Data = r.raw(at + 9)
 }
 
 func (t *tx) Documents(parent int64, after string, yield func(*cellfs.Document) error) error {
-	var s documentScanner
-	return t.c.query(t.ctx, "SELECT "+documentColumns+`FROM node n LEFT JOIN blob b ON b.id = n.blob
-		WHERE n.parent = ? AND n.key > ? AND n.kind = ? ORDER BY n.key`, []any{parent, after, int64(cellfs.KindFile)}, func(scan func(...any) error) error {
-		d, err := s.scan(scan)
-		if err != nil {
-			return err
-		}
-		return yield(d)
+	var d cellfs.Document
+	return t.query("SELECT "+documentColumns+`FROM node n LEFT JOIN blob b ON b.id = n.blob
+		WHERE n.parent = ? AND n.key > ? AND n.kind = ? ORDER BY n.key`, []any{parent, after, int64(cellfs.KindFile)}, func(r row) error {
+		scanDocument(&d, r, 0)
+		return yield(&d)
 	})
 }
 
 func (t *tx) Indexes(node int64) (all []cellfs.Index, err error) {
-	err = t.c.query(t.ctx, "SELECT id, property, through, complete FROM docindex WHERE node = ? AND node <> 0 ORDER BY id", []any{node}, func(scan func(...any) error) error {
+	err = t.query("SELECT id, property, through, complete FROM docindex WHERE node = ? AND node <> 0 ORDER BY id", []any{node}, func(r row) error {
 		x := cellfs.Index{Node: node}
-		if err := scan(&x.ID, &x.Property, &x.Through, &x.Complete); err != nil {
+		if err := r.scan(&x.ID, &x.Property, &x.Through, &x.Complete); err != nil {
 			return err
 		}
 		all = append(all, x)
@@ -105,16 +89,12 @@ func (t *tx) CountIndexed(id int64, r cellfs.IndexRange, limit int) (n int, err 
 func (t *tx) IndexedDocuments(x *cellfs.Index, r cellfs.IndexRange, yield func(*cellfs.Document) error) error {
 	where, args := inRange(x.ID, r)
 	order := map[bool]string{true: "x.value DESC, x.key DESC"}[r.Down]
-	var s documentScanner
-	var value sql.RawBytes
-	return t.c.query(t.ctx, "SELECT x.value, "+documentColumns+`FROM docvalue x CROSS JOIN node n ON n.parent = ? AND n.key = x.key
-		LEFT JOIN blob b ON b.id = n.blob WHERE `+where+" ORDER BY "+cmp.Or(order, "x.value, x.key"), append([]any{x.Node}, args...), func(scan func(...any) error) error {
-		d, err := s.scan(scan, &value)
-		if err != nil {
-			return err
-		}
-		d.Value = value
-		return yield(d)
+	var d cellfs.Document
+	return t.query("SELECT x.value, "+documentColumns+`FROM docvalue x CROSS JOIN node n ON n.parent = ? AND n.key = x.key
+		LEFT JOIN blob b ON b.id = n.blob WHERE `+where+" ORDER BY "+cmp.Or(order, "x.value, x.key"), append([]any{x.Node}, args...), func(r row) error {
+		scanDocument(&d, r, 1)
+		d.Value = r.raw(0)
+		return yield(&d)
 	})
 }
 

@@ -55,21 +55,21 @@ func columnsOf(d cellfs.LockDetail) string {
 	return lockColumns
 }
 
-func scanLock(scan func(...any) error) (l cellfs.Lock, err error) {
+func scanLock(r row) (l cellfs.Lock, err error) {
 	var root string
-	var timeout, expires int64
-	if err := scan(&l.Token, &l.Shared, &l.Infinite, &root, &l.Owner, &l.Principal, &timeout, &expires); err != nil {
+	var timeout int64
+	if err := r.scan(&l.Token, &l.Shared, &l.Infinite, &root, &l.Owner, &l.Principal, &timeout, &l.Expires); err != nil {
 		return l, err
 	}
 	l.Collection = strings.HasSuffix(root, "/")
-	l.Timeout, l.Expires = time.Duration(timeout)*time.Second, fromMicros(expires)
+	l.Timeout = time.Duration(timeout) * time.Second
 	l.Root, err = cellfs.ParsePath(root)
 	return l, err
 }
 
 func (t *tx) eachLock(yield func(cellfs.Lock) error, query string, args ...any) error {
-	return t.c.query(t.ctx, query, args, func(scan func(...any) error) error {
-		l, err := scanLock(scan)
+	return t.query(query, args, func(r row) error {
+		l, err := scanLock(r)
 		if err != nil {
 			return err
 		}
@@ -141,9 +141,7 @@ func (t *tx) Lock(token string, now time.Time) (l cellfs.Lock, err error) {
 	} else if none {
 		return l, fs.ErrNotExist
 	}
-	return scanLock(func(dest ...any) error {
-		return t.row(lockColumns+"WHERE token = ? AND expires > ?", []any{token, micros(now)}, dest...)
-	})
+	return one(t, scanLock, lockColumns+"WHERE token = ? AND expires > ?", token, micros(now))
 }
 
 func (t *tx) CountLocks(p cellfs.Path, principal string, now time.Time) (at, taken int, err error) {

@@ -48,7 +48,7 @@ func TestReopen(t *testing.T) {
 	s := open(t, dir, meta.Full)
 	ctx := context.Background()
 	c := cellfs.Cell{Name: "c1", Created: cellfs.Now()}
-	if err := s.Update(ctx, func(tx cellfs.Tx) error { return tx.AddCell(&c) }); err != nil {
+	if err := cellfstest.Update(ctx, s, func(tx cellfs.Tx) error { return tx.AddCell(&c) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -56,7 +56,7 @@ func TestReopen(t *testing.T) {
 	}
 	s = open(t, dir, meta.Full)
 	n := cellfs.Node{Cell: c.ID, Parent: c.Root, Name: "b", Kind: cellfs.KindBox, Created: c.Created, Modified: c.Created}
-	if err := s.Update(ctx, func(tx cellfs.Tx) error { return tx.AddNode(&n) }); err != nil {
+	if err := cellfstest.Update(ctx, s, func(tx cellfs.Tx) error { return tx.AddNode(&n) }); err != nil {
 		t.Fatalf("ids do not go on after a restart: %v", err)
 	}
 }
@@ -77,7 +77,7 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 func TestPanicInUpdateIsAnError(t *testing.T) {
 	s := open(t, t.TempDir(), meta.Full)
 	ctx := context.Background()
-	err := s.Update(ctx, func(tx cellfs.Tx) error {
+	err := cellfstest.Update(ctx, s, func(tx cellfs.Tx) error {
 		if err := tx.SetSetting("a", "b"); err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func TestCloseUnderLoad(t *testing.T) {
 	for i := range 200 {
 		wg.Go(func() {
 			begun <- struct{}{}
-			err := s.Update(context.Background(), func(tx cellfs.Tx) error { return tx.SetSetting(fmt.Sprint(i), "x") })
+			err := cellfstest.Update(context.Background(), s, func(tx cellfs.Tx) error { return tx.SetSetting(fmt.Sprint(i), "x") })
 			if err == nil {
 				kept.Add(1)
 			}
@@ -180,7 +180,7 @@ func TestUpdatesAreSynced(t *testing.T) {
 	set := func(tx cellfs.Tx) error { return tx.SetSetting("a", fmt.Sprint(time.Now())) }
 	s := open(t, t.TempDir(), meta.Full)
 	for range 5 {
-		if err := s.Update(ctx, set); err != nil {
+		if err := cellfstest.Update(ctx, s, set); err != nil {
 			t.Fatal(err)
 		}
 		if len(synced) != 1 {
@@ -189,11 +189,11 @@ func TestUpdatesAreSynced(t *testing.T) {
 		<-synced
 	}
 	refused := errors.New("refused")
-	if err := s.Update(ctx, func(tx cellfs.Tx) error { return errors.Join(set(tx), refused) }); !errors.Is(err, refused) || len(synced) != 0 {
+	if err := cellfstest.Update(ctx, s, func(tx cellfs.Tx) error { return errors.Join(set(tx), refused) }); !errors.Is(err, refused) || len(synced) != 0 {
 		t.Errorf("%v, %d syncs for what was refused", err, len(synced))
 	}
 	began := time.Now()
-	if err := s.UpdateSoon(ctx, set); err != nil {
+	if err := s.Update(ctx, cellfs.Update{Soon: true, Do: set}); err != nil {
 		t.Fatal(err)
 	}
 	<-synced
@@ -201,7 +201,7 @@ func TestUpdatesAreSynced(t *testing.T) {
 		t.Errorf("synced after %v", d)
 	}
 	s = open(t, t.TempDir(), meta.Relaxed)
-	if err := s.Update(ctx, set); err != nil {
+	if err := cellfstest.Update(ctx, s, set); err != nil {
 		t.Fatal(err)
 	}
 	<-synced
@@ -220,16 +220,16 @@ func TestFailedSync(t *testing.T) {
 	ctx := context.Background()
 	s := open(t, t.TempDir(), meta.Full)
 	set := func(tx cellfs.Tx) error { return tx.SetSetting("a", "1") }
-	if err := s.Update(ctx, set); err != nil {
+	if err := cellfstest.Update(ctx, s, set); err != nil {
 		t.Fatal(err)
 	}
 	fail.Store(true)
-	if err := s.Update(ctx, set); !errors.Is(err, broken) {
+	if err := cellfstest.Update(ctx, s, set); !errors.Is(err, broken) {
 		t.Errorf("Update = %v", err)
 	}
 	fail.Store(false)
-	for _, update := range []func(context.Context, func(cellfs.Tx) error) error{s.Update, s.UpdateSoon} {
-		if err := update(ctx, set); !errors.Is(err, broken) {
+	for _, soon := range []bool{false, true} {
+		if err := s.Update(ctx, cellfs.Update{Do: set, Soon: soon}); !errors.Is(err, broken) {
 			t.Errorf("after the failure: %v", err)
 		}
 	}

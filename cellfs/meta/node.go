@@ -1,7 +1,6 @@
 package meta
 
 import (
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,49 +18,37 @@ const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, ver
 // plainColumns are nodeColumns without the properties.
 var plainColumns = strings.Replace(nodeColumns, "props", "NULL", 1)
 
-// scanNode reads a row of nodeColumns. Numbers and what can be NULL go through any:
-// database/sql hands those on as they are, where it would else look at their types by
-// reflection, which took a fifth of the time of an export.
-func scanNode(scan func(...any) error, more ...any) (n cellfs.Node, err error) {
-	var id, cell, parent, kind, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed any
-	dest := [20]any{&id, &cell, &parent, &n.Name, &kind, &n.ContentType, &blob, &size, &version,
-		&created, &modified, &schema, &props, &acl, &mtime, &dates, &changed}
-	err = scan(append(dest[:17], more...)...)
-	if err != nil {
-		return n, err
+// scanNode reads a row of nodeColumns.
+func scanNode(r row) (n cellfs.Node, err error) {
+	n = cellfs.Node{
+		ID: r.int(0), Cell: r.int(1), Parent: r.int(2), Name: r.text(3), Kind: cellfs.Kind(r.int(4)), ContentType: r.interned(5),
+		Blob: r.int(6), Size: r.int(7), Version: r.int(8), Created: fromMicros(r.int(9)), Modified: fromMicros(r.int(10)),
+		Changed: fromMicros(r.int(16)),
 	}
-	n.ID, n.Cell, n.Parent, n.Kind = number(id), number(cell), number(parent), cellfs.Kind(number(kind))
-	n.Blob, n.Size, n.Version = number(blob), number(size), number(version)
-	n.Created, n.Modified = fromMicros(number(created)), fromMicros(number(modified))
-	n.Changed = fromMicros(number(changed))
-	n.Schema, _ = schema.(string)
-	if us, ok := mtime.(int64); ok {
-		n.MTime = time.UnixMicro(us).UTC()
+	if !r.null(11) {
+		n.Schema = r.text(11)
 	}
-	if s, ok := dates.(int64); ok {
-		n.DatesFrom = time.Unix(s, 0).UTC()
+	if !r.null(14) {
+		n.MTime = time.UnixMicro(r.int(14)).UTC()
 	}
-	if text, ok := props.(string); ok {
-		if err := json.Unmarshal([]byte(text), &n.Props); err != nil {
+	if !r.null(15) {
+		n.DatesFrom = time.Unix(r.int(15), 0).UTC()
+	}
+	if text := r.raw(12); len(text) > 0 {
+		if err := json.Unmarshal(text, &n.Props); err != nil {
 			return n, fmt.Errorf("properties of node %d: %w", n.ID, err)
 		}
 	}
-	if text, ok := acl.(string); ok {
-		if err := json.Unmarshal([]byte(text), &n.ACL); err != nil {
+	if text := r.raw(13); len(text) > 0 {
+		if err := json.Unmarshal(text, &n.ACL); err != nil {
 			return n, fmt.Errorf("acl of node %d: %w", n.ID, err)
 		}
 	}
 	return n, nil
 }
 
-// number is a column of the type INTEGER; 0 if it is NULL. Tables are STRICT.
-func number(column any) int64 {
-	n, _ := column.(int64)
-	return n
-}
-
 func (t *tx) oneNode(query string, args ...any) (cellfs.Node, error) {
-	return scanNode(func(dest ...any) error { return t.row(query, args, dest...) })
+	return one(t, scanNode, query, args...)
 }
 
 func (t *tx) Node(id int64) (cellfs.Node, error) {
@@ -95,13 +82,8 @@ func (t *tx) Child(parent int64, name string) (cellfs.Node, error) {
 	return n, nil
 }
 
-func (t *tx) NodesOf(blob int64, limit int) (nodes []cellfs.Node, err error) {
-	err = t.c.query(t.ctx, plainColumns+"WHERE blob = ? ORDER BY id LIMIT ?", []any{blob, limit}, func(scan func(...any) error) error {
-		n, err := scanNode(scan)
-		nodes = append(nodes, n)
-		return err
-	})
-	return nodes, err
+func (t *tx) NodesOf(blob int64, limit int) ([]cellfs.Node, error) {
+	return all(t, scanNode, plainColumns+"WHERE blob = ? ORDER BY id LIMIT ?", blob, limit)
 }
 
 func (t *tx) Children(parent int64, p cellfs.Page) (nodes []cellfs.Node, more bool, err error) {
@@ -110,8 +92,8 @@ func (t *tx) Children(parent int64, p cellfs.Page) (nodes []cellfs.Node, more bo
 		columns = plainColumns
 	}
 	nodes = make([]cellfs.Node, 0, min(p.Limit, 64))
-	more, err = t.page(columns+"WHERE parent = ? AND key > ? ORDER BY key LIMIT ?", parent, p, func(scan func(...any) error) (*cellfs.Node, error) {
-		n, err := scanNode(scan)
+	more, err = t.page(columns+"WHERE parent = ? AND key > ? ORDER BY key LIMIT ?", parent, p, func(r row) (*cellfs.Node, error) {
+		n, err := scanNode(r)
 		n.Props = p.Props.Keep(n.Props)
 		nodes = append(nodes, n)
 		return &nodes[len(nodes)-1], err
@@ -121,19 +103,17 @@ func (t *tx) Children(parent int64, p cellfs.Page) (nodes []cellfs.Node, more bo
 
 func (t *tx) ChildRefs(parent int64, p cellfs.Page) (refs []cellfs.NodeRef, more bool, err error) {
 	refs = make([]cellfs.NodeRef, 0, min(p.Limit, 64))
-	var hash sql.RawBytes
-	var crc, size any
 	more, err = t.page(`SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
 		n.schema, n.props, n.acl, n.mtime, n.dates, n.changed, b.hash, b.crc, b.size FROM node n LEFT JOIN blob b ON b.id = n.blob
-		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, parent, p, func(scan func(...any) error) (*cellfs.Node, error) {
-		n, err := scanNode(scan, &hash, &crc, &size)
+		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, parent, p, func(r row) (*cellfs.Node, error) {
+		n, err := scanNode(r)
 		n.Props = p.Props.Keep(n.Props)
-		r := cellfs.NodeRef{Node: n}
+		ref := cellfs.NodeRef{Node: n}
 		if n.Blob != 0 {
-			r.Ref = cellfs.Ref{Size: number(size), CRC32: uint32(number(crc))}
-			copy(r.Hash[:], hash)
+			ref.Ref = cellfs.Ref{Size: r.int(19), CRC32: uint32(r.int(18))}
+			copy(ref.Hash[:], r.raw(17))
 		}
-		refs = append(refs, r)
+		refs = append(refs, ref)
 		return &refs[len(refs)-1].Node, err
 	})
 	return refs, more, err
@@ -142,13 +122,13 @@ func (t *tx) ChildRefs(parent int64, p cellfs.Page) (refs []cellfs.NodeRef, more
 var errPageFull = errors.New("the page is full")
 
 // page adds rows to a page until it is full, and reports whether there are more.
-func (t *tx) page(query string, parent int64, p cellfs.Page, add func(scan func(...any) error) (*cellfs.Node, error)) (more bool, err error) {
+func (t *tx) page(query string, parent int64, p cellfs.Page, add func(r row) (*cellfs.Node, error)) (more bool, err error) {
 	rows, extra := 0, 0
-	err = t.c.query(t.ctx, query, []any{parent, p.After, p.Limit + 1}, func(scan func(...any) error) error {
+	err = t.query(query, []any{parent, p.After, p.Limit + 1}, func(r row) error {
 		if rows == p.Limit || extra >= cellfs.PageBytes {
 			return errPageFull
 		}
-		n, err := add(scan)
+		n, err := add(r)
 		rows++
 		extra += n.Extra()
 		return err
@@ -171,15 +151,8 @@ func (t *tx) Count(root int64) (nodes, bytes int64, err error) {
 	return nodes, bytes, err
 }
 
-func (t *tx) AuthzBelow(root int64) (all []string, err error) {
-	err = t.c.query(t.ctx, subtree+"SELECT DISTINCT authz FROM node INDEXED BY node_authz WHERE parent IN (SELECT id FROM tree) AND authz IS NOT NULL ORDER BY authz",
-		[]any{root}, func(scan func(...any) error) error {
-			var authz string
-			err := scan(&authz)
-			all = append(all, authz)
-			return err
-		})
-	return all, err
+func (t *tx) AuthzBelow(root int64) ([]string, error) {
+	return all(t, scanText, subtree+"SELECT DISTINCT authz FROM node INDEXED BY node_authz WHERE parent IN (SELECT id FROM tree) AND authz IS NOT NULL ORDER BY authz", root)
 }
 
 func (t *tx) Height(root int64) (height int, err error) {
@@ -439,12 +412,14 @@ func (t *tx) deleteBoxControl(box int64, now time.Time) error {
 			EXISTS (SELECT 1 FROM entity e WHERE e.box = ?1 AND e.cell = link.cell AND e.kind = from_set AND from_key = CAST(e.id AS TEXT))
 			OR EXISTS (SELECT 1 FROM entity e WHERE e.box = ?1 AND e.cell = link.cell AND e.kind = to_set AND to_key = CAST(e.id AS TEXT)))`,
 		"DELETE FROM entity WHERE box = ?1 AND box <> 0",
-		"INSERT INTO orphan (blob, since) SELECT input, ?2 FROM job WHERE target = ?1 AND input IS NOT NULL ON CONFLICT (blob) DO UPDATE SET since = excluded.since",
-		"DELETE FROM job WHERE target = ?1",
 	} {
-		if _, err := t.write(q, box, micros(now)); err != nil {
+		if _, err := t.write(q, box); err != nil {
 			return err
 		}
 	}
-	return nil
+	if _, err := t.write(orphanInputs+"WHERE target = ? AND input IS NOT NULL"+orphanAgain, micros(now), box); err != nil {
+		return err
+	}
+	_, err := t.write("DELETE FROM job WHERE target = ?", box)
+	return err
 }

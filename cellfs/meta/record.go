@@ -1,8 +1,6 @@
 package meta
 
 import (
-	"database/sql"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -17,22 +15,15 @@ import (
 
 const entityColumns = "SELECT id, cell, box, kind, key, doc, hidden, created, updated, version FROM entity "
 
-func scanEntity(scan func(...any) error) (e cellfs.Entity, err error) {
-	var doc string
-	var hidden sql.NullString
-	var created, updated int64
-	err = scan(&e.ID, &e.Cell, &e.Box, &e.Set, &e.Key, &doc, &hidden, &created, &updated, &e.Version)
-	if hidden.Valid {
-		e.Hidden = json.RawMessage(hidden.String)
-	}
-	e.Doc, e.Created, e.Updated = json.RawMessage(doc), fromMicros(created), fromMicros(updated)
+func scanEntity(r row) (e cellfs.Entity, err error) {
+	err = r.scan(&e.ID, &e.Cell, &e.Box, &e.Set, &e.Key, (*[]byte)(&e.Doc), (*[]byte)(&e.Hidden), &e.Created, &e.Updated, &e.Version)
 	return e, err
 }
 
 func (t *tx) AddEntity(e *cellfs.Entity) error {
 	e.Version = 1
 	err := t.insert(&e.ID, "INSERT INTO entity (cell, box, kind, key, doc, hidden, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-		e.Cell, e.Box, e.Set, e.Key, string(e.Doc), sql.NullString{String: string(e.Hidden), Valid: e.Hidden != nil}, micros(e.Created), micros(e.Updated))
+		e.Cell, e.Box, e.Set, e.Key, string(e.Doc), textOrNull(e.Hidden), micros(e.Created), micros(e.Updated))
 	if err != nil {
 		return fmt.Errorf("add %s %q: %w", e.Set, e.Key, err)
 	}
@@ -41,7 +32,7 @@ func (t *tx) AddEntity(e *cellfs.Entity) error {
 
 func (t *tx) SetEntity(e *cellfs.Entity) error {
 	err := t.insert(&e.Version, "UPDATE entity SET box = ?, key = ?, doc = ?, hidden = ?, updated = ?, version = version + 1 WHERE id = ? RETURNING version",
-		e.Box, e.Key, string(e.Doc), sql.NullString{String: string(e.Hidden), Valid: e.Hidden != nil}, micros(e.Updated), e.ID)
+		e.Box, e.Key, string(e.Doc), textOrNull(e.Hidden), micros(e.Updated), e.ID)
 	if err != nil {
 		return fmt.Errorf("set %s %q: %w", e.Set, e.Key, err)
 	}
@@ -78,7 +69,7 @@ func (t *tx) DeleteLink(l cellfs.Link) error {
 }
 
 func (t *tx) oneEntity(query string, args ...any) (cellfs.Entity, error) {
-	e, err := scanEntity(func(dest ...any) error { return t.row(query, args, dest...) })
+	e, err := one(t, scanEntity, query, args...)
 	if err != nil {
 		return e, fmt.Errorf("entity %v: %w", args, err)
 	}
@@ -93,14 +84,8 @@ func (t *tx) EntityByID(id int64) (cellfs.Entity, error) {
 	return t.oneEntity(entityColumns+"WHERE id = ?", id)
 }
 
-func (t *tx) Entities(cell int64, set string) (all []cellfs.Entity, err error) {
-	err = t.c.query(t.ctx, entityColumns+"WHERE cell = ?1 AND (kind = ?2 OR ?2 = '') ORDER BY kind, key, box", []any{cell, set},
-		func(scan func(...any) error) error {
-			e, err := scanEntity(scan)
-			all = append(all, e)
-			return err
-		})
-	return all, err
+func (t *tx) Entities(cell int64, set string) ([]cellfs.Entity, error) {
+	return all(t, scanEntity, entityColumns+"WHERE cell = ?1 AND (kind = ?2 OR ?2 = '') ORDER BY kind, key, box", cell, set)
 }
 
 func (t *tx) AddLink(l cellfs.Link) error {
@@ -112,29 +97,19 @@ func (t *tx) AddLink(l cellfs.Link) error {
 	return nil
 }
 
-func (t *tx) Links(cell, node int64) (all []cellfs.Link, err error) {
-	err = t.c.query(t.ctx, `SELECT from_set, from_key, to_set, to_key FROM link WHERE node = ? AND cell = ?
-		ORDER BY from_set, from_key, to_set, to_key`, []any{node, cell},
-		func(scan func(...any) error) error {
-			l := cellfs.Link{Cell: cell, Node: node}
-			err := scan(&l.From.Set, &l.From.Key, &l.To.Set, &l.To.Key)
-			all = append(all, l)
-			return err
-		})
-	return all, err
+func (t *tx) Links(cell, node int64) ([]cellfs.Link, error) {
+	scan := func(r row) (cellfs.Link, error) {
+		return cellfs.Link{Cell: cell, Node: node, From: cellfs.End{Set: r.text(0), Key: r.text(1)}, To: cellfs.End{Set: r.text(2), Key: r.text(3)}}, nil
+	}
+	return all(t, scan, `SELECT from_set, from_key, to_set, to_key FROM link WHERE node = ? AND cell = ?
+		ORDER BY from_set, from_key, to_set, to_key`, node, cell)
 }
 
-func (t *tx) LinksOf(cell, node int64, e cellfs.End, set string) (all []cellfs.End, err error) {
-	err = t.c.query(t.ctx, `SELECT to_key FROM link WHERE node = ?1 AND cell = ?2 AND from_set = ?3 AND from_key = ?4 AND to_set = ?5
+func (t *tx) LinksOf(cell, node int64, e cellfs.End, set string) ([]cellfs.End, error) {
+	scan := func(r row) (cellfs.End, error) { return cellfs.End{Set: set, Key: r.text(0)}, nil }
+	return all(t, scan, `SELECT to_key FROM link WHERE node = ?1 AND cell = ?2 AND from_set = ?3 AND from_key = ?4 AND to_set = ?5
 		UNION SELECT from_key FROM link WHERE node = ?1 AND cell = ?2 AND to_set = ?3 AND to_key = ?4 AND from_set = ?5
-		ORDER BY 1`, []any{node, cell, e.Set, e.Key, set},
-		func(scan func(...any) error) error {
-			end := cellfs.End{Set: set}
-			err := scan(&end.Key)
-			all = append(all, end)
-			return err
-		})
-	return all, err
+		ORDER BY 1`, node, cell, e.Set, e.Key, set)
 }
 
 // --- events
@@ -203,17 +178,13 @@ func (t *tx) CloseLog(cell int64, closed time.Time) error {
 	return t.count(cell, func(c *cellfs.Cell) { c.LogFrom, c.Log = last, cellfs.LogSize{} })
 }
 
-func (t *tx) LogArchives(cell int64) (all []cellfs.LogArchive, err error) {
-	err = t.c.query(t.ctx, "SELECT closed, after, last, bytes, urls, units FROM logarchive WHERE cell = ? ORDER BY closed", []any{cell},
-		func(scan func(...any) error) error {
-			a := cellfs.LogArchive{Cell: cell}
-			var closed int64
-			err := scan(&closed, &a.After, &a.Last, &a.Size.Bytes, &a.Size.URLs, &a.Size.Units)
-			a.Closed = fromMicros(closed)
-			all = append(all, a)
-			return err
-		})
-	return all, err
+func (t *tx) LogArchives(cell int64) ([]cellfs.LogArchive, error) {
+	scan := func(r row) (a cellfs.LogArchive, err error) {
+		a.Cell = cell
+		err = r.scan(&a.Closed, &a.After, &a.Last, &a.Size.Bytes, &a.Size.URLs, &a.Size.Units)
+		return a, err
+	}
+	return all(t, scan, "SELECT closed, after, last, bytes, urls, units FROM logarchive WHERE cell = ? ORDER BY closed", cell)
 }
 
 func (t *tx) DropLog(cell int64, closed time.Time) error {
@@ -253,30 +224,20 @@ func (t *tx) PurgeEvents(limit int) (purged int64, err error) {
 	return purged, nil
 }
 
-const eventColumns = "SELECT id, time, reqkey, external, schema, subject, type, object, info, absent FROM event WHERE cell = ? "
+const eventColumns = "SELECT id, time, reqkey, external, coalesce(schema, ''), coalesce(subject, ''), type, object, info, absent, cell FROM event WHERE cell = ? "
 
-func scanEvent(cell int64, scan func(...any) error) (cellfs.Event, error) {
-	e := cellfs.Event{Cell: cell}
-	var at int64
-	var schema, subject sql.NullString
-	err := scan(&e.ID, &at, &e.RequestKey, &e.External, &schema, &subject, &e.Type, &e.Object, &e.Info, &e.Absent)
-	e.Time, e.Schema, e.Subject = fromMicros(at), schema.String, subject.String
+func scanEvent(r row) (e cellfs.Event, err error) {
+	err = r.scan(&e.ID, &e.Time, &e.RequestKey, &e.External, &e.Schema, &e.Subject, &e.Type, &e.Object, &e.Info)
+	e.Absent, e.Cell = cellfs.Absent(r.int(9)), r.int(10)
 	return e, err
 }
 
-func (t *tx) Events(cell, after int64, limit int) (all []cellfs.Event, err error) {
-	err = t.c.query(t.ctx, eventColumns+"AND id > ? ORDER BY id LIMIT ?", []any{cell, after, limit}, func(scan func(...any) error) error {
-		e, err := scanEvent(cell, scan)
-		all = append(all, e)
-		return err
-	})
-	return all, err
+func (t *tx) Events(cell, after int64, limit int) ([]cellfs.Event, error) {
+	return all(t, scanEvent, eventColumns+"AND id > ? ORDER BY id LIMIT ?", cell, after, limit)
 }
 
 func (t *tx) LastEvent(cell int64) (cellfs.Event, error) {
-	e, err := scanEvent(cell, func(dest ...any) error {
-		return t.row(eventColumns+"ORDER BY id DESC LIMIT 1", []any{cell}, dest...)
-	})
+	e, err := one(t, scanEvent, eventColumns+"ORDER BY id DESC LIMIT 1", cell)
 	if err != nil {
 		return e, fmt.Errorf("last event of cell %d: %w", cell, err)
 	}
@@ -287,10 +248,8 @@ func (t *tx) LastEvent(cell int64) (cellfs.Event, error) {
 
 const snapshotColumns = "SELECT id, cell, name, blob, size, created, passing FROM snapshot "
 
-func scanSnapshot(scan func(...any) error) (s cellfs.Snapshot, err error) {
-	var created int64
-	err = scan(&s.ID, &s.Cell, &s.Name, &s.Index, &s.Size, &created, &s.Passing)
-	s.Created = fromMicros(created)
+func scanSnapshot(r row) (s cellfs.Snapshot, err error) {
+	err = r.scan(&s.ID, &s.Cell, &s.Name, &s.Index, &s.Size, &s.Created, &s.Passing)
 	return s, err
 }
 
@@ -304,22 +263,15 @@ func (t *tx) AddSnapshot(s *cellfs.Snapshot) error {
 }
 
 func (t *tx) Snapshot(cell int64, name string) (cellfs.Snapshot, error) {
-	s, err := scanSnapshot(func(dest ...any) error {
-		return t.row(snapshotColumns+"WHERE cell = ? AND name = ?", []any{cell, name}, dest...)
-	})
+	s, err := one(t, scanSnapshot, snapshotColumns+"WHERE cell = ? AND name = ?", cell, name)
 	if err != nil {
 		return s, fmt.Errorf("snapshot %q: %w", name, err)
 	}
 	return s, nil
 }
 
-func (t *tx) Snapshots(cell int64) (all []cellfs.Snapshot, err error) {
-	err = t.c.query(t.ctx, snapshotColumns+"WHERE cell = ?1 OR ?1 = 0 ORDER BY cell, name", []any{cell}, func(scan func(...any) error) error {
-		s, err := scanSnapshot(scan)
-		all = append(all, s)
-		return err
-	})
-	return all, err
+func (t *tx) Snapshots(cell int64) ([]cellfs.Snapshot, error) {
+	return all(t, scanSnapshot, snapshotColumns+"WHERE cell = ?1 OR ?1 = 0 ORDER BY cell, name", cell)
 }
 
 func (t *tx) DeleteSnapshot(id int64, now time.Time) error {
@@ -335,7 +287,7 @@ func (t *tx) DeleteSnapshot(id int64, now time.Time) error {
 
 // --- jobs
 
-const jobColumns = `SELECT id, kind, cell, target, state, name, reqkey, input, started, ended, done, total, step, code, message, subject, starts, passing FROM job `
+const jobColumns = `SELECT id, kind, cell, target, state, name, reqkey, coalesce(input, 0), started, ended, done, total, step, code, message, subject, starts, passing FROM job `
 
 func (t *tx) PutJob(j *cellfs.Job) error {
 	args := []any{j.Kind, j.Cell, j.Target, j.State, j.Name, j.RequestKey, orNull(j.Input),
@@ -366,18 +318,14 @@ func (t *tx) DeleteJob(id int64, now time.Time) error {
 	return err
 }
 
-func scanJob(scan func(...any) error) (j cellfs.Job, err error) {
-	var input sql.NullInt64
-	var started, ended int64
-	err = scan(&j.ID, &j.Kind, &j.Cell, &j.Target, &j.State, &j.Name, &j.RequestKey, &input,
-		&started, &ended, &j.Done, &j.Total, &j.Step, &j.Code, &j.Message, &j.Subject, &j.Starts, &j.Passing)
-	j.Input = input.Int64
-	j.Started, j.Ended = fromMicros(started), fromMicros(ended)
+func scanJob(r row) (j cellfs.Job, err error) {
+	err = r.scan(&j.ID, &j.Kind, &j.Cell, &j.Target, &j.State, &j.Name, &j.RequestKey, &j.Input,
+		&j.Started, &j.Ended, &j.Done, &j.Total, &j.Step, &j.Code, &j.Message, &j.Subject, &j.Starts, &j.Passing)
 	return j, err
 }
 
 func (t *tx) Job(id int64) (cellfs.Job, error) {
-	j, err := scanJob(func(dest ...any) error { return t.row(jobColumns+"WHERE id = ?", []any{id}, dest...) })
+	j, err := one(t, scanJob, jobColumns+"WHERE id = ?", id)
 	if err != nil {
 		return j, fmt.Errorf("job %d: %w", id, err)
 	}
@@ -390,11 +338,6 @@ func (t *tx) JobsOf(cell, target int64) ([]cellfs.Job, error) {
 	return t.jobs("WHERE cell = ? AND target = ? ORDER BY id", cell, target)
 }
 
-func (t *tx) jobs(which string, args ...any) (all []cellfs.Job, err error) {
-	err = t.c.query(t.ctx, jobColumns+which, args, func(scan func(...any) error) error {
-		j, err := scanJob(scan)
-		all = append(all, j)
-		return err
-	})
-	return all, err
+func (t *tx) jobs(which string, args ...any) ([]cellfs.Job, error) {
+	return all(t, scanJob, jobColumns+which, args...)
 }

@@ -2,7 +2,6 @@ package meta
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 )
@@ -17,31 +16,22 @@ const maxFaults = 100
 
 // Integrity looks through the whole database file and says what is damaged in it, a line each.
 func (s *Store) Integrity(ctx context.Context) (faults []string, err error) {
-	err = sound(ctx, s.read, fmt.Sprintf("integrity_check(%d)", maxFaults), func(problem string) error {
-		faults = append(faults, problem)
-		return nil
+	err = s.reading(ctx, func(c *conn) error {
+		return sound(c, fmt.Sprintf("integrity_check(%d)", maxFaults), func(problem string) error {
+			faults = append(faults, problem)
+			return nil
+		})
 	})
 	return faults, err
 }
 
 // sound runs a check of SQLite and calls report for everything that it finds.
-func sound(ctx context.Context, db *sql.DB, check string, report func(problem string) error) error {
-	rows, err := db.QueryContext(ctx, "PRAGMA "+check)
-	if err != nil {
-		return translate(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			return err
-		}
+func sound(c *conn, check string, report func(problem string) error) error {
+	return c.query("PRAGMA "+check, nil, func(r row) error {
+		line := r.text(0)
 		if line == "ok" {
-			continue
+			return nil
 		}
-		if err := report(strings.Join(strings.Fields(line), " ")); err != nil {
-			return err
-		}
-	}
-	return translate(rows.Err())
+		return report(strings.Join(strings.Fields(line), " "))
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"cellar/cellfs"
+	"cellar/cellfs/cellfstest"
 	"cellar/cellfs/meta"
 )
 
@@ -18,7 +19,7 @@ import (
 func TestDamagedPages(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, meta.Full)
-	err := s.Update(t.Context(), func(tx cellfs.Tx) error {
+	err := cellfstest.Update(t.Context(), s, func(tx cellfs.Tx) error {
 		for i := range 300 {
 			b := cellfs.StageBytes(fmt.Appendf(nil, "%03000d", i))
 			if _, err := b.Add(tx); err != nil {

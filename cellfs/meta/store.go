@@ -2,23 +2,20 @@ package meta
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
 
+	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/pressly/goose/v3"
 
 	"cellar/cellfs"
-
-	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
 //go:embed sqlite/*.sql
@@ -40,14 +37,13 @@ var readers = max(4, 2*runtime.GOMAXPROCS(0))
 
 // Store implements [cellfs.Meta] on SQLite.
 type Store struct {
-	write   *sql.DB
-	read    *sql.DB
-	idle    chan *conn // reader connections not in use
-	queue   chan *update
-	closing chan struct{} // closed by Close
-	done    chan struct{} // closed when the writer goroutine has ended
-	closed  atomic.Bool
-	log     *slog.Logger
+	idle     chan *conn // reader connections not in use
+	queue    chan *update
+	closing  chan struct{} // closed by Close
+	done     chan struct{} // closed when the writer goroutine has ended
+	closeErr error         // of the writer's connection, once it has ended
+	closed   atomic.Bool
+	log      *slog.Logger
 
 	durability Durability
 
@@ -79,70 +75,89 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 
 		durability: d,
 	}
-	if s.write, err = sql.Open("sqlite", dsn(file)); err != nil {
-		return nil, err
-	}
-	s.write.SetMaxOpenConns(1)
 	w, err := s.start(ctx, file)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", file, translate(err)), s.write.Close())
-	}
-	if s.read, err = sql.Open("sqlite", dsn(file)+"&_pragma=cache_size(-4096)&_pragma=query_only(1)"); err != nil {
-		return nil, errors.Join(err, s.write.Close())
+		return nil, fmt.Errorf("open database %s: %w", file, err)
 	}
 	for range readers {
-		s.idle <- &conn{db: s.read}
+		s.idle <- &conn{file: file, pragmas: readerPragmas}
 	}
 	if s.sync, err = newSyncer(file); err != nil {
-		return nil, errors.Join(err, w.close(), s.read.Close(), s.write.Close())
+		return nil, errors.Join(err, w.close())
 	}
 	go s.run(w)
 	return s, nil
 }
 
-// private makes the database one that only its owner reads, also in a folder that others
-// can enter: it holds the keys of tokens and the hashes of passwords. The files that
-// SQLite puts beside it get its mode.
+// private makes the database, its log and the index of that files that only their owner
+// reads, also in a folder that others can enter: they hold the keys of tokens and the hashes
+// of passwords.
 func private(file string) error {
-	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
+	for _, name := range []string{file, file + "-wal", file + "-shm"} {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+			return err
+		}
 	}
-	return errors.Join(f.Chmod(0o600), f.Close())
+	return nil
 }
 
-// dsn carries the pragmas: given once by Exec, they would reach one connection of the
-// pool only. NORMAL syncs at checkpoints; commits are synced by the syncer.
-func dsn(file string) string {
-	return (&url.URL{Scheme: "file", Path: file}).String() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" +
-		// The log is reused from its start, never shrunk: overwriting allocated
-		// pages costs a sync about half the time of growing the file.
-		"&_pragma=journal_size_limit(-1)&_pragma=wal_autocheckpoint(4000)" +
-		"&_pragma=cache_size(-16384)&_pragma=temp_store(MEMORY)&_pragma=foreign_keys(0)"
+// Pragmas of all connections.
+var pragmas = []string{
+	"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)", // commits are synced by the syncer
+	// The log is reused from its start, never shrunk: overwriting allocated
+	// pages costs a sync about half the time of growing the file.
+	"journal_size_limit(-1)", "wal_autocheckpoint(4000)", "temp_store(MEMORY)", "foreign_keys(0)",
 }
+
+var (
+	writerPragmas = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-16384)")
+	readerPragmas = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-4096)", "query_only(1)")
+)
 
 // start looks whether the database is sound, migrates it and returns the writer's
 // connection.
 func (s *Store) start(ctx context.Context, file string) (*conn, error) {
-	info, err := os.Stat(file)
+	w := &conn{file: file, pragmas: writerPragmas}
+	if err := s.prepare(ctx, w); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+func (s *Store) prepare(ctx context.Context, w *conn) error {
+	if err := w.ready(); err != nil {
+		return err
+	}
+	info, err := os.Stat(w.file)
 	if err == nil && info.Size() > 0 && info.Size() <= startCheck {
-		err = sound(ctx, s.write, "quick_check(1)", func(problem string) error {
+		err = sound(w, "quick_check(1)", func(problem string) error {
 			return fmt.Errorf("%w: %s", cellfs.ErrDatabase, problem)
 		})
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := migrate(ctx, s.write); err != nil {
-		return nil, err
+	if err := migrate(ctx, w.file); err != nil {
+		return translate(err)
 	}
-	w := &conn{db: s.write}
-	err = w.queryRow(ctx, "SELECT 1 + max((SELECT coalesce(max(id), 0) FROM node), (SELECT coalesce(max(node), 0) FROM docindex)), (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'blob')",
-		nil, &s.nextNode, &s.nextBlob)
-	return w, err
+	if err := private(w.file); err != nil { // of a new database the log was made again
+		return err
+	}
+	return (&tx{c: w}).row(`SELECT 1 + max((SELECT coalesce(max(id), 0) FROM node), (SELECT coalesce(max(node), 0) FROM docindex)),
+		(SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'blob')`, nil, &s.nextNode, &s.nextBlob)
 }
 
-func migrate(ctx context.Context, db *sql.DB) error {
+// migrate brings the schema up to date, on a connection of its own.
+func migrate(ctx context.Context, file string) (err error) {
+	db, err := driver.Open(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
 	sub, err := fs.Sub(migrations, "sqlite")
 	if err != nil {
 		return err
@@ -176,14 +191,29 @@ func (s *Store) Close() error {
 		c := <-s.idle
 		err = errors.Join(err, c.close())
 	}
-	_, cerr := s.write.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
-	return errors.Join(err, s.read.Close(), cerr, s.write.Close())
+	return errors.Join(err, s.closeErr)
 }
 
 var errClosed = errors.New("metadata store is closed")
 
 // View implements [cellfs.Meta].
 func (s *Store) View(ctx context.Context, fn func(cellfs.Tx) error) error {
+	return s.reading(ctx, func(c *conn) error {
+		if err := c.exec("BEGIN"); err != nil {
+			return err
+		}
+		defer c.exec("ROLLBACK")
+		return fn(&tx{c: c})
+	})
+}
+
+// Peek implements [cellfs.Meta]: a statement is a transaction by itself.
+func (s *Store) Peek(ctx context.Context, fn func(cellfs.Reader) error) error {
+	return s.reading(ctx, func(c *conn) error { return fn(&tx{c: c}) })
+}
+
+// reading calls fn with a connection that nobody else uses meanwhile.
+func (s *Store) reading(ctx context.Context, fn func(*conn) error) error {
 	if s.closed.Load() {
 		return errClosed
 	}
@@ -196,12 +226,8 @@ func (s *Store) View(ctx context.Context, fn func(cellfs.Tx) error) error {
 		return errClosed
 	}
 	defer func() { s.idle <- c }()
-	// The transaction is not tied to ctx: a driver that interrupts a statement
-	// may drop the connection with it. fn sees ctx at its own pace.
-	ctx = context.WithoutCancel(ctx)
-	if err := c.exec(ctx, "BEGIN", nil); err != nil {
+	if err := c.ready(); err != nil {
 		return err
 	}
-	defer c.exec(ctx, "ROLLBACK", nil)
-	return fn(&tx{c: c, ctx: ctx})
+	return fn(c)
 }

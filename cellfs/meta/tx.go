@@ -1,9 +1,9 @@
 package meta
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"strings"
 	"time"
 )
@@ -11,7 +11,6 @@ import (
 // tx implements [cellfs.Tx] on one connection.
 type tx struct {
 	c     *conn
-	ctx   context.Context
 	store *Store // nil in a View
 
 	alone      bool  // nothing else was written in this transaction of the database
@@ -32,7 +31,7 @@ func (t *tx) begin() error {
 		return nil
 	}
 	if !t.alone {
-		if err := t.c.exec(t.ctx, "SAVEPOINT one", nil); err != nil {
+		if err := t.c.exec("SAVEPOINT one"); err != nil {
 			return err
 		}
 	}
@@ -40,20 +39,12 @@ func (t *tx) begin() error {
 	return nil
 }
 
-// write runs a statement that changes something.
+// write runs a statement that changes something and returns how many rows it changed.
 func (t *tx) write(query string, args ...any) (int64, error) {
 	if err := t.begin(); err != nil {
 		return 0, err
 	}
-	st, err := t.c.prepare(t.ctx, query)
-	if err != nil {
-		return 0, err
-	}
-	res, err := st.ExecContext(t.ctx, args...)
-	if err != nil {
-		return 0, translate(err)
-	}
-	return res.RowsAffected()
+	return t.c.change(query, args...)
 }
 
 // insert is write for a statement that ends in RETURNING id.
@@ -61,12 +52,51 @@ func (t *tx) insert(id *int64, query string, args ...any) error {
 	if err := t.begin(); err != nil {
 		return err
 	}
-	return t.c.queryRow(t.ctx, query, args, id)
+	return t.row(query, args, id)
 }
 
+// row reads the only row of a query.
 func (t *tx) row(query string, args []any, dest ...any) error {
-	return t.c.queryRow(t.ctx, query, args, dest...)
+	found := false
+	err := t.query(query, args, func(r row) error {
+		found = true
+		return r.scan(dest...)
+	})
+	if err == nil && !found {
+		err = fs.ErrNotExist
+	}
+	return err
 }
+
+func (t *tx) query(query string, args []any, each func(row) error) error {
+	return t.c.query(query, args, each)
+}
+
+// one reads the only row of a query; fs.ErrNotExist if there is none.
+func one[T any](t *tx, scan func(row) (T, error), query string, args ...any) (v T, err error) {
+	found := false
+	err = t.query(query, args, func(r row) (err error) {
+		found = true
+		v, err = scan(r)
+		return err
+	})
+	if err == nil && !found {
+		err = fs.ErrNotExist
+	}
+	return v, err
+}
+
+// all reads the rows of a query.
+func all[T any](t *tx, scan func(row) (T, error), query string, args ...any) (rows []T, err error) {
+	err = t.query(query, args, func(r row) error {
+		v, err := scan(r)
+		rows = append(rows, v)
+		return err
+	})
+	return rows, err
+}
+
+func scanText(r row) (string, error) { return r.text(0), nil }
 
 func micros(t time.Time) int64 {
 	if t.IsZero() {
@@ -92,6 +122,14 @@ func jsonOrNull(v any, empty bool) (any, error) {
 	e.SetEscapeHTML(false) // XML would take up to six times its bytes
 	err := e.Encode(v)
 	return strings.TrimSuffix(b.String(), "\n"), err
+}
+
+// textOrNull is JSON as text, or NULL for nil.
+func textOrNull(text []byte) any {
+	if text == nil {
+		return nil
+	}
+	return string(text)
 }
 
 func orNull[T comparable](v T) any {

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -13,27 +14,21 @@ import (
 // long for the last.
 const maxBatch = 256
 
-var background = context.Background()
-
 // update is one waiting call of Update.
 type update struct {
+	cellfs.Update
 	ctx  context.Context
-	fn   func(cellfs.Tx) error
-	soon bool // need not be synced
 	err  error
 	done chan struct{}
 
-	wrote bool // changed something that is kept
+	wrote bool   // changed something that is kept
+	shown func() // as [cellfs.Update.Publish] returned it
 }
 
 // Update implements [cellfs.Meta].
-func (s *Store) Update(ctx context.Context, fn func(cellfs.Tx) error) error {
-	return s.wait(&update{ctx: ctx, fn: fn, soon: s.durability == Relaxed, done: make(chan struct{})})
-}
-
-// UpdateSoon implements [cellfs.Meta].
-func (s *Store) UpdateSoon(ctx context.Context, fn func(cellfs.Tx) error) error {
-	return s.wait(&update{ctx: ctx, fn: fn, soon: true, done: make(chan struct{})})
+func (s *Store) Update(ctx context.Context, u cellfs.Update) error {
+	u.Soon = u.Soon || s.durability == Relaxed
+	return s.wait(&update{Update: u, ctx: ctx, done: make(chan struct{})})
 }
 
 func (s *Store) wait(u *update) error {
@@ -66,7 +61,7 @@ func (s *Store) wait(u *update) error {
 // run is the writer goroutine. It alone writes to the database.
 func (s *Store) run(w *conn) {
 	defer close(s.done)
-	defer w.close()
+	defer func() { s.closeErr = errors.Join(w.exec("PRAGMA wal_checkpoint(TRUNCATE)"), w.close()) }()
 	defer s.sync.stop()
 	batch := make([]*update, 0, maxBatch)
 	for {
@@ -92,7 +87,7 @@ func (s *Store) commit(w *conn, batch []*update) {
 	b := &pending{store: s, all: batch}
 	err := s.sync.failed()
 	if err == nil {
-		err = w.exec(background, "BEGIN IMMEDIATE", nil)
+		err = w.exec("BEGIN IMMEDIATE")
 	}
 	for i := 0; i < len(b.all); i++ {
 		if err == nil {
@@ -102,11 +97,12 @@ func (s *Store) commit(w *conn, batch []*update) {
 	}
 	if err == nil && b.wrote {
 		if err = s.flush(w); err == nil {
-			err = w.exec(background, "COMMIT", nil)
+			b.publish()
+			err = w.exec("COMMIT")
 		}
 	}
 	if err != nil || !b.wrote {
-		if rerr := w.exec(background, "ROLLBACK", nil); rerr != nil && err == nil {
+		if rerr := w.exec("ROLLBACK"); rerr != nil && err == nil {
 			err = rerr
 		}
 	}
@@ -114,6 +110,7 @@ func (s *Store) commit(w *conn, batch []*update) {
 		s.log.Error("a commit failed", "err", err)
 		s.locks, s.known = lockState{}, newKnown() // what was learnt may be rolled back
 	}
+	b.shown()
 	b.answer(err)
 }
 
@@ -131,12 +128,29 @@ func (b *pending) run(w *conn, u *update) error {
 	if u.err = u.ctx.Err(); u.err != nil {
 		return nil
 	}
-	t := &tx{c: w, ctx: background, store: b.store, alone: !b.wrote}
-	u.err = t.run(u.fn)
+	t := &tx{c: w, store: b.store, alone: !b.wrote}
+	u.err = t.run(u.Do)
 	u.wrote = t.wrote && u.err == nil
 	b.wrote = b.wrote || u.wrote
-	b.syncs = b.syncs || u.wrote && !u.soon
+	b.syncs = b.syncs || u.wrote && !u.Soon
 	return t.broken
+}
+
+// publish says that the batch is about to be committed, and shown that it is, or never will be.
+func (b *pending) publish() {
+	for _, u := range b.all {
+		if u.wrote && u.Publish != nil {
+			u.shown = u.Publish()
+		}
+	}
+}
+
+func (b *pending) shown() {
+	for _, u := range b.all {
+		if u.shown != nil {
+			u.shown()
+		}
+	}
 }
 
 // more adds what is waiting to the batch. When all of it has run, and while the
@@ -177,7 +191,7 @@ func (b *pending) answer(err error) {
 		if err != nil && u.err == nil {
 			u.err = fmt.Errorf("commit: %w", err)
 		}
-		if err == nil && u.wrote && !u.soon {
+		if err == nil && u.wrote && !u.Soon {
 			unsynced = append(unsynced, u)
 			continue
 		}
@@ -213,7 +227,7 @@ func (t *tx) run(fn func(cellfs.Tx) error) (err error) {
 		}
 		for _, q := range end {
 			if t.broken == nil {
-				t.broken = t.c.exec(t.ctx, q, nil)
+				t.broken = t.c.exec(q)
 			}
 		}
 	}()

@@ -124,7 +124,7 @@ func (t *tx) use(cell, nodes, bytes int64) error {
 func (s *Store) flush(w *conn) error {
 	for _, id := range slices.Sorted(maps.Keys(s.known.changed)) {
 		c := s.known.cells[id]
-		if err := w.exec(background, "UPDATE cell SET gen = ?, nodes = ?, used = ?, logbytes = ?, logurls = ?, logunits = ? WHERE id = ?", []any{c.Gen, c.Nodes, c.Used, c.Log.Bytes, c.Log.URLs, c.Log.Units, id}); err != nil {
+		if err := w.exec("UPDATE cell SET gen = ?, nodes = ?, used = ?, logbytes = ?, logurls = ?, logunits = ? WHERE id = ?", c.Gen, c.Nodes, c.Used, c.Log.Bytes, c.Log.URLs, c.Log.Units, id); err != nil {
 			return fmt.Errorf("counters of cell %d: %w", id, err)
 		}
 	}

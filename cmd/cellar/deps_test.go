@@ -51,7 +51,7 @@ var homes = map[string]struct {
 	why string
 }{
 	"database/sql":                  {[]string{"cellfs/meta"}, "SQL stays behind the contract of cellfs.Meta"},
-	"modernc.org/sqlite":            {[]string{"cellfs/meta"}, "the driver is a detail of one dialect"},
+	"github.com/ncruces/go-sqlite3": {[]string{"cellfs/meta"}, "the driver is a detail of one dialect"},
 	"github.com/pressly/goose/v3":   {[]string{"cellfs/meta"}, "migrations are a detail of the store"},
 	"github.com/hashicorp/go-memdb": {[]string{"jobs"}, "no memdb type leaves package jobs"},
 	"github.com/urfave/cli/v2":      {[]string{"cmd/cellar"}, "only the command reads flags"},
