@@ -231,14 +231,18 @@ func (f *FS) open(ctx context.Context, b Blob) (Content, error) {
 }
 
 // BytesContent is a content held in memory; it has a method Bytes() []byte.
-func BytesContent(b []byte) Content { return memory{bytes.NewReader(b), b} }
+func BytesContent(b []byte) Content {
+	m := &memory{b: b}
+	m.Reset(b)
+	return m
+}
 
 type memory struct {
-	*bytes.Reader
+	bytes.Reader
 	b []byte
 }
 
-func (memory) Close() error { return nil }
+func (*memory) Close() error { return nil }
 
 // Bytes is the whole content.
-func (m memory) Bytes() []byte { return m.b }
+func (m *memory) Bytes() []byte { return m.b }

@@ -181,6 +181,9 @@ func (f *FS) notice(tx Tx, err error) {
 
 // noticeLater is notice outside of a transaction.
 func (f *FS) noticeLater(ctx context.Context, err error) {
+	if err == nil {
+		return
+	}
 	if d := (*DamagedError)(nil); !errors.As(err, &d) {
 		return
 	}

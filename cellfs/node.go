@@ -2,6 +2,7 @@ package cellfs
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -95,7 +96,12 @@ type Node struct {
 
 // ETag is the strong entity tag of the node's content: `"{version}-{ms}"`
 // (docs/design.md). MOVE, PROPPATCH and a restart do not change it.
-func (n *Node) ETag() string { return fmt.Sprintf(`"%d-%d"`, n.Version, n.Modified.UnixMilli()) }
+func (n *Node) ETag() string {
+	b := append(make([]byte, 0, 48), '"')
+	b = append(strconv.AppendInt(b, n.Version, 10), '-')
+	b = append(strconv.AppendInt(b, n.Modified.UnixMilli(), 10), '"')
+	return string(b)
+}
 
 // LastModified is the modification time to show: the one set, or the content's.
 // A collection is modified by what becomes of its members.

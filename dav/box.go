@@ -134,7 +134,7 @@ func (q *request) mkcolBox() error {
 	if !zip {
 		return q.notZip()
 	}
-	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
+	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key()}
 	if strings.EqualFold(q.Header.Get("X-Personium-Update"), "true") {
 		return q.updateBox(cell, caller)
 	}
@@ -192,7 +192,7 @@ func (q *request) logRefusal(err error) error {
 	now, status := q.h.cfg.Now(), e.Code.Status()
 	if !q.caller.Known() {
 		if ok, leftOut := q.h.refusedNobody.allow(0, now); ok {
-			q.h.log.Warn("an install of an anonymous caller was refused", "path", q.URL.Path, "status", status, "key", q.key, "remote", q.peer.Addr, "left_out", leftOut)
+			q.h.log.Warn("an install of an anonymous caller was refused", "path", q.URL.Path, "status", status, "key", q.key(), "remote", q.peer.Addr, "left_out", leftOut)
 		}
 		return err
 	}
@@ -209,7 +209,7 @@ func (q *request) logRefusal(err error) error {
 			q.h.log.Warn("refused installs are not in the event log", "cell", cell.Name, "count", leftOut)
 		}
 	}
-	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
+	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key()}
 	if lerr := q.h.ops.RefusedInstall(q.Context(), cell.ID, q.target.Path.Box(), caller, status); lerr != nil {
 		return lerr
 	}

@@ -30,11 +30,21 @@ func davHeaders(h http.Header) {
 const exposed = "X-Personium-Version, Location, ETag, Last-Modified, DAV, Lock-Token, X-OC-Mtime, Date, Allow, MS-Author-Via, WWW-Authenticate, " +
 	"Retry-After, Preference-Applied, Accept-Ranges, Content-Range, Content-Disposition, Content-Encoding, DataServiceVersion"
 
+// Values of headers that many answers have. They are shared: nobody changes them.
+var (
+	versionValue = []string{Version}
+	anyValue     = []string{"*"}
+	exposedValue = []string{exposed}
+	bytesValue   = []string{"bytes"}
+	nosniffValue = []string{"nosniff"}
+	sandboxValue = []string{"sandbox; default-src 'none'"}
+)
+
 func (q *request) commonHeaders() {
 	h := q.w.Header()
-	h["X-Personium-Version"] = []string{Version}
-	h["Access-Control-Allow-Origin"] = []string{"*"}
-	h["Access-Control-Expose-Headers"] = []string{exposed}
+	h["X-Personium-Version"] = versionValue
+	h["Access-Control-Allow-Origin"] = anyValue
+	h["Access-Control-Expose-Headers"] = exposedValue
 }
 
 // edge is the first step of a request, in the order of contract 1.2. done reports whether it gave the
@@ -45,11 +55,11 @@ func (q *request) edge() (done bool, err error) {
 	values, given := q.Header[headerKey]
 	switch {
 	case !given:
-		q.key = newRequestKey()
+		// One is made when it is asked for.
 	case len(values) != 1 || !requestKey.MatchString(values[0]):
 		return false, answer.New(answer.RequestKey)
 	default:
-		q.key = values[0]
+		q.givenKey = values[0]
 	}
 	if q.sent == http.MethodOptions && q.Header.Get("Authorization") == "" {
 		q.preflight()
@@ -119,6 +129,14 @@ func overrideHeaders(h http.Header, values []string) {
 			h[name] = []string{strings.TrimSpace(value)}
 		}
 	}
+}
+
+// key is the X-Personium-RequestKey of the request: the one it came with, or one of its own.
+func (q *request) key() string {
+	if q.givenKey == "" {
+		q.givenKey = newRequestKey()
+	}
+	return q.givenKey
 }
 
 // newRequestKey is a random UUID's worth of base64url, as {4}_{18}.

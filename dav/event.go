@@ -22,7 +22,7 @@ func (q *request) record(tx cellfs.Tx, cell int64, kind, object, info string) er
 
 func (q *request) recordBy(tx cellfs.Tx, cell int64, subject, kind, object, info string) error {
 	return tx.AddEvents(cellfs.Event{
-		Cell: cell, Time: q.h.fs.Now(), RequestKey: q.key, Schema: q.caller.Schema, Subject: subject, Type: kind, Object: object, Info: info,
+		Cell: cell, Time: q.h.fs.Now(), RequestKey: q.key(), Schema: q.caller.Schema, Subject: subject, Type: kind, Object: object, Info: info,
 	})
 }
 
@@ -135,7 +135,7 @@ func (q *request) postEvent() error {
 	if err != nil {
 		return err
 	}
-	e.Cell, e.Time, e.RequestKey, e.External, e.Schema, e.Subject = cell.ID, q.h.fs.Now(), q.key, true, q.caller.Schema, q.subject()
+	e.Cell, e.Time, e.RequestKey, e.External, e.Schema, e.Subject = cell.ID, q.h.fs.Now(), q.key(), true, q.caller.Schema, q.subject()
 	if err := q.h.fs.Update(q.Context(), func(tx cellfs.Tx) error { return tx.AddEvents(e) }); err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (q *request) postExport() error {
 	if err != nil {
 		return err
 	}
-	if err := q.h.ops.Export(q.Context(), cell, snapshot, ops.Caller{Subject: q.subject(), RequestKey: q.key}); err != nil {
+	if err := q.h.ops.Export(q.Context(), cell, snapshot, ops.Caller{Subject: q.subject(), RequestKey: q.key()}); err != nil {
 		return err
 	}
 	q.w.Header().Set("Location", q.target.CellURL+"__export")

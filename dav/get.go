@@ -47,15 +47,14 @@ func (q *request) sendFile(n *cellfs.Node, content cellfs.Content) error {
 	} else if err != nil {
 		return err
 	}
-	h["Accept-Ranges"] = []string{"bytes"}
+	h["Accept-Ranges"] = bytesValue
 	part, err := q.part(n, content)
 	if err != nil {
 		return err
 	}
-	h["Content-Type"] = []string{n.ContentType}
-	h["Etag"] = []string{n.ETag()}
-	h["Last-Modified"] = []string{q.shownModified(n)}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
+	values := []string{n.ContentType, n.ETag(), q.shownModified(n)}
+	h["Content-Type"], h["ETag"], h["Last-Modified"] = values[:1:1], values[1:2:2], values[2:3:3]
+	h["X-Content-Type-Options"] = nosniffValue
 	app, err := q.isApp()
 	switch {
 	case err != nil:
@@ -64,13 +63,13 @@ func (q *request) sendFile(n *cellfs.Node, content cellfs.Content) error {
 		h["Content-Security-Policy"] = []string{q.appPolicy()}
 	default:
 		// What a user uploaded must not act with the server's authority in a browser.
-		h["Content-Security-Policy"] = []string{"sandbox; default-src 'none'"}
+		h["Content-Security-Policy"] = sandboxValue
 		if !isInert(n.ContentType) {
 			h["Content-Disposition"] = []string{"attachment; filename*=UTF-8''" + extValue(n.Name)}
 		}
 	}
 	if b, ok := content.(interface{ Bytes() []byte }); ok && part == "" {
-		return q.sendBytes(b.Bytes())
+		return q.w.Whole(q.Request, http.StatusOK, b.Bytes())
 	}
 	// Package http must not see the conditional headers: it would judge them by rules of its own.
 	plain := http.Request{Method: q.Method, Header: http.Header{}}
@@ -97,18 +96,6 @@ func (q *request) part(n *cellfs.Node, content cellfs.Content) (string, error) {
 		q.w.Header()["Content-Range"] = []string{"bytes */" + strconv.FormatInt(size, 10)}
 	}
 	return part, err
-}
-
-// sendBytes sends what is in memory anyway, without the reader and the buffer that
-// package http would put before it.
-func (q *request) sendBytes(b []byte) error {
-	q.w.Header()["Content-Length"] = []string{strconv.Itoa(len(b))}
-	q.w.WriteHeader(http.StatusOK)
-	if q.Method == http.MethodHead {
-		return nil
-	}
-	_, err := q.w.Write(b)
-	return err
 }
 
 // inertTypes are types that browsers show without running scripts, or not at all.

@@ -70,6 +70,7 @@ type Handler struct {
 	parsing chan struct{} // holds one for each XML body that is parsed now
 	answers *answerSpace
 	indexer *odata.Indexer
+	debugs  bool // the log wants a line for each request
 
 	refusedNobody, refusedOfCell *limiter // lines about refused installs
 }
@@ -98,6 +99,7 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 		c.Now = time.Now
 	}
 	h := &Handler{cfg: c, fs: c.FS, ops: c.Ops, log: c.Log, urls: target.NewResolver(c.UnitURL), parsing: newParsing(), answers: newAnswerSpace(cmp.Or(c.AnswerSpace, DefaultAnswerSpace))}
+	h.debugs = c.Log.Enabled(ctx, slog.LevelDebug)
 	var err error
 	h.auth, err = auth.New(ctx, auth.Config{
 		FS: c.FS, User: c.AdminUser, Password: c.AdminPassword, Now: c.Now, Log: c.Log, Cost: c.PasswordCost, HashAtOnce: c.HashAtOnce,
@@ -137,17 +139,17 @@ func (h *Handler) WaitIndexes() { h.indexer.Wait() }
 // request is one request on its way.
 type request struct {
 	*http.Request
-	h       *Handler
-	w       *wire.Response
-	key     string // X-Personium-RequestKey
-	target  target.Target
-	peer    wire.Peer
-	began   time.Time
-	sent    string // the method as it was sent
-	caller  auth.Caller
-	byToken bool        // the caller came with a token or a cookie, as Personium's clients do
-	rules   []rule      // of the method
-	control *controlURL // once it was parsed; see parseControl
+	h        *Handler
+	w        *wire.Response
+	givenKey string // X-Personium-RequestKey; see key
+	target   target.Target
+	peer     wire.Peer
+	began    time.Time
+	sent     string // the method as it was sent
+	caller   auth.Caller
+	byToken  bool        // the caller came with a token or a cookie, as Personium's clients do
+	rules    []rule      // of the method
+	control  *controlURL // once it was parsed; see parseControl
 	// ifHeader is the If header once it was read; see submitted.
 	ifHeader *ifHeader
 	// What was read, if something was.
@@ -162,7 +164,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.chain.Se
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	req := &request{Request: r, h: h, w: &wire.Response{ResponseWriter: w}, peer: wire.PeerOf(r), began: time.Now()}
 	defer func() {
-		h.log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", req.w.Status, "key", req.key,
+		if !h.debugs {
+			return
+		}
+		h.log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", req.w.Status, "key", req.key(),
 			"remote", req.peer.Addr, "took", time.Since(req.began))
 	}()
 	if err := req.serve(); err != nil {

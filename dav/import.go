@@ -19,7 +19,7 @@ func (q *request) postImport() error {
 	if err != nil {
 		return err
 	}
-	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key}
+	caller := ops.Caller{Subject: q.subject(), RequestKey: q.key()}
 	if q.sendsZip() {
 		err = q.h.ops.ImportBody(q.Context(), cell, q.Body, q.ContentLength, caller)
 	} else {

@@ -107,7 +107,10 @@ func (q *request) findOData() error {
 	if q.target.Kind != target.Resource && q.target.Kind != target.Entity {
 		return nil
 	}
-	segments := slices.Concat(q.target.Path.Segments(), q.target.Rest)
+	segments := q.target.Path.Segments()
+	if len(q.target.Rest) > 0 {
+		segments = slices.Concat(segments, q.target.Rest)
+	}
 	switch q.Method {
 	case http.MethodPost, "MERGE":
 	case http.MethodPut, http.MethodDelete: // of a file, unless it is written as an entity

@@ -124,7 +124,7 @@ func (q *request) recordRead() {
 		verb = "propfind"
 	}
 	e := cellfs.Event{
-		Cell: q.readCell, Time: q.h.fs.Now(), RequestKey: q.key, Schema: q.caller.Schema, Subject: q.subject(),
+		Cell: q.readCell, Time: q.h.fs.Now(), RequestKey: q.key(), Schema: q.caller.Schema, Subject: q.subject(),
 		Type: eventKinds[q.readKind] + "." + verb, Object: localURL(q.target.Path), Info: strconv.Itoa(q.w.Status),
 	}
 	if q.target.Kind == target.Ctl {

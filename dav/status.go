@@ -139,7 +139,7 @@ func (q *request) errorOf(err error) (e *answer.Error, ok bool) {
 func (q *request) fail(err error) {
 	e, known := q.errorOf(err)
 	if !known {
-		q.h.log.Error("request failed", "method", q.Method, "path", q.URL.Path, "key", q.key, "err", err)
+		q.h.log.Error("request failed", "method", q.Method, "path", q.URL.Path, "key", q.key(), "err", err)
 	}
 	if q.w.Status != 0 {
 		panic(http.ErrAbortHandler)

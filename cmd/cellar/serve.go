@@ -25,6 +25,7 @@ import (
 	"cellar/cellfs/meta"
 	"cellar/dav"
 	"cellar/dav/ops"
+	"cellar/dav/wire"
 )
 
 const (
@@ -220,7 +221,7 @@ func (s *server) start(ctx context.Context, unitURL *url.URL) error {
 		return err
 	}
 	s.http = &http.Server{
-		Handler: s.dav, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		Handler: s.dav, ConnContext: wire.ConnContext, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		HTTP2:    &http.HTTP2Config{SendPingTimeout: s.c.Duration("stall-time"), WriteByteTimeout: s.c.Duration("stall-time")},
 	}
@@ -251,7 +252,7 @@ func (s *server) serve(ctx context.Context, l net.Listener, hangups <-chan os.Si
 		if s.cert != nil {
 			ended <- s.http.ServeTLS(l, "", "") // from its TLSConfig
 		} else {
-			ended <- s.http.Serve(l)
+			ended <- s.http.Serve(wire.Listen(l))
 		}
 	}()
 	beside, stopBeside := context.WithCancel(ctx)

@@ -30,6 +30,7 @@ import (
 	"cellar/cellfs/snapshot"
 	"cellar/dav"
 	"cellar/dav/ops"
+	"cellar/dav/wire"
 )
 
 // Credentials of the unit admin of every test server.
@@ -169,7 +170,9 @@ func (s *Server) open(cfg Config) {
 	})
 	must(t, err)
 	s.dav = h
-	s.http = httptest.NewServer(h)
+	s.http = httptest.NewUnstartedServer(h)
+	s.http.Listener, s.http.Config.ConnContext = wire.Listen(s.http.Listener), wire.ConnContext
+	s.http.Start()
 	s.URL = s.http.URL
 }
 

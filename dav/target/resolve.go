@@ -40,7 +40,7 @@ func (v *Resolver) Resolve(r *http.Request, https bool) (t Target, err error) {
 	if len(r.Host) > maxHost || !wire.IsAuthority(r.Host) {
 		return t, answer.New(answer.Authority, cellfs.Printable(r.Host[:min(len(r.Host), maxHost)]))
 	}
-	var segs []string
+	segs := make([]string, 0, 8)
 	if cell := v.cellHost(r.Host); cell != "" {
 		segs, t.HostForm = append(segs, cell), true
 	}

@@ -18,16 +18,30 @@ type Peer struct {
 // peerKey is the key of the peer in the context of a request.
 type peerKey struct{}
 
-// PeerOf returns the peer of a request that came through [FindPeers].
+// PeerOf returns the peer of a request. If it came through [FindPeers], that may be one of which a
+// proxy told.
 func PeerOf(r *http.Request) Peer {
-	p, _ := r.Context().Value(peerKey{}).(Peer)
-	return p
+	if p, ok := r.Context().Value(peerKey{}).(Peer); ok {
+		return p
+	}
+	return directPeer(r)
+}
+
+// directPeer is who is at the other end of the connection.
+func directPeer(r *http.Request) Peer {
+	if l := linkOf(r); l != nil {
+		return Peer{Addr: l.addr, HTTPS: r.TLS != nil}
+	}
+	return Peer{Addr: addrOf(r.RemoteAddr), HTTPS: r.TLS != nil}
 }
 
 // FindPeers finds out who is at the other end. If that is a trusted proxy, it reads
 // X-Forwarded-For, -Proto and -Host, and puts the host in the place of that of the request. From
 // anybody else these headers are ignored, because a client can write anything into them.
 func FindPeers(trusted []netip.Prefix, next http.Handler) http.Handler {
+	if len(trusted) == 0 {
+		return next
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, host := proxies(trusted).peer(r)
 		r = r.WithContext(context.WithValue(r.Context(), peerKey{}, p))
@@ -40,9 +54,7 @@ func FindPeers(trusted []netip.Prefix, next http.Handler) http.Handler {
 type proxies []netip.Prefix
 
 func (t proxies) peer(r *http.Request) (p Peer, host string) {
-	a, _ := netip.ParseAddrPort(r.RemoteAddr) // zero for what is no address
-	p = Peer{Addr: a.Addr().Unmap(), HTTPS: r.TLS != nil}
-	if len(t) == 0 || !t.trust(p.Addr) {
+	if p = directPeer(r); !t.trust(p.Addr) {
 		return p, r.Host
 	}
 	// The last address that is no proxy of ours is the client: what is before it, the
@@ -95,4 +107,24 @@ func (t proxies) trust(a netip.Addr) bool {
 var authority = regexp.MustCompile(`^([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._~%-]+)?\])(:[0-9]{0,5})?$`)
 
 // IsAuthority reports whether a text is a host, with or without a port.
-func IsAuthority(host string) bool { return authority.MatchString(host) }
+func IsAuthority(host string) bool { return isPlain(host) || authority.MatchString(host) }
+
+// isPlain reports whether a host is one of the most common form, letters, digits and dots, and then
+// perhaps a port: there is no need for the pattern.
+func isPlain(host string) bool {
+	i := 0
+	for i < len(host) && (host[i] == '.' || isDigit(host[i]) || 'a' <= host[i] && host[i] <= 'z') {
+		i++
+	}
+	if i == 0 || i == len(host) {
+		return i > 0
+	}
+	if host[i] != ':' || len(host)-i > len(":65535") {
+		return false
+	}
+	for i++; i < len(host) && isDigit(host[i]); i++ {
+	}
+	return i == len(host)
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

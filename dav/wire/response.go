@@ -3,6 +3,7 @@ package wire
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -16,6 +17,20 @@ type Response struct {
 func (w *Response) WriteHeader(status int) {
 	w.begin(status)
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// Whole answers r with a body that is in memory, in one piece with its header where that can be.
+func (w *Response) Whole(r *http.Request, status int, body []byte) error {
+	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if l := linkOf(r); l != nil && l.conn != nil && r.Method != http.MethodHead {
+		l.conn.await(len(body))
+	}
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, err := w.Write(body)
+	return err
 }
 
 // Write implements [http.ResponseWriter].
