@@ -32,11 +32,11 @@ func (f *FS) ReplaceMember(tx Tx, collection, old, n *Node) error {
 		return err
 	}
 	if n == nil {
-		return tx.DeleteTree(old, now)
+		return f.remove(tx, old, now)
 	}
 	n.DatesFrom = f.datesFrom(now, n.Cell, old)
 	if old == nil {
-		return tx.AddNode(n)
+		return AddMember(tx, collection, n)
 	}
 	return tx.SetNode(old, n, now)
 }

@@ -3,6 +3,7 @@ package cellfs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -52,6 +53,7 @@ type FS struct {
 	reported reported
 	cache    *cache
 	gone     removals
+	pruner   pruner
 }
 
 // New returns the tree kept in the given stores. The caller closes the stores
@@ -103,16 +105,28 @@ func (f *FS) Update(ctx context.Context, fn func(Tx) error) error { return f.upd
 // UpdateSoon is Update that need not be durable at once ([Update.Soon]).
 func (f *FS) UpdateSoon(ctx context.Context, fn func(Tx) error) error { return f.update(ctx, fn, true) }
 
+// update runs fn, and again if a cell had no room for it as long as it counted what was removed.
 func (f *FS) update(ctx context.Context, fn func(Tx) error, soon bool) error {
-	var t *transaction
-	return f.meta.Update(ctx, Update{
-		Do: func(tx Tx) error {
-			t = f.transaction(tx)
-			return fn(t)
-		},
-		Soon:    soon,
-		Publish: func() func() { return t.publish() },
-	})
+	for {
+		var t *transaction
+		err := f.meta.Update(ctx, Update{
+			Do: func(tx Tx) error {
+				t = f.transaction(tx)
+				return fn(t)
+			},
+			Soon:    soon,
+			Publish: func() func() { return t.publish() },
+		})
+		if t != nil && t.puts && err == nil {
+			f.prune()
+		}
+		if t == nil || t.refused == 0 || !errors.Is(err, ErrQuota) && !errors.Is(err, ErrManyNodes) {
+			return err
+		}
+		if some, cerr := f.countAsides(ctx, t.refused); cerr != nil || !some {
+			return cmp.Or(cerr, err)
+		}
+	}
 }
 
 // Now is the time that the next operation will record.

@@ -207,6 +207,9 @@ func TestSweepBatches(t *testing.T) {
 	if err := f.Delete(ctx, dir, nil); err != nil {
 		t.Fatal(err)
 	}
+	if err := f.PruneAsides(ctx); err != nil {
+		t.Fatal(err)
+	}
 	if s, err := f.SweepPlan(ctx, -cellfs.SweepGrace); err != nil || s.Contents != files {
 		t.Errorf("the plan is %+v, %v, want %d contents", s, err, files)
 	}

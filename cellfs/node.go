@@ -89,6 +89,10 @@ type Node struct {
 	// did since the collection was made.
 	Changed time.Time // UTC, microseconds
 
+	// Height is, for a collection, at least how many levels lie below it; a collection that
+	// is empty may have had more.
+	Height int
+
 	Schema string // boxes: the schema URL, "" for none
 	Props  []Property
 	ACL    *ACL // nil: none of its own

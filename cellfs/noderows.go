@@ -6,14 +6,27 @@ import (
 	"time"
 )
 
-// Aside is a tree that no cell shows: one that an import builds, or one that is
+// Aside is a tree that no cell shows: one that an import or a COPY builds, or one that is
 // being removed.
 type Aside struct {
 	Root  int64
 	Cell  int64
-	Job   int64 // that builds it; 0: it is to be removed
+	Job   int64 // that builds it; [CopyJob] for a COPY; 0: it is to be removed
 	Nodes int64 // as [Cell.Nodes]
 	Bytes int64 // as [Cell.Used]
+	// Counts says that the cell still counts the tree, because nobody has counted it yet.
+	// Nodes and Bytes are 0 then.
+	Counts bool
+}
+
+// CopyJob is the [Aside.Job] of trees that a COPY builds.
+const CopyJob = -1
+
+// Extent is what a tree counts, its root included.
+type Extent struct {
+	Nodes int64
+	Bytes int64 // the sum of [Node.Weight]
+	Whole bool  // all of it was counted; else nothing is known
 }
 
 // AsideReader reads trees that no cell shows.
@@ -37,6 +50,12 @@ type AsideWriter interface {
 	// atLeast or more. The tree and the objects that it replaces are to be removed.
 	// Records of installs into the old boxes go.
 	ShowAside(root int64, schemas map[int64]string, atLeast int64, now time.Time) error
+	// PutAside takes a collection out of its cell, with all that lies below, so that it is to be
+	// removed. The cell counts it no more, or if e is not whole, until CountAside. With a box go
+	// its control objects and its jobs. The root is no node any more: its id is not found.
+	PutAside(n *Node, e Extent, now time.Time) error
+	// CountAside tells what a tree counts of which its cell did not know.
+	CountAside(root int64, e Extent) error
 	// DropAside gives a tree up: its control objects go, the rest is to be removed.
 	DropAside(root int64) error
 	// PruneAside removes at most limit files of a tree that is to be removed; done
@@ -61,9 +80,12 @@ type NodeReader interface {
 	// of their keys, with its content if that is small. What is yielded is valid during the call, in
 	// which the transaction must not be used.
 	Documents(parent int64, after string, yield func(*Document) error) error
-	// AuthzBelow lists what the ACLs of all that lies below root ask of applications, each
-	// [ACL.RequireSchemaAuthz] once.
-	AuthzBelow(root int64) ([]string, error)
+	// AuthzBelow lists what the ACLs of all that lies below a node of the cell ask of
+	// applications, each [ACL.RequireSchemaAuthz] once. What it takes depends on how many ACLs
+	// of the cell ask for something, and not on the size of the tree.
+	AuthzBelow(cell, root int64) ([]string, error)
+	// Measure counts a tree, unless it has more than limit nodes: then the extent is not whole.
+	Measure(n *Node, limit int) (Extent, error)
 	// Count returns the nodes of the subtree, its root included, and their
 	// [Node.Weight].
 	Count(root int64) (nodes, bytes int64, err error)
@@ -106,6 +128,8 @@ type NodeWriter interface {
 	// CopyTree copies what lies below src to below dst, a collection that was
 	// just added. Copies get version and time as given; ACLs stay behind.
 	CopyTree(src int64, dst *Node, version int64, now time.Time) error
+	// RaiseHeight makes the [Node.Height] of a collection at least that, and so on upwards.
+	RaiseHeight(collection int64, height int) error
 	// DeleteTree removes the node and all below it; contents become orphans.
 	// With a box go its control objects and its jobs.
 	DeleteTree(n *Node, now time.Time) error

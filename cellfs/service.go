@@ -37,7 +37,7 @@ func (p *Place) isSource() bool {
 
 // addSource makes the collection of the sources of a service that was just made.
 func addSource(tx Tx, service *Node) error {
-	return tx.AddNode(&Node{
+	return AddMember(tx, service, &Node{
 		Cell: service.Cell, Parent: service.ID, Name: ServiceSource, Kind: KindCollection,
 		Version: service.Version, Created: service.Created, Modified: service.Created, DatesFrom: service.DatesFrom,
 	})

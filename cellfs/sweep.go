@@ -66,39 +66,6 @@ func (f *FS) purge(ctx context.Context, page func(Tx) (int64, error)) error {
 	}
 }
 
-// prunePage is how many files of a replaced tree are removed in one go: writers of
-// other cells wait that long.
-const prunePage = 2000
-
-// PruneAsides removes the trees that imports replaced or gave up.
-func (f *FS) PruneAsides(ctx context.Context) error {
-	var all []Aside
-	running := map[int64]bool{}
-	err := f.meta.View(ctx, func(tx Tx) (err error) {
-		if all, err = tx.Asides(); err != nil || len(all) == 0 {
-			return err
-		}
-		jobs, err := tx.Jobs()
-		for _, j := range jobs {
-			running[j.ID] = j.Ended.IsZero()
-		}
-		return err
-	})
-	for _, a := range all {
-		if err == nil && a.Job != 0 && !running[a.Job] { // its last transaction failed
-			a.Job = 0
-			err = f.Update(ctx, func(tx Tx) error { return tx.DropAside(a.Root) })
-		}
-		for done := a.Job != 0; !done && err == nil; {
-			err = f.Update(ctx, func(tx Tx) (err error) {
-				done, err = tx.PruneAside(a.Root, prunePage, f.now())
-				return err
-			})
-		}
-	}
-	return err
-}
-
 // drop removes the rows first and then the files, so that a crash between
 // leaves a stray file and never a row without its content.
 func (f *FS) drop(ctx context.Context, ids []int64, cutoff time.Time, s *Swept) error {

@@ -15,8 +15,10 @@ type transaction struct {
 	lock    LockWriter
 	aside   AsideWriter
 
-	f      *FS
-	raised []mark
+	f       *FS
+	raised  []mark
+	puts    bool  // trees aside, to be removed
+	refused int64 // the cell that would have grown too much; 0 for none
 }
 
 // transaction wraps tx.
@@ -142,11 +144,18 @@ func (t *transaction) mayGrow(cell int64) error {
 	case err != nil:
 		return err
 	case c.Quota > 0 && c.Taken() > c.Quota:
+		t.refused = cell
 		return ErrQuota
 	case c.Nodes > t.f.maxNodes:
+		t.refused = cell
 		return ErrManyNodes
 	}
 	return nil
+}
+
+// RaiseHeight implements [NodeWriter].
+func (t *transaction) RaiseHeight(collection int64, height int) error {
+	return t.node.RaiseHeight(collection, height)
 }
 
 // --- cells
@@ -169,6 +178,7 @@ func (t *transaction) RenameCell(id int64, name string) error {
 func (t *transaction) DeleteCell(id int64, now time.Time) error {
 	t.raiseCell(id)
 	t.f.gone.fromAny(now)
+	t.puts = true
 	return t.node.DeleteCell(id, now)
 }
 
@@ -216,6 +226,21 @@ func (t *transaction) ShowAside(root int64, schemas map[int64]string, atLeast in
 	// Earlier dates prove nothing any more.
 	return after(err, func() error { return t.DatesAnew(root, now) })
 }
+
+// PutAside implements [AsideWriter].
+func (t *transaction) PutAside(n *Node, e Extent, now time.Time) error {
+	t.raiseMember(n)
+	t.raise(structureOf(n.Cell))
+	if n.Kind == KindBox {
+		t.raise(controlOf(n.Cell))
+	}
+	t.f.gone.from(n.Cell, now)
+	t.puts = true
+	return t.aside.PutAside(n, e, now)
+}
+
+// CountAside implements [AsideWriter].
+func (t *transaction) CountAside(root int64, e Extent) error { return t.aside.CountAside(root, e) }
 
 // DropAside implements [AsideWriter].
 func (t *transaction) DropAside(root int64) error { return t.aside.DropAside(root) }

@@ -2,6 +2,7 @@ package cellfs
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math"
 	"time"
@@ -48,13 +49,26 @@ func (f *FS) Publish(ctx context.Context, p Path, s Staged, o PutOptions) (n Nod
 // PutAllowed returns the error that a Put at p would meet as things stand, and
 // otherwise how many bytes the content may have.
 func (f *FS) PutAllowed(ctx context.Context, p Path, check Check) (room int64, err error) {
+	room, cell, err := f.putAllowed(ctx, p, check)
+	if cell.Quota > 0 || errors.Is(err, ErrManyNodes) {
+		some, cerr := f.countAsides(ctx, cell.ID)
+		if cerr != nil {
+			return 0, cerr
+		}
+		if some {
+			room, _, err = f.putAllowed(ctx, p, check)
+		}
+	}
+	return room, err
+}
+
+func (f *FS) putAllowed(ctx context.Context, p Path, check Check) (room int64, c Cell, err error) {
 	err = f.meta.View(ctx, func(tx Tx) error {
 		l, err := f.putPlace(tx, p, check)
 		if err != nil {
 			return err
 		}
-		c, err := tx.CellByID(l.Parent.Cell)
-		if err != nil {
+		if c, err = tx.CellByID(l.Parent.Cell); err != nil {
 			return err
 		}
 		if l.Node == nil && c.Nodes >= f.maxNodes {
@@ -68,7 +82,7 @@ func (f *FS) PutAllowed(ctx context.Context, p Path, check Check) (room int64, e
 		}
 		return nil
 	})
-	return room, err
+	return room, c, err
 }
 
 // putPlace finds where a Put works and checks that it may.
@@ -115,7 +129,7 @@ func (f *FS) publish(tx Tx, p Path, s Staged, o PutOptions) (Node, bool, error) 
 		return Node{}, false, err
 	}
 	if l.Node == nil {
-		err = tx.AddNode(&n) // fills in the id
+		err = AddMember(tx, &l.Parent, &n) // fills in the id
 		return n, true, err
 	}
 	return n, false, tx.SetNode(l.Node, &n, now)
@@ -172,11 +186,28 @@ func (f *FS) MkcolTx(tx Tx, p Path, from Node, check Check) (Node, error) {
 	if err := f.membersChanged(tx, &l.Parent, now); err != nil {
 		return Node{}, err
 	}
-	err = tx.AddNode(&from) // fills in the id
+	err = AddMember(tx, &l.Parent, &from) // fills in the id
 	if err == nil && from.Kind == KindService {
 		err = addSource(tx, &from)
 	}
 	return from, err
+}
+
+// AddMember adds a node to a collection, of which it changes the Height.
+func AddMember(tx Tx, collection, n *Node) error {
+	if err := higher(tx, collection, n); err != nil {
+		return err
+	}
+	return tx.AddNode(n)
+}
+
+// higher notes how many levels lie below a collection that gets the member n.
+func higher(tx Tx, collection, n *Node) error {
+	if collection.Height > n.Height {
+		return nil
+	}
+	collection.Height = n.Height + 1
+	return tx.RaiseHeight(collection.ID, collection.Height)
 }
 
 // membersChanged gives a collection the date of a change among its members, because clients that keep a
@@ -231,7 +262,7 @@ func (f *FS) DeleteTx(tx Tx, p Path, check Check) error {
 	if err := f.membersChanged(tx, &l.Parent, now); err != nil {
 		return err
 	}
-	return tx.DeleteTree(l.Node, now)
+	return f.remove(tx, l.Node, now)
 }
 
 // TransferOptions qualify [FS.Copy] and [FS.Move].
@@ -301,7 +332,7 @@ func (f *FS) copy(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	if err := f.clear(tx, to, now); err != nil {
 		return false, err
 	}
-	if err := tx.AddNode(&n); err != nil {
+	if err := AddMember(tx, &to.Parent, &n); err != nil {
 		return false, err
 	}
 	switch {
@@ -330,12 +361,12 @@ func (f *FS) destination(tx Tx, src Place, dst Path, overlap bool, o TransferOpt
 	if err != nil {
 		return Place{}, &DestinationError{err}
 	}
-	if from.IsCollection() && !o.Shallow {
-		height, err := tx.Height(from.ID)
-		if err != nil {
+	if from.IsCollection() && !o.Shallow && dst.Len()+from.Height > maxSegments {
+		// It may have become lower.
+		if from.Height, err = tx.Height(from.ID); err != nil {
 			return Place{}, err
 		}
-		if dst.Len()+height > maxSegments {
+		if dst.Len()+from.Height > maxSegments {
 			return Place{}, ErrTooDeep
 		}
 	}
@@ -352,7 +383,7 @@ func (f *FS) clear(tx Tx, to Place, now time.Time) error {
 	if to.Node == nil {
 		return nil
 	}
-	return tx.DeleteTree(to.Node, now)
+	return f.remove(tx, to.Node, now)
 }
 
 // Move renames src to dst and reports whether dst is new; errors as [FS.Copy].
@@ -410,7 +441,7 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 	}
 	created := to.Node == nil
 	if !created && to.Node.ID != from.ID {
-		if err := tx.DeleteTree(to.Node, now); err != nil {
+		if err := f.remove(tx, to.Node, now); err != nil {
 			return false, err
 		}
 	}
@@ -421,6 +452,9 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 		if err := f.membersChanged(tx, &to.Parent, now); err != nil {
 			return false, err
 		}
+	}
+	if err := higher(tx, &to.Parent, &n); err != nil {
+		return false, err
 	}
 	if err := tx.SetNode(&from, &n, now); err != nil {
 		return false, err

@@ -247,7 +247,7 @@ func (q *request) schemaAllowsBelow(tx cellfs.Tx, at *cellfs.Place) error {
 	if q.caller.MayAllIn(cellOf(at)) || at.Node == nil || !at.Node.IsCollection() {
 		return nil
 	}
-	all, err := tx.AuthzBelow(at.Node.ID)
+	all, err := tx.AuthzBelow(at.Node.Cell, at.Node.ID)
 	if err != nil {
 		return err
 	}

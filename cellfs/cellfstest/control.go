@@ -123,7 +123,7 @@ func testAccess(t metaTest) {
 	})
 	setACL(box.ID, acl("bind"))
 	t.view(func(tx cellfs.Tx) error {
-		all, err := tx.AuthzBelow(box.ID)
+		all, err := tx.AuthzBelow(c.ID, box.ID)
 		if !slices.Equal(all, []string{"confidential", "public"}) {
 			t.Errorf("what lies below the box asks of applications for %q", all)
 		}

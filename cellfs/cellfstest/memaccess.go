@@ -18,7 +18,7 @@ func (t *memTx) RenameCell(id int64, name string) error {
 	return nil
 }
 
-func (t *memTx) AuthzBelow(root int64) (all []string, err error) {
+func (t *memTx) AuthzBelow(_, root int64) (all []string, err error) {
 	for _, id := range t.tree(root)[1:] {
 		if a := t.nodes[id].ACL; a != nil && a.RequireSchemaAuthz != "" {
 			all = append(all, a.RequireSchemaAuthz)

@@ -55,6 +55,29 @@ func (t *memTx) dropControl(cell int64) {
 	maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool { return l.Cell == cell && l.Node == 0 })
 }
 
+func (t *memTx) PutAside(n *cellfs.Node, e cellfs.Extent, now time.Time) error {
+	there, ok := t.nodes[n.ID]
+	if !ok || there.Parent != n.Parent || there.Cell == 0 {
+		return absent("node %d", n.ID)
+	}
+	t.dropBox(there, now)
+	t.remove(there)
+	t.asides[n.ID] = cellfs.Aside{Root: n.ID, Cell: there.Cell, Nodes: e.Nodes, Bytes: e.Bytes, Counts: !e.Whole}
+	there.Parent, there.Name, there.Cell, there.Schema = 0, fmt.Sprintf("aside-%d", n.ID), 0, ""
+	t.put(there)
+	return t.mayWrite()
+}
+
+func (t *memTx) CountAside(root int64, e cellfs.Extent) error {
+	a, ok := t.asides[root]
+	if !ok || !a.Counts {
+		return absent("tree %d", root)
+	}
+	a.Nodes, a.Bytes, a.Counts = e.Nodes, e.Bytes, false
+	t.asides[root] = a
+	return t.mayWrite()
+}
+
 func (t *memTx) DropAside(root int64) error {
 	a, ok := t.asides[root]
 	if !ok {

@@ -192,6 +192,12 @@ func (t *memTx) counted(c cellfs.Cell) cellfs.Cell {
 		}
 	}
 	c.Nodes, c.Used, _ = t.Count(c.Root)
+	for _, a := range t.asides {
+		if a.Cell == c.ID && a.Counts {
+			nodes, bytes, _ := t.Count(a.Root)
+			c.Nodes, c.Used = c.Nodes+nodes, c.Used+bytes
+		}
+	}
 	c.ACL = t.nodes[c.Root].ACL
 	return c
 }
@@ -248,8 +254,15 @@ func (t *memTx) DeleteCell(id int64, now time.Time) error {
 		}
 	}
 	root := t.nodes[c.Root]
-	if err := t.DeleteTree(&root, now); err != nil {
-		return err
+	t.asides[root.ID] = cellfs.Aside{Root: root.ID, Cell: id, Nodes: c.Nodes, Bytes: c.Used}
+	t.remove(root)
+	root.Name, root.Cell = fmt.Sprintf("aside-%d", root.ID), 0
+	t.put(root)
+	for aside, a := range t.asides {
+		if a.Cell == id {
+			a.Job, a.Counts = 0, false
+			t.asides[aside] = a
+		}
 	}
 	maps.DeleteFunc(t.entities, func(_ int64, e cellfs.Entity) bool { return e.Cell == id })
 	maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool { return l.Cell == id })
@@ -280,7 +293,7 @@ func (t *memTx) Touch(cell, atLeast int64) (int64, error) {
 
 func (t *memTx) Node(id int64) (cellfs.Node, error) {
 	n, ok := t.nodes[id]
-	if !ok {
+	if !ok || n.Cell == 0 {
 		return n, absent("node %d", id)
 	}
 	return n, nil
@@ -338,6 +351,27 @@ func (t *memTx) Count(root int64) (nodes, bytes int64, err error) {
 		bytes += n.Weight()
 	}
 	return nodes, bytes, nil
+}
+
+func (t *memTx) Measure(n *cellfs.Node, limit int) (cellfs.Extent, error) {
+	nodes, bytes, err := t.Count(n.ID)
+	if nodes > int64(limit) {
+		return cellfs.Extent{}, err
+	}
+	return cellfs.Extent{Nodes: nodes, Bytes: bytes, Whole: true}, err
+}
+
+func (t *memTx) RaiseHeight(collection int64, height int) error {
+	for ; collection != 0; height++ {
+		n, err := t.Node(collection)
+		if err != nil || n.Height >= height {
+			return err
+		}
+		n.Height = height
+		t.nodes[n.ID] = n
+		collection = n.Parent
+	}
+	return t.mayWrite()
 }
 
 func (t *memTx) Height(root int64) (height int, err error) {
@@ -401,7 +435,9 @@ func (t *memTx) SetNode(old, n *cellfs.Node, now time.Time) error {
 		return err
 	}
 	t.remove(there)
-	t.put(*n)
+	changed := *n
+	changed.Height = max(n.Height, there.Height)
+	t.put(changed)
 	if old.Blob != 0 && old.Blob != n.Blob {
 		t.orphans[old.Blob] = now
 	}
@@ -492,20 +528,25 @@ func (t *memTx) DeleteTree(n *cellfs.Node, now time.Time) error {
 		}
 		t.remove(m)
 		maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool { return l.Node == id })
-		if m.Kind != cellfs.KindBox {
-			continue
-		}
-		maps.DeleteFunc(t.entities, func(eid int64, e cellfs.Entity) bool {
-			if e.Box != id {
-				return false
-			}
-			end := cellfs.End{Set: e.Set, Key: fmt.Sprint(eid)}
-			maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool {
-				return l.Node == 0 && l.Cell == e.Cell && (l.From == end || l.To == end)
-			})
-			return true
-		})
-		maps.DeleteFunc(t.jobs, func(_ int64, j cellfs.Job) bool { return j.Target == id && t.orphanInput(j, now) })
+		t.dropBox(m, now)
 	}
 	return nil
+}
+
+// dropBox removes the control objects and the jobs of a node that is a box.
+func (t *memTx) dropBox(n cellfs.Node, now time.Time) {
+	if n.Kind != cellfs.KindBox {
+		return
+	}
+	maps.DeleteFunc(t.entities, func(eid int64, e cellfs.Entity) bool {
+		if e.Box != n.ID {
+			return false
+		}
+		end := cellfs.End{Set: e.Set, Key: fmt.Sprint(eid)}
+		maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool {
+			return l.Node == 0 && l.Cell == e.Cell && (l.From == end || l.To == end)
+		})
+		return true
+	})
+	maps.DeleteFunc(t.jobs, func(_ int64, j cellfs.Job) bool { return j.Target == n.ID && t.orphanInput(j, now) })
 }

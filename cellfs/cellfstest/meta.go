@@ -83,6 +83,8 @@ func TestMeta(t *testing.T, open func(t *testing.T) cellfs.Meta) {
 	run("records", testRecords)
 	run("logs", testLogs)
 	run("aside", testAside)
+	run("removed", testRemoved)
+	run("heights", testHeights)
 	run("locks", testLockRows)
 	run("closed", testClosed)
 }
@@ -212,6 +214,7 @@ func testCells(t metaTest) {
 		}
 		return tx.DeleteCell(a.ID, at)
 	})
+	t.prune()
 	t.view(func(tx cellfs.Tx) error {
 		if n, _ := tx.Nodes(); n != 2 {
 			t.Errorf("%d nodes are left, want the root and main box of the other cell", n)

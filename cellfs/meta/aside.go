@@ -21,7 +21,7 @@ func (t *tx) AddAside(job int64, root *cellfs.Node) error {
 	if err := t.insertNodes([]*cellfs.Node{root}); err != nil {
 		return err
 	}
-	_, err := t.write("INSERT INTO aside (root, cell, job, nodes, bytes) VALUES (?, ?, ?, 1, ?)", root.ID, root.Cell, job, root.Weight())
+	_, err := t.write("INSERT INTO aside (root, cell, job, nodes, bytes, counts) VALUES (?, ?, ?, 1, ?, 0)", root.ID, root.Cell, job, root.Weight())
 	return err
 }
 
@@ -56,8 +56,8 @@ func (t *tx) countAside(root int64, nodes int, bytes int64) error {
 const nodeRows = 16
 
 const (
-	nodeRow    = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	insertNode = `INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed, weight, authz, id, cell) VALUES `
+	nodeRow    = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertNode = `INSERT INTO node (parent, key, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed, weight, height, authz, id, cell) VALUES `
 )
 
 var insertNodes = insertNode + strings.Repeat(nodeRow+", ", nodeRows-1) + nodeRow
@@ -91,12 +91,49 @@ func (t *tx) insertNodes(nodes []*cellfs.Node) error {
 }
 
 func scanAside(r row) (a cellfs.Aside, err error) {
-	err = r.scan(&a.Root, &a.Cell, &a.Job, &a.Nodes, &a.Bytes)
+	err = r.scan(&a.Root, &a.Cell, &a.Job, &a.Nodes, &a.Bytes, &a.Counts)
 	return a, err
 }
 
 func (t *tx) Asides() ([]cellfs.Aside, error) {
-	return all(t, scanAside, "SELECT root, cell, job, nodes, bytes FROM aside ORDER BY root")
+	return all(t, scanAside, "SELECT root, cell, job, nodes, bytes, counts FROM aside ORDER BY root")
+}
+
+func (t *tx) PutAside(n *cellfs.Node, e cellfs.Extent, now time.Time) error {
+	if err := t.collectionChanges(); err != nil {
+		return err
+	}
+	if n.Kind == cellfs.KindBox {
+		if err := t.deleteBoxControl(n.ID, now); err != nil {
+			return err
+		}
+	}
+	moved, err := t.write("UPDATE node SET parent = 0, key = ?, cell = 0, schema = NULL WHERE parent = ? AND key = ? AND id = ?",
+		fmt.Sprintf("aside-%d", n.ID), n.Parent, cellfs.Key(n.Name), n.ID)
+	if err == nil && moved != 1 {
+		err = fmt.Errorf("node %d: %w", n.ID, fs.ErrNotExist)
+	}
+	if err != nil {
+		return err
+	}
+	if e.Whole {
+		if err := t.use(n.Cell, -e.Nodes, -e.Bytes); err != nil {
+			return err
+		}
+	}
+	_, err = t.write("INSERT INTO aside (root, cell, job, nodes, bytes, counts) VALUES (?, ?, 0, ?, ?, ?)", n.ID, n.Cell, e.Nodes, e.Bytes, !e.Whole)
+	return err
+}
+
+func (t *tx) CountAside(root int64, e cellfs.Extent) error {
+	var cell int64
+	if err := t.row("SELECT cell FROM aside WHERE root = ? AND counts", []any{root}, &cell); err != nil {
+		return fmt.Errorf("tree %d: %w", root, err)
+	}
+	if _, err := t.write("UPDATE aside SET nodes = ?, bytes = ?, counts = 0 WHERE root = ?", e.Nodes, e.Bytes, root); err != nil {
+		return err
+	}
+	return t.use(cell, -e.Nodes, -e.Bytes)
 }
 
 func (t *tx) DropAside(root int64) error {
@@ -146,7 +183,7 @@ func (t *tx) ShowAside(root int64, schemas map[int64]string, atLeast int64, now 
 		{orphanInputs + "WHERE cell = ? AND target <> 0 AND input IS NOT NULL" + orphanAgain, []any{micros(now), c.ID}},
 		{"DELETE FROM job WHERE cell = ? AND target <> 0", []any{c.ID}},
 		{"DELETE FROM aside WHERE root = ?", []any{root}},
-		{"INSERT INTO aside (root, cell, job, nodes, bytes) VALUES (?, ?, 0, ?, ?)", []any{c.Root, c.ID, c.Nodes, c.Used}},
+		{"INSERT INTO aside (root, cell, job, nodes, bytes, counts) VALUES (?, ?, 0, ?, ?, 0)", []any{c.Root, c.ID, c.Nodes, c.Used}},
 		{"UPDATE cell SET root = ? WHERE id = ?", []any{root, c.ID}},
 	}
 	for box, schema := range schemas {

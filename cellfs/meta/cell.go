@@ -112,7 +112,13 @@ func (t *tx) DeleteCell(id int64, now time.Time) error {
 			return err
 		}
 	}
-	if err := t.DeleteTree(&root, now); err != nil {
+	if err := t.collectionChanges(); err != nil {
+		return err
+	}
+	if _, err := t.write("UPDATE node SET key = ?, cell = 0 WHERE id = ?", fmt.Sprintf("aside-%d", root.ID), root.ID); err != nil {
+		return err
+	}
+	if _, err := t.write("INSERT INTO aside (root, cell, job, nodes, bytes, counts) VALUES (?, ?, 0, ?, ?, 0)", root.ID, id, c.Nodes, c.Used); err != nil {
 		return err
 	}
 	_, err = t.write(`INSERT INTO orphan (blob, since) SELECT input, ? FROM job WHERE cell = ? AND input IS NOT NULL
@@ -120,13 +126,17 @@ func (t *tx) DeleteCell(id int64, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.write("UPDATE aside SET job = 0 WHERE cell = ?", id); err != nil {
+	if _, err := t.write("UPDATE aside SET job = 0, counts = 0 WHERE cell = ?", id); err != nil {
 		return err
 	}
-	for _, table := range []string{"entity", "link", "event", "logarchive", "logpurge", "job"} {
+	for _, table := range []string{"entity", "link", "logarchive", "logpurge", "job"} {
 		if _, err := t.write("DELETE FROM "+table+" WHERE cell = ?", id); err != nil {
 			return err
 		}
+	}
+	// The log can be long: it is removed piece by piece.
+	if _, err := t.write("INSERT INTO logpurge (cell, after, last) SELECT cell, 0, max(id) FROM event WHERE cell = ? GROUP BY cell", id); err != nil {
+		return err
 	}
 	if _, err = t.write("DELETE FROM cell WHERE id = ?", id); err != nil {
 		return err

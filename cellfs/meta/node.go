@@ -13,7 +13,7 @@ import (
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed FROM node `
+const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed, height FROM node `
 
 // plainColumns are nodeColumns without the properties.
 var plainColumns = strings.Replace(nodeColumns, "props", "NULL", 1)
@@ -23,7 +23,7 @@ func scanNode(r row) (n cellfs.Node, err error) {
 	n = cellfs.Node{
 		ID: r.int(0), Cell: r.int(1), Parent: r.int(2), Name: r.text(3), Kind: cellfs.Kind(r.int(4)), ContentType: r.interned(5),
 		Blob: r.int(6), Size: r.int(7), Version: r.int(8), Created: fromMicros(r.int(9)), Modified: fromMicros(r.int(10)),
-		Changed: fromMicros(r.int(16)),
+		Changed: fromMicros(r.int(16)), Height: int(r.int(17)),
 	}
 	if !r.null(11) {
 		n.Schema = r.text(11)
@@ -53,6 +53,9 @@ func (t *tx) oneNode(query string, args ...any) (cellfs.Node, error) {
 
 func (t *tx) Node(id int64) (cellfs.Node, error) {
 	n, err := t.oneNode(nodeColumns+"WHERE id = ?", id)
+	if err == nil && n.Cell == 0 { // it was put aside
+		err = fs.ErrNotExist
+	}
 	if err != nil {
 		return n, fmt.Errorf("node %d: %w", id, err)
 	}
@@ -104,14 +107,14 @@ func (t *tx) Children(parent int64, p cellfs.Page) (nodes []cellfs.Node, more bo
 func (t *tx) ChildRefs(parent int64, p cellfs.Page) (refs []cellfs.NodeRef, more bool, err error) {
 	refs = make([]cellfs.NodeRef, 0, min(p.Limit, 64))
 	more, err = t.page(`SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
-		n.schema, n.props, n.acl, n.mtime, n.dates, n.changed, b.hash, b.crc, b.size FROM node n LEFT JOIN blob b ON b.id = n.blob
+		n.schema, n.props, n.acl, n.mtime, n.dates, n.changed, n.height, b.hash, b.crc, b.size FROM node n LEFT JOIN blob b ON b.id = n.blob
 		WHERE n.parent = ? AND n.key > ? ORDER BY n.key LIMIT ?`, parent, p, func(r row) (*cellfs.Node, error) {
 		n, err := scanNode(r)
 		n.Props = p.Props.Keep(n.Props)
 		ref := cellfs.NodeRef{Node: n}
 		if n.Blob != 0 {
-			ref.Ref = cellfs.Ref{Size: r.int(19), CRC32: uint32(r.int(18))}
-			copy(ref.Hash[:], r.raw(17))
+			ref.Ref = cellfs.Ref{Size: r.int(20), CRC32: uint32(r.int(19))}
+			copy(ref.Hash[:], r.raw(18))
 		}
 		refs = append(refs, ref)
 		return &refs[len(refs)-1].Node, err
@@ -151,8 +154,53 @@ func (t *tx) Count(root int64) (nodes, bytes int64, err error) {
 	return nodes, bytes, err
 }
 
-func (t *tx) AuthzBelow(root int64) ([]string, error) {
-	return all(t, scanText, subtree+"SELECT DISTINCT authz FROM node INDEXED BY node_authz WHERE parent IN (SELECT id FROM tree) AND authz IS NOT NULL ORDER BY authz", root)
+// AuthzBelow goes from the few that ask for something upwards, however many nodes lie below.
+func (t *tx) AuthzBelow(cell, root int64) ([]string, error) {
+	return all(t, scanText, `WITH RECURSIVE up (id, authz) AS (
+			SELECT parent, authz FROM node INDEXED BY node_authz WHERE cell = ? AND authz IS NOT NULL UNION
+			SELECT n.parent, up.authz FROM up JOIN node n ON n.id = up.id WHERE up.id <> ?)
+		SELECT DISTINCT authz FROM up WHERE id = ? ORDER BY authz`, cell, root, root)
+}
+
+// Measure counts in steps that are small however many nodes there are.
+func (t *tx) Measure(n *cellfs.Node, limit int) (e cellfs.Extent, err error) {
+	e = cellfs.Extent{Nodes: 1, Bytes: n.Weight(), Whole: true}
+	for below := []int64{n.ID}; len(below) > 0; {
+		parent := below[len(below)-1]
+		below = below[:len(below)-1]
+		err := t.query("SELECT id, kind, weight FROM node WHERE parent = ? LIMIT ?", []any{parent, int64(limit) - e.Nodes + 1}, func(r row) error {
+			e.Nodes, e.Bytes = e.Nodes+1, e.Bytes+r.int(2)
+			if cellfs.Kind(r.int(1)) != cellfs.KindFile {
+				below = append(below, r.int(0))
+			}
+			return nil
+		})
+		if err != nil || e.Nodes > int64(limit) {
+			return cellfs.Extent{}, err
+		}
+	}
+	return e, nil
+}
+
+func (t *tx) RaiseHeight(collection int64, height int) error {
+	for id := collection; id != 0; height++ {
+		var parent int64
+		var have int
+		if err := t.row("SELECT parent, height FROM node WHERE id = ?", []any{id}, &parent, &have); err != nil {
+			return fmt.Errorf("node %d: %w", id, err)
+		}
+		if have >= height {
+			return nil
+		}
+		if err := t.collectionChanges(); err != nil {
+			return err
+		}
+		if _, err := t.write("UPDATE node SET height = ? WHERE id = ?", height, id); err != nil {
+			return err
+		}
+		id = parent
+	}
+	return nil
 }
 
 func (t *tx) Height(root int64) (height int, err error) {
@@ -169,7 +217,7 @@ func (t *tx) Nodes() (n int64, err error) {
 }
 
 // nodeArgs are the columns in the order (parent, key, name, kind, ctype, blob,
-// size, version, created, modified, schema, props, acl, mtime, dates, changed, weight, authz).
+// size, version, created, modified, schema, props, acl, mtime, dates, changed, weight, height, authz).
 func nodeArgs(n *cellfs.Node) ([]any, error) {
 	props, err := jsonOrNull(n.Props, len(n.Props) == 0)
 	if err != nil {
@@ -190,7 +238,7 @@ func nodeArgs(n *cellfs.Node) ([]any, error) {
 		dates = n.DatesFrom.Unix()
 	}
 	return []any{n.Parent, cellfs.Key(n.Name), n.Name, int64(n.Kind), n.ContentType, orNull(n.Blob), n.Size, n.Version,
-		micros(n.Created), micros(n.Modified), orNull(n.Schema), props, acl, mtime, dates, orNull(micros(n.Changed)), n.Weight(), authz}, nil
+		micros(n.Created), micros(n.Modified), orNull(n.Schema), props, acl, mtime, dates, orNull(micros(n.Changed)), n.Weight(), n.Height, authz}, nil
 }
 
 func (t *tx) AddNode(n *cellfs.Node) error {
@@ -256,7 +304,7 @@ func (t *tx) replace(old, n *cellfs.Node) error {
 		}
 	}
 	changed, err := t.write(`UPDATE node SET parent = ?, key = ?, name = ?, kind = ?, ctype = ?, blob = ?, size = ?, version = ?,
-		created = ?, modified = ?, schema = ?, props = ?, acl = ?, mtime = ?, dates = ?, changed = ?, weight = ?, authz = ? WHERE parent = ? AND key = ? AND id = ?`,
+		created = ?, modified = ?, schema = ?, props = ?, acl = ?, mtime = ?, dates = ?, changed = ?, weight = ?, height = max(height, ?), authz = ? WHERE parent = ? AND key = ? AND id = ?`,
 		append(args, old.Parent, cellfs.Key(old.Name), old.ID)...)
 	if err != nil {
 		return fmt.Errorf("set node %q: %w", n.Name, t.whichKey(err))
@@ -326,8 +374,8 @@ func (t *tx) CopyTree(src int64, dst *cellfs.Node, version int64, now time.Time)
 	base := t.store.nextNode
 	n, err := t.write(subtree+`, numbered AS MATERIALIZED (
 			SELECT id, parent, ? - 1 + row_number() OVER () AS nid FROM node WHERE parent IN (SELECT id FROM tree) AND id <> ?)
-		INSERT INTO node (parent, key, id, cell, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, weight)
-		SELECT coalesce(up.nid, ?), o.key, m.nid, ?, o.name, o.kind, o.ctype, o.blob, o.size, ?, ?, ?, NULL, o.props, NULL, o.weight
+		INSERT INTO node (parent, key, id, cell, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, weight, height)
+		SELECT coalesce(up.nid, ?), o.key, m.nid, ?, o.name, o.kind, o.ctype, o.blob, o.size, ?, ?, ?, NULL, o.props, NULL, o.weight, o.height
 		FROM numbered m JOIN node o ON o.id = m.id LEFT JOIN numbered up ON up.id = m.parent`,
 		src, base, dst.ID, dst.ID, dst.Cell, version, micros(now), micros(now))
 	if err != nil {

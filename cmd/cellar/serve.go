@@ -258,6 +258,7 @@ func (s *server) serve(ctx context.Context, l net.Listener, hangups <-chan os.Si
 	beside, stopBeside := context.WithCancel(ctx)
 	defer stopBeside()
 	var besides sync.WaitGroup
+	s.unit.fs.Resume()
 	besides.Go(func() { s.sweep(beside) })
 	besides.Go(func() { s.scrub(beside) })
 	besides.Go(func() { s.reloadAt(beside, hangups) })

@@ -87,6 +87,10 @@ func openUnit(ctx context.Context, dir string, o unitOptions) (u *unit, err erro
 		return u, err
 	}
 	u.fs = cellfs.New(cellfs.Config{Meta: rows, Blobs: blobs, Snapshots: snapshot.Reader{}, Log: o.log, LogLimit: o.logLimit})
+	u.close = append(u.close, func() error {
+		u.fs.Close()
+		return nil
+	})
 	return u, nil
 }
 

@@ -147,6 +147,11 @@ func (s *Server) open(cfg Config) {
 	must(t, os.MkdirAll(tmp, 0o700))
 	s.Meta = m
 	s.FS = cellfs.New(cellfs.Config{MaxNodes: cfg.MaxNodes, Meta: m, Blobs: b, Snapshots: snapshot.Reader{}, Now: cfg.StoreNow, Log: log, LogLimit: cfg.LogLimit})
+	s.stores = append(s.stores, func() error {
+		s.FS.Close()
+		return nil
+	})
+	s.FS.Resume()
 	for _, name := range cfg.Cells {
 		if _, err := s.FS.CreateCell(ctx, name, User); err != nil && !os.IsExist(err) && !strings.Contains(err.Error(), "exist") {
 			t.Fatal(err)

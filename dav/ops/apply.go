@@ -152,8 +152,8 @@ func (a *applier) collection(c *install.Collection) error {
 		Cell: a.cell.ID, Parent: parent.ID, Name: path.Base(c.Path), Kind: kinds[c.Kind], Version: a.gen,
 		Created: a.now, Modified: a.now, ACL: acl, Props: props(c.Props),
 	}
-	if err := a.tx.AddNode(&n); err != nil {
-		return asInvalid(err)
+	if err := a.add(c.Path, &parent, &n); err != nil {
+		return err
 	}
 	a.made[c.Path] = n
 	return nil
@@ -173,10 +173,22 @@ func (a *applier) file(f *install.File) error {
 	if err != nil {
 		return err
 	}
-	return asInvalid(a.tx.AddNode(&cellfs.Node{
+	return a.add(f.Path, &parent, &cellfs.Node{
 		Cell: a.cell.ID, Parent: parent.ID, Name: path.Base(f.Path), Kind: cellfs.KindFile, ContentType: f.ContentType,
 		Blob: blob, Size: content.Size, Version: a.gen, Created: a.now, Modified: a.now, ACL: acl, Props: props(f.Props),
-	}))
+	})
+}
+
+// add adds the node at a path of the box to its collection.
+func (a *applier) add(at string, parent, n *cellfs.Node) error {
+	height := parent.Height
+	if err := cellfs.AddMember(a.tx, parent, n); err != nil {
+		return asInvalid(err)
+	}
+	if parent.Height != height {
+		a.made[path.Dir(at)] = *parent
+	}
+	return nil
 }
 
 func (a *applier) dataLink(l *install.DataLink) error {

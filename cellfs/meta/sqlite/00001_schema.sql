@@ -46,6 +46,7 @@ CREATE TABLE node (
   changed  INTEGER,                    -- when a member last came, went or changed; NULL: none did
   dates    INTEGER,                    -- the second from which on a date told of this name belongs to
                                        -- what has it now; NULL: it came with the collection above
+  height   INTEGER NOT NULL,           -- of a collection: at least how many levels lie below
   authz    TEXT,                       -- what its ACL asks of applications; NULL: nothing
   schema   TEXT,                       -- boxes only: schema URL
   acl      TEXT,                       -- JSON; NULL for none of its own
@@ -55,17 +56,18 @@ CREATE TABLE node (
 CREATE UNIQUE INDEX node_id ON node (id);
 CREATE INDEX node_blob ON node (blob) WHERE blob IS NOT NULL;
 CREATE UNIQUE INDEX node_schema ON node (cell, schema) WHERE schema IS NOT NULL;
-CREATE INDEX node_authz ON node (parent, authz) WHERE authz IS NOT NULL;
+CREATE INDEX node_authz ON node (cell, authz) WHERE authz IS NOT NULL;
 
--- Trees that no cell shows: those an import builds, and those it replaced, which
--- are removed piece by piece. Their control objects have the negative id of the job
--- as their cell.
+-- Trees that no cell shows: those an import or a COPY builds, and those that were removed,
+-- which go piece by piece. Control objects of an import have the negative id of its job
+-- as their cell. The root of a tree that was removed belongs to no cell: its cell is 0.
 CREATE TABLE aside (
   root   INTEGER PRIMARY KEY,          -- node.id
   cell   INTEGER NOT NULL,
-  job    INTEGER NOT NULL,             -- job.id; 0 when it is to be removed
+  job    INTEGER NOT NULL,             -- job.id; -1 of a COPY; 0 when it is to be removed
   nodes  INTEGER NOT NULL,             -- in it
-  bytes  INTEGER NOT NULL              -- what they count
+  bytes  INTEGER NOT NULL,             -- what they count
+  counts INTEGER NOT NULL              -- the cell still counts them, but nobody knows yet how much
 ) STRICT;
 
 CREATE TABLE blob (
