@@ -50,6 +50,9 @@ type AsideWriter interface {
 	// atLeast or more. The tree and the objects that it replaces are to be removed.
 	// Records of installs into the old boxes go.
 	ShowAside(root int64, schemas map[int64]string, atLeast int64, now time.Time) error
+	// PlaceAside makes the tree with the root n.ID, which a COPY has built, a member of its cell, with the
+	// parent, the name and all else that n says. From now on the cell counts it.
+	PlaceAside(n *Node, now time.Time) error
 	// PutAside takes a collection out of its cell, with all that lies below, so that it is to be
 	// removed. The cell counts it no more, or if e is not whole, until CountAside. With a box go
 	// its control objects and its jobs. The root is no node any more: its id is not found.

@@ -31,8 +31,12 @@ type CellSpace struct {
 	Held Count
 }
 
-// Space adds up what the unit stores.
+// Space adds up what the unit stores. Before, it removes what is left of removed trees, whose contents
+// would count as those of files.
 func (f *FS) Space(ctx context.Context) (s Space, err error) {
+	if err := f.PruneAsides(ctx); err != nil {
+		return s, err
+	}
 	if s.Cells, err = f.cellSpaces(ctx); err != nil {
 		return s, err
 	}

@@ -227,6 +227,15 @@ func (t *transaction) ShowAside(root int64, schemas map[int64]string, atLeast in
 	return after(err, func() error { return t.DatesAnew(root, now) })
 }
 
+// PlaceAside implements [AsideWriter], [ErrQuota] and [ErrManyNodes].
+func (t *transaction) PlaceAside(n *Node, now time.Time) error {
+	if err := t.aside.PlaceAside(n, now); err != nil {
+		return err
+	}
+	t.raiseMember(n)
+	return t.mayGrow(n.Cell)
+}
+
 // PutAside implements [AsideWriter].
 func (t *transaction) PutAside(n *Node, e Extent, now time.Time) error {
 	t.raiseMember(n)

@@ -226,11 +226,9 @@ func (q *request) copyMove() error {
 		if err := q.mayChange(tx, &at, destination, true); err != nil {
 			return err
 		}
-		if err := q.h.fs.CheckLocks(tx, q.change(dst, true, at.Node == nil)); err != nil {
-			return err
-		}
-		return q.recordTransfer(tx, from.Kind, from.Cell, dst, &at)
+		return q.h.fs.CheckLocks(tx, q.change(dst, true, at.Node == nil))
 	}
+	o.Record = func(tx cellfs.Tx, at cellfs.Place) error { return q.recordTransfer(tx, from.Kind, from.Cell, dst, &at) }
 	var created bool
 	if move {
 		created, err = q.h.fs.Move(q.Context(), src, dst, o)

@@ -55,6 +55,16 @@ func (t *memTx) dropControl(cell int64) {
 	maps.DeleteFunc(t.links, func(l cellfs.Link, _ bool) bool { return l.Cell == cell && l.Node == 0 })
 }
 
+func (t *memTx) PlaceAside(n *cellfs.Node, now time.Time) error {
+	a, ok := t.asides[n.ID]
+	if !ok || a.Job == 0 {
+		return absent("tree %d", n.ID)
+	}
+	old := t.nodes[n.ID]
+	delete(t.asides, n.ID)
+	return t.SetNode(&old, n, now)
+}
+
 func (t *memTx) PutAside(n *cellfs.Node, e cellfs.Extent, now time.Time) error {
 	there, ok := t.nodes[n.ID]
 	if !ok || there.Parent != n.Parent || there.Cell == 0 {
@@ -83,7 +93,9 @@ func (t *memTx) DropAside(root int64) error {
 	if !ok {
 		return absent("tree %d", root)
 	}
-	t.dropControl(-a.Job)
+	if a.Job > 0 {
+		t.dropControl(-a.Job)
+	}
 	a.Job = 0
 	t.asides[root] = a
 	return t.mayWrite()
@@ -91,7 +103,7 @@ func (t *memTx) DropAside(root int64) error {
 
 func (t *memTx) ShowAside(root int64, schemas map[int64]string, atLeast int64, now time.Time) error {
 	a, ok := t.asides[root]
-	if !ok || a.Job == 0 {
+	if !ok || a.Job <= 0 {
 		return absent("tree %d", root)
 	}
 	c, err := t.CellByID(a.Cell)

@@ -99,6 +99,24 @@ func (t *tx) Asides() ([]cellfs.Aside, error) {
 	return all(t, scanAside, "SELECT root, cell, job, nodes, bytes, counts FROM aside ORDER BY root")
 }
 
+func (t *tx) PlaceAside(n *cellfs.Node, now time.Time) error {
+	var nodes, bytes int64
+	if err := t.row("SELECT nodes, bytes FROM aside WHERE root = ? AND job <> 0", []any{n.ID}, &nodes, &bytes); err != nil {
+		return fmt.Errorf("tree %d: %w", n.ID, err)
+	}
+	old, err := t.Node(n.ID)
+	if err != nil {
+		return err
+	}
+	if err := t.replace(&old, n); err != nil {
+		return err
+	}
+	if _, err := t.write("DELETE FROM aside WHERE root = ?", n.ID); err != nil {
+		return err
+	}
+	return t.use(n.Cell, nodes, bytes+n.Weight()-old.Weight())
+}
+
 func (t *tx) PutAside(n *cellfs.Node, e cellfs.Extent, now time.Time) error {
 	if err := t.collectionChanges(); err != nil {
 		return err
@@ -141,8 +159,10 @@ func (t *tx) DropAside(root int64) error {
 	if err := t.row("SELECT job FROM aside WHERE root = ?", []any{root}, &job); err != nil {
 		return fmt.Errorf("tree %d: %w", root, err)
 	}
-	if err := t.dropControl(-job); err != nil {
-		return err
+	if job > 0 {
+		if err := t.dropControl(-job); err != nil {
+			return err
+		}
 	}
 	_, err := t.write("UPDATE aside SET job = 0 WHERE root = ?", root)
 	return err
@@ -160,7 +180,7 @@ func (t *tx) dropControl(cell int64) error {
 
 func (t *tx) ShowAside(root int64, schemas map[int64]string, atLeast int64, now time.Time) error {
 	var a cellfs.Aside
-	if err := t.row("SELECT cell, job, nodes, bytes FROM aside WHERE root = ? AND job <> 0", []any{root}, &a.Cell, &a.Job, &a.Nodes, &a.Bytes); err != nil {
+	if err := t.row("SELECT cell, job, nodes, bytes FROM aside WHERE root = ? AND job > 0", []any{root}, &a.Cell, &a.Job, &a.Nodes, &a.Bytes); err != nil {
 		return fmt.Errorf("tree %d: %w", root, err)
 	}
 	c, err := t.CellByID(a.Cell)

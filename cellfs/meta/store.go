@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/pressly/goose/v3"
 
@@ -53,6 +54,9 @@ type Store struct {
 	locks    lockState
 	known    known
 	sync     *syncer
+	points   *checkpointer
+	alloc    allocation
+	pages    int // of the log, after the last commit
 }
 
 // OpenSQLite opens or creates the database file dir/cellar.db and brings its
@@ -85,6 +89,12 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 	if s.sync, err = newSyncer(file); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
+	s.alloc.log = s.sync.log
+	s.points = newCheckpointer(file, log)
+	w.c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
+		s.pages = pages
+		return nil
+	})
 	go s.run(w)
 	return s, nil
 }
@@ -108,14 +118,13 @@ func private(file string) error {
 // Pragmas of all connections.
 var pragmas = []string{
 	"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)", // commits are synced by the syncer
-	// The log is reused from its start, never shrunk: overwriting allocated
-	// pages costs a sync about half the time of growing the file.
-	"journal_size_limit(-1)", "wal_autocheckpoint(4000)", "temp_store(MEMORY)", "foreign_keys(0)",
+	"journal_size_limit(-1)", "wal_autocheckpoint(0)", "temp_store(MEMORY)", "foreign_keys(0)",
 }
 
 var (
-	writerPragmas = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-16384)")
-	readerPragmas = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-4096)", "query_only(1)")
+	writerPragmas     = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-16384)")
+	checkpointPragmas = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-256)")
+	readerPragmas     = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-4096)", "query_only(1)")
 )
 
 // start looks whether the database is sound, migrates it and returns the writer's

@@ -61,8 +61,10 @@ func (s *Store) wait(u *update) error {
 // run is the writer goroutine. It alone writes to the database.
 func (s *Store) run(w *conn) {
 	defer close(s.done)
-	defer func() { s.closeErr = errors.Join(w.exec("PRAGMA wal_checkpoint(TRUNCATE)"), w.close()) }()
-	defer s.sync.stop()
+	defer func() {
+		s.sync.stop()
+		s.closeErr = errors.Join(s.points.stop(), w.exec("PRAGMA wal_checkpoint(TRUNCATE)"), w.close())
+	}()
 	batch := make([]*update, 0, maxBatch)
 	for {
 		select {
@@ -87,6 +89,9 @@ func (s *Store) commit(w *conn, batch []*update) {
 	b := &pending{store: s, all: batch}
 	err := s.sync.failed()
 	if err == nil {
+		err = s.points.before(w)
+	}
+	if err == nil {
 		err = w.exec("BEGIN IMMEDIATE")
 	}
 	for i := 0; i < len(b.all); i++ {
@@ -100,6 +105,9 @@ func (s *Store) commit(w *conn, batch []*update) {
 			b.publish()
 			err = w.exec("COMMIT")
 		}
+		if err == nil {
+			s.afterCommit(w)
+		}
 	}
 	if err != nil || !b.wrote {
 		if rerr := w.exec("ROLLBACK"); rerr != nil && err == nil {
@@ -112,6 +120,13 @@ func (s *Store) commit(w *conn, batch []*update) {
 	}
 	b.shown()
 	b.answer(err)
+}
+
+// afterCommit keeps the log in order. What fails here is tried again after the next commit.
+func (s *Store) afterCommit(w *conn) {
+	if err := errors.Join(s.alloc.room(s.pages), s.points.committed(w, s.pages)); err != nil {
+		s.log.Error("the log of the database grows", "err", err)
+	}
 }
 
 // pending is a batch whose transaction is open.
