@@ -109,22 +109,24 @@ func (f *FS) Open(ctx context.Context, n Node) (Content, error) {
 // OpenAt finds the node at p and opens its content in one point in time. For a
 // collection the content is nil. The node's DatesFrom is that of its place.
 func (f *FS) OpenAt(ctx context.Context, p Path) (Node, Content, error) {
-	e, err := f.lookupEntry(ctx, p)
+	e, b, err := f.lookupContent(ctx, p)
 	if err == nil {
-		err = cmp.Or(f.guardedBelow(&e.found), e.none)
+		err = cmp.Or(f.guardedBelow(e.way), e.none)
 	}
-	n := e.shown()
-	switch {
-	case err != nil:
+	if err != nil {
 		return Node{}, nil, err
+	}
+	at := e.found()
+	n := at.shown()
+	switch {
 	case n.IsCollection():
 		return n, nil, nil
 	case n.Kind != KindFile:
 		c, err := f.Open(ctx, e.node)
 		return n, c, err
-	}
-	b := &Blob{}
-	if n.Blob != 0 {
+	case b == nil && n.Blob == 0:
+		b = &Blob{}
+	case b == nil:
 		if b, err = f.cachedBlob(ctx, n.Blob); err != nil {
 			return n, nil, err
 		}

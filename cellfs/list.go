@@ -51,7 +51,7 @@ func (l *listed) bytes() int {
 // List reads the resource at p and, if asked, its members. Errors are those of
 // [FS.Lookup], and [ErrManyMembers]; members of a guarded box return the guard's.
 func (f *FS) List(ctx context.Context, p Path, members bool) (*Listing, error) {
-	key := cacheKey{kind: cachedList, text: p.Key()}
+	key := cacheKey{cachedList, p.Key()}
 	if members {
 		key.kind = cachedMembers
 	}
@@ -62,7 +62,7 @@ func (f *FS) List(ctx context.Context, p Path, members bool) (*Listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(f.guardedBelow(&e.found), e.none); err != nil {
+	if err := cmp.Or(f.guardedBelow(e.way), e.none); err != nil {
 		return nil, err
 	}
 	l, err := f.listEntry(ctx, p, e, members)
@@ -82,7 +82,7 @@ func (f *FS) List(ctx context.Context, p Path, members bool) (*Listing, error) {
 // listEntry lists what an entry is about. It is right if the entry is still good afterwards.
 func (f *FS) listEntry(ctx context.Context, p Path, e *entry, members bool) (l *listed, err error) {
 	read := func(tx Reader) error {
-		l, err = f.list(tx, p, e.found, members)
+		l, err = f.list(tx, p, e.found(), members)
 		return err
 	}
 	since := f.cache.now.Load()

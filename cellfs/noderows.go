@@ -74,6 +74,9 @@ type NodeReader interface {
 	Node(id int64) (Node, error)
 	// Child looks up by Key(name).
 	Child(parent int64, name string) (Node, error)
+	// ChildContent is Child together with the row of the content; nil for what has none, and for
+	// one whose row is lost.
+	ChildContent(parent int64, name string) (Node, *Blob, error)
 	// Children lists a page of children in the order of their keys, and reports whether
 	// there are more. A page that is not the last has at least one child.
 	Children(parent int64, p Page) (nodes []Node, more bool, err error)

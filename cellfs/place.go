@@ -38,15 +38,20 @@ func (p *Place) Levels() []Level {
 	return append(p.Above[:len(p.Above):len(p.Above)], Level{p.Depth, p.Node.ACL})
 }
 
-// found is what a look-up finds on its way. What it points to is shared and never changed.
+// found is what a look-up finds on its way.
 type found struct {
-	node   Node      // zero but for its cell if there is nothing
+	node Node // zero but for its cell if there is nothing
+	way
+	absent absent // if there is nothing: the first name of the path that is not there
+}
+
+// way is what lies above a node. What it points to is shared and never changed.
+type way struct {
 	parent *Node     // nil for the unit and for cells
 	box    *Node     // the box that the node lies below; nil if it lies in none
 	above  []Level   // ACLs of what lies above the node, or of what there is of its path
 	odata  bool      // the node lies below an OData collection
 	dates  time.Time // the last DatesFrom of what lies above the node
-	absent absent    // if there is nothing: the first name of the path that is not there
 }
 
 // absent is a name that is not in a collection.
@@ -203,16 +208,17 @@ func (f *FS) Locate(tx Reader, p Path) (Place, error) {
 func (f *FS) Find(ctx context.Context, p Path) (Place, error) {
 	e, err := f.lookupEntry(ctx, p)
 	if err != nil {
-		return e.place(p, nil), err
+		at := e.found()
+		return at.place(p, nil), err
 	}
-	if err := f.guardedBelow(&e.found); err != nil {
-		return e.place(p, nil), err
+	at := e.found()
+	if err := f.guardedBelow(&at.way); err != nil {
+		return at.place(p, nil), err
 	}
 	if e.none != nil {
-		return e.place(p, nil), e.none
+		return at.place(p, nil), e.none
 	}
-	n := e.node
-	return e.place(p, &n), nil
+	return at.place(p, &at.node), nil
 }
 
 // FindTx is [FS.Find] in a transaction; without an error the place has a node.
@@ -225,7 +231,7 @@ func (f *FS) FindTx(tx Reader, p Path) (Place, error) {
 }
 
 // guardedBelow is the guard's error for something below a box.
-func (f *FS) guardedBelow(at *found) error {
+func (f *FS) guardedBelow(at *way) error {
 	if at.box == nil {
 		return nil
 	}

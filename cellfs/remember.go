@@ -18,7 +18,7 @@ func (r *remembered) bytes() int { return 512 }
 // key is of the caller's own making; errors are not remembered. For a cell that is not
 // there it returns [ErrNoCell].
 func Remember[T any](ctx context.Context, f *FS, cell, key string, load func(Tx, Cell) (T, error)) (T, error) {
-	at := cacheKey{kind: cachedControl, text: cell + "\x00" + key}
+	at := cacheKey{cachedControl, cell + "\x00" + key}
 	if r, ok := get[*remembered](f.cache, at); ok && f.cache.good(r.since, r.mark) {
 		return r.value.(T), nil
 	}

@@ -307,6 +307,18 @@ func (t *memTx) Child(parent int64, name string) (cellfs.Node, error) {
 	return t.nodes[id], nil
 }
 
+func (t *memTx) ChildContent(parent int64, name string) (cellfs.Node, *cellfs.Blob, error) {
+	n, err := t.Child(parent, name)
+	if err != nil {
+		return n, nil, err
+	}
+	b, ok := t.blobs[n.Blob]
+	if !ok {
+		return n, nil, nil
+	}
+	return n, &b, nil
+}
+
 func (t *memTx) Children(parent int64, p cellfs.Page) (page []cellfs.Node, more bool, err error) {
 	all := sorted(t.nodes, func(n cellfs.Node) bool { return n.Parent == parent && cellfs.Key(n.Name) > p.After },
 		func(a, b cellfs.Node) int { return strings.Compare(cellfs.Key(a.Name), cellfs.Key(b.Name)) })

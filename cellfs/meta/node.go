@@ -15,6 +15,10 @@ func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 const nodeColumns = `SELECT id, cell, parent, name, kind, ctype, blob, size, version, created, modified, schema, props, acl, mtime, dates, changed, height FROM node `
 
+const childContent = `SELECT n.id, n.cell, n.parent, n.name, n.kind, n.ctype, n.blob, n.size, n.version, n.created, n.modified,
+	n.schema, n.props, n.acl, n.mtime, n.dates, n.changed, n.height, b.hash, b.size, b.crc, b.data
+	FROM node n LEFT JOIN blob b ON b.id = n.blob WHERE n.parent = ? AND n.key = ?`
+
 // plainColumns are nodeColumns without the properties.
 var plainColumns = strings.Replace(nodeColumns, "props", "NULL", 1)
 
@@ -83,6 +87,24 @@ func (t *tx) Child(parent int64, name string) (cellfs.Node, error) {
 		t.store.known.addCollection(n)
 	}
 	return n, nil
+}
+
+func (t *tx) ChildContent(parent int64, name string) (n cellfs.Node, b *cellfs.Blob, err error) {
+	err = fs.ErrNotExist
+	qerr := t.query(childContent, []any{parent, cellfs.Key(name)}, func(r row) error {
+		if n, err = scanNode(r); err == nil && !r.null(18) {
+			b = &cellfs.Blob{ID: n.Blob, Ref: cellfs.Ref{Size: r.int(19), CRC32: uint32(r.int(20))}, Data: r.bytes(21)}
+			copy(b.Hash[:], r.raw(18))
+		}
+		return err
+	})
+	if qerr != nil {
+		err = qerr
+	}
+	if err != nil {
+		return n, nil, fmt.Errorf("node %q: %w", name, err)
+	}
+	return n, b, nil
 }
 
 func (t *tx) NodesOf(blob int64, limit int) ([]cellfs.Node, error) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
@@ -54,6 +55,7 @@ type Store struct {
 	locks    lockState
 	known    known
 	sync     *syncer
+	alone    *time.Timer
 	points   *checkpointer
 	alloc    allocation
 	pages    int // of the log, after the last commit
@@ -76,6 +78,7 @@ func OpenSQLite(ctx context.Context, dir string, d Durability, log *slog.Logger)
 		done:    make(chan struct{}),
 		log:     log,
 		known:   newKnown(),
+		alone:   time.NewTimer(time.Hour),
 
 		durability: d,
 	}

@@ -3,6 +3,7 @@ package meta
 import (
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -12,7 +13,7 @@ const syncLag = time.Second
 
 // syncer makes what was committed durable. SQLite writes each commit to its log
 // and does not sync it; the syncer does, on a goroutine of its own, so that the
-// next transactions run meanwhile. It syncs only the data, which for a log that
+// next transactions run, and are committed, meanwhile. It syncs only the data, which for a log that
 // is written over and over costs about half of what SQLite's own sync does. A
 // checkpoint still syncs log and database in SQLite's order.
 //
@@ -20,11 +21,15 @@ const syncLag = time.Second
 // so again. So no Update succeeds after it.
 type syncer struct {
 	log   *os.File
-	turn  chan struct{}  // holds a token while no batch waits for a sync
-	now   chan []*update // to be synced and answered; its sender has the token
-	later chan struct{}  // something was committed that can wait for a while
+	work  chan struct{} // something waits; closed at the end
+	idle  chan struct{} // holds a token after the last sync of a row
+	later chan struct{} // something was committed that can wait for a while
 	ended chan struct{}
 	err   atomic.Pointer[error]
+
+	mu      sync.Mutex
+	waiting []*update // committed, to be synced and answered
+	running bool      // something waits, or is being synced
 }
 
 // syncData is replaced by tests.
@@ -36,10 +41,44 @@ func newSyncer(database string) (*syncer, error) {
 	if err != nil {
 		return nil, err
 	}
-	y := &syncer{log: log, turn: make(chan struct{}, 1), now: make(chan []*update, 1), later: make(chan struct{}, 1), ended: make(chan struct{})}
-	y.turn <- struct{}{}
+	y := &syncer{log: log, work: make(chan struct{}, 1), idle: make(chan struct{}, 1), later: make(chan struct{}, 1), ended: make(chan struct{})}
 	go y.run()
 	return y, nil
+}
+
+// add has updates synced and answered that were committed. Only the writer calls it.
+func (y *syncer) add(all []*update) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.waiting = append(y.waiting, all...)
+	if y.running {
+		return
+	}
+	y.running = true
+	select { // of an earlier row
+	case <-y.idle:
+	default:
+	}
+	y.work <- struct{}{}
+}
+
+// isIdle reports whether what is added now is synced at once.
+func (y *syncer) isIdle() bool {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return !y.running
+}
+
+// take returns what waits; nil if that is nothing.
+func (y *syncer) take() (all []*update) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	all, y.waiting = y.waiting, nil
+	if len(all) == 0 {
+		y.running = false
+		y.idle <- struct{}{}
+	}
+	return all
 }
 
 func (y *syncer) run() {
@@ -48,17 +87,18 @@ func (y *syncer) run() {
 	var due <-chan time.Time
 	for {
 		select {
-		case batch, ok := <-y.now:
+		case _, ok := <-y.work:
 			if !ok {
 				y.sync()
 				return
 			}
-			err := y.sync()
 			due = nil
-			y.turn <- struct{}{}
-			for _, u := range batch {
-				u.err = err
-				close(u.done)
+			for all := y.take(); len(all) > 0; all = y.take() {
+				err := y.sync()
+				for _, u := range all {
+					u.err = err
+					close(u.done)
+				}
 			}
 		case <-y.later:
 			if due == nil {
@@ -102,6 +142,6 @@ func (y *syncer) laterOn() {
 
 // stop syncs a last time.
 func (y *syncer) stop() {
-	close(y.now)
+	close(y.work)
 	<-y.ended
 }
