@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 	"time"
 	"unique"
 
@@ -26,7 +27,7 @@ func (c *conn) ready() error {
 	if c.c != nil {
 		return nil
 	}
-	db, err := sqlite3.OpenFlags(c.file, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+	db, err := sqlite3.OpenFlags(uriOf(c.file), sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE|sqlite3.OPEN_URI)
 	if err != nil {
 		return translate(err)
 	}
@@ -197,7 +198,7 @@ func translate(err error) error {
 	switch is := func(c error) bool { return errors.Is(code, c) }; {
 	case is(sqlite3.CORRUPT), is(sqlite3.NOTADB):
 		return fmt.Errorf("%w: %w", cellfs.ErrDatabase, err)
-	case is(sqlite3.FULL), code == sqlite3.IOERR_SHMSIZE: // there is no room for the index of the log
+	case is(sqlite3.FULL), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), code == sqlite3.IOERR_SHMSIZE: // no room for the index of the log
 		return fmt.Errorf("%w: %w", cellfs.ErrNoSpace, err)
 	case code == sqlite3.CONSTRAINT_UNIQUE, code == sqlite3.CONSTRAINT_PRIMARYKEY:
 		return fmt.Errorf("%w: %w", fs.ErrExist, err)

@@ -155,7 +155,11 @@ func cellDelete(stdout io.Writer) *cli.Command {
 				return usagef("this removes cell %s for good: add --yes", name)
 			}
 			return withUnit(c, func(u *unit) error {
-				if err := u.fs.DeleteCell(c.Context, name, nil); err != nil {
+				err := u.fs.DeleteCell(c.Context, name, nil)
+				if err == nil {
+					err = u.fs.PruneAsides(c.Context)
+				}
+				if err != nil {
 					return cellError(name, err)
 				}
 				fmt.Fprintf(stdout, "cell %s removed\n", name)
