@@ -20,7 +20,8 @@ type Meta interface {
 	// Update runs u.Do in a transaction. If that returns an error, nothing of it is
 	// kept and that error comes back as it is. If Update returns nil, the
 	// changes are durable. Any other error means that they may or may not be
-	// kept, but never in part. It is not started after ctx is done; once started,
+	// kept, but never in part. u.Do may run again from the start, after a run of which nothing is
+	// kept: it must keep nothing of an earlier one. It is not started after ctx is done; once started,
 	// Update waits for its end.
 	Update(ctx context.Context, u Update) error
 

@@ -62,17 +62,15 @@ func TestEventLogRotation(t *testing.T) {
 		t.Helper()
 		err := s.FS.Update(t.Context(), func(tx cellfs.Tx) error {
 			c, err := tx.Cell("cell1")
-			for range more {
-				if err == nil {
-					err = tx.AddEvents(cellfs.Event{Cell: c.ID, Time: s.FS.Now(), RequestKey: "k", Type: fmt.Sprint("type", n), Object: cellfs.LocalCell + `x"y`, Info: "info"})
-				}
-				n++
+			for i := n; i < n+more && err == nil; i++ {
+				err = tx.AddEvents(cellfs.Event{Cell: c.ID, Time: s.FS.Now(), RequestKey: "k", Type: fmt.Sprint("type", i), Object: cellfs.LocalCell + `x"y`, Info: "info"})
 			}
 			return err
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
+		n += more
 	}
 	inAll := func() (all []string) {
 		for _, name := range archives() {

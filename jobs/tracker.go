@@ -177,7 +177,19 @@ func (t *Tracker[Tx]) Start(ctx context.Context, j Job, with func(Tx, *Job) erro
 	t.pending--
 	id := t.pending
 	before, had := t.get(j.Kind, j.Scope, j.Target)
+	shown := false
+	hide := func() {
+		if !shown {
+			return
+		}
+		t.drop(id)
+		if had {
+			t.put(before.Job, before.Progress)
+		}
+		shown = false
+	}
 	accepted, err := t.transition(ctx, j, Accepted, func(tx Tx, j *Job) error {
+		hide() // what an earlier run showed, which was lost
 		if with != nil {
 			if err := with(tx, j); err != nil {
 				return err
@@ -186,13 +198,11 @@ func (t *Tracker[Tx]) Start(ctx context.Context, j Job, with func(Tx, *Job) erro
 		visible := *j
 		visible.ID = id
 		t.put(visible, nil)
+		shown = true
 		return nil
 	})
 	if err != nil && !t.storedAllTheSame(ctx, accepted.ID) {
-		t.drop(id)
-		if had {
-			t.put(before.Job, before.Progress)
-		}
+		hide()
 		return Job{}, err
 	}
 	// A job that is in the ledger runs, also if its acceptance failed. Otherwise the next start

@@ -149,7 +149,7 @@ func TestFS(t *testing.T, open func(t *testing.T) (cellfs.Meta, cellfs.Blobs)) {
 	run := func(name string, test func(fsTest)) {
 		t.Run(name, func(t *testing.T) {
 			m, b := open(t)
-			f := cellfs.New(cellfs.Config{Meta: m, Blobs: b, Snapshots: NoSnapshots{}})
+			f := cellfs.New(cellfs.Config{Meta: Rerun{m}, Blobs: b, Snapshots: NoSnapshots{}})
 			if _, err := f.CreateCell(context.Background(), "c", "me"); err != nil {
 				t.Fatal(err)
 			}

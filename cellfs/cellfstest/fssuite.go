@@ -320,6 +320,7 @@ func testLeft(t fsTest) {
 	runs := cellfs.Job{Kind: "import", Cell: cell.ID, State: "running", Started: at}
 	ended := cellfs.Job{Kind: "import", Cell: cell.ID, Target: 1, State: "failed", Started: at, Ended: at}
 	err = t.fs.Update(ctx, func(tx cellfs.Tx) (err error) {
+		runs.ID, ended.ID = 0, 0
 		if ended.Input, err = input.Add(tx); err != nil {
 			return err
 		}

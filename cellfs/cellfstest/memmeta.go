@@ -98,8 +98,6 @@ func (m *MemMeta) Update(ctx context.Context, u cellfs.Update) error {
 	if err := ctx.Err(); err != nil || m.closed {
 		return cmp.Or(err, errClosed)
 	}
-	// The first run is lost, as one is that another process got in the way of.
-	_ = u.Do(&memTx{state: m.state.clone(), writes: true})
 	s := m.state.clone()
 	if err := u.Do(&memTx{state: s, writes: true}); err != nil {
 		return err

@@ -339,6 +339,11 @@ func (r *restorer) awaitPage() error {
 // make makes the nodes of a page. Only it looks at the ids of collections.
 func (r *restorer) make(page []*pending) error {
 	return r.update(func(tx cellfs.Tx) error {
+		for _, p := range page { // of a run that was lost
+			if p.ID = 0; p.here != nil {
+				p.here.id = 0
+			}
+		}
 		var run []*cellfs.Node
 		made := func(p *pending) error {
 			err := tx.AddAsideNodes(r.root, run)

@@ -22,7 +22,7 @@ var rooms = map[string][]string{
 	"dav/wire":                     {"dav/answer"},
 	"dav/odata":                    {"barfs/edm", "barfs/install", "cellfs", "cellfs/control", "dav/answer"},
 	"dav/ops":                      {"barfs", "barfs/edm", "barfs/install", "cellfs", "cellfs/access", "cellfs/account", "cellfs/control", "cellfs/restore", "cellfs/snapshot", "dav/answer", "jobs"},
-	"dav/davtest":                  {"barfs", "cellfs", "cellfs/account", "cellfs/blob", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops", "dav/wire"},
+	"dav/davtest":                  {"barfs", "cellfs", "cellfs/account", "cellfs/blob", "cellfs/cellfstest", "cellfs/meta", "cellfs/snapshot", "dav", "dav/ops", "dav/wire"},
 	"cellfs":                       {},
 	"cellfs/webdavfs":              {"cellfs"},
 	"cellfs/meta":                  {"cellfs"},

@@ -26,6 +26,7 @@ import (
 	"cellar/cellfs"
 	"cellar/cellfs/account"
 	"cellar/cellfs/blob"
+	"cellar/cellfs/cellfstest"
 	"cellar/cellfs/meta"
 	"cellar/cellfs/snapshot"
 	"cellar/dav"
@@ -138,7 +139,7 @@ func (s *Server) open(cfg Config) {
 	rows, err := meta.OpenSQLite(ctx, cfg.Dir, meta.Full, log)
 	must(t, err)
 	s.stores = []func() error{blobs.Close, rows.Close}
-	var m cellfs.Meta = rows
+	var m cellfs.Meta = cellfstest.Rerun{Meta: rows}
 	var b cellfs.Blobs = blobs
 	if cfg.Wrap != nil {
 		m, b = cfg.Wrap(m, b)

@@ -142,7 +142,10 @@ func BuildIndex(ctx context.Context, f *cellfs.FS, m Missing) error {
 			return err
 		})
 		if err == nil && !done {
-			err = f.Update(ctx, func(tx cellfs.Tx) error { return b.write(ctx, tx) })
+			err = f.Update(ctx, func(tx cellfs.Tx) error {
+				step := *b // it may run again
+				return step.write(ctx, tx)
+			})
 			if err == nil {
 				tries = -1 // this step is made
 			}

@@ -257,8 +257,9 @@ func (t *target) Stage(ctx context.Context, r io.Reader) (install.Content, error
 
 // Apply performs a batch in one transaction together with the job's row.
 func (t *target) Apply(ctx context.Context, b install.Batch) error {
-	made := map[string]cellfs.Node{}
+	var made map[string]cellfs.Node
 	err := t.o.fs.Update(ctx, func(tx cellfs.Tx) error {
+		made = map[string]cellfs.Node{}
 		gen, err := tx.Touch(t.cell.ID, 0)
 		if err != nil {
 			return err

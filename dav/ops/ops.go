@@ -107,7 +107,9 @@ func (o *Ops) Busy(cell int64) bool { return o.jobs.AnyActive(cell) }
 type ledger struct{ fs *cellfs.FS }
 
 func (l ledger) Save(ctx context.Context, j *jobs.Job, with func(cellfs.Tx) error) error {
+	before := *j
 	return l.fs.Update(ctx, func(tx cellfs.Tx) error {
+		*j = before
 		if err := with(tx); err != nil {
 			return err
 		}
