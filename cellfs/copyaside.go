@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-const (
+// Bounds of what is done in one transaction; variables for the tests.
+var (
 	// copyAtOnce is how many nodes a tree may have that is copied in one transaction.
 	copyAtOnce = 300
 	// copyPage is how many nodes, or links, are copied in one go of a larger one: other writers wait
@@ -39,13 +40,19 @@ func (f *FS) copyAside(ctx context.Context, src, dst Path, o TransferOptions) (c
 	if err == nil {
 		created, err = b.show(src, dst, o)
 	}
-	if b.root.ID != 0 {
-		f.pruner.copies.Delete(b.root.ID)
-		if err != nil {
-			f.prune()
-		}
-	}
+	b.end(err)
 	return created, err
+}
+
+// end gives the copy up if there was an error.
+func (b *copying) end(err error) {
+	if b.root.ID == 0 {
+		return
+	}
+	b.f.pruner.copies.Delete(b.root.ID)
+	if err != nil {
+		b.f.prune()
+	}
 }
 
 // copying is a copy in the making.
@@ -57,6 +64,8 @@ type copying struct {
 	todo []copied // collections whose members are not copied yet
 
 	pages int // that were copied
+	move  bool
+	lock  Lock // of what moves
 }
 
 // copied is a collection, how far its members were copied, and its copy.
@@ -70,6 +79,9 @@ type copied struct {
 func (b *copying) begin(tx Reader, from Node, to *Place, o TransferOptions) error {
 	if err := b.fits(tx, &from, to); err != nil {
 		return err
+	}
+	if b.move && from.Kind == KindOData {
+		return errUserData
 	}
 	b.from = from
 	err := b.f.Update(b.ctx, func(tx Tx) error {
@@ -136,6 +148,9 @@ func (b *copying) members(tx Reader) error {
 				return err
 			}
 			for i := range nodes {
+				if b.move && nodes[i].Kind == KindOData {
+					return errUserData
+				}
 				from, to = append(from, &nodes[i]), append(to, b.copyOf(&nodes[i], at.to))
 			}
 			if more {
@@ -145,7 +160,14 @@ func (b *copying) members(tx Reader) error {
 			}
 		}
 		b.pages++
-		err := b.f.update(b.ctx, func(tx Tx) error { return tx.AddAsideNodes(b.root.ID, to) }, b.pages <= copySoon)
+		err := b.f.update(b.ctx, func(tx Tx) error {
+			if b.move && b.lock.Expires.Sub(b.f.now()) < moveLock/2 {
+				if err := b.prolong(tx, tx.SetLock); err != nil {
+					return err
+				}
+			}
+			return tx.AddAsideNodes(b.root.ID, to)
+		}, b.pages <= copySoon)
 		if err != nil {
 			return err
 		}
@@ -165,7 +187,11 @@ func (b *copying) members(tx Reader) error {
 // copyOf is the copy of a member.
 func (b *copying) copyOf(n *Node, parent int64) *Node {
 	m := *n
-	m.ID, m.Cell, m.Parent, m.Version, m.Schema, m.ACL = 0, b.root.Cell, parent, b.root.Version, "", nil
+	m.ID, m.Cell, m.Parent, m.Schema, m.ACL = 0, b.root.Cell, parent, "", nil
+	if b.move {
+		return &m
+	}
+	m.Version = b.root.Version
 	m.Created, m.Modified = b.root.Created, b.root.Created
 	m.MTime, m.Changed, m.DatesFrom = time.Time{}, time.Time{}, time.Time{}
 	return &m

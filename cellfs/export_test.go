@@ -19,3 +19,10 @@ func SetPause(fn func(context.Context, time.Duration) error) (undo func()) {
 	pause = fn
 	return func() { pause = old }
 }
+
+// SetAtOnce has trees of more than n nodes copied, moved and removed aside, in steps of n, and returns what undoes it.
+func SetAtOnce(n int) (undo func()) {
+	old := []int{copyAtOnce, copyPage, removeAtOnce, countAtOnce, prunePage}
+	copyAtOnce, copyPage, removeAtOnce, countAtOnce, prunePage = n, n, n, n, n
+	return func() { copyAtOnce, copyPage, removeAtOnce, countAtOnce, prunePage = old[0], old[1], old[2], old[3], old[4] }
+}

@@ -67,6 +67,7 @@ var ErrLockConflict = errors.New("a conflicting lock exists")
 type LockedError struct {
 	Root       Path
 	Collection bool
+	Passing    bool // it is moving to another cell, which ends soon
 }
 
 func (e *LockedError) Error() string        { return e.Root.String() + " is locked" }
@@ -151,7 +152,7 @@ func (s *submission) end() error {
 	if s.root.Token == "" || s.held {
 		return nil
 	}
-	return &LockedError{Root: s.root.Root, Collection: s.root.Collection}
+	return &LockedError{Root: s.root.Root, Collection: s.root.Collection, Passing: s.root.Principal == MovePrincipal}
 }
 
 // covering is the lock with that token if it protects p; nil if there is none.

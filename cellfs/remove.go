@@ -12,7 +12,8 @@ import (
 // changes. What it counts is counted at once if it is small, and otherwise beside everybody's work,
 // where its rows are removed too, piece by piece.
 
-const (
+// Bounds of what is done in one transaction; variables for the tests.
+var (
 	// removeAtOnce is how many nodes a tree may have that is removed as it stands, which is less work
 	// than to put it aside.
 	removeAtOnce = 50
@@ -31,7 +32,7 @@ func (f *FS) remove(tx Tx, n *Node, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if e.Whole && e.Nodes <= removeAtOnce {
+	if e.Whole && e.Nodes <= int64(removeAtOnce) {
 		return tx.DeleteTree(n, now)
 	}
 	return tx.PutAside(n, e, now)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"time"
 )
 
@@ -163,72 +164,114 @@ func (f *FS) clear(tx Tx, to Place, now time.Time) error {
 // Move renames src to dst and reports whether dst is new; errors as [FS.Copy].
 // Contents, entity tags, properties and ACLs go along. A box cannot be moved:
 // [ErrReadOnly]. A name that changes only in its Unicode form is renamed in place.
+//
+// A large tree that moves to another cell is copied as it is, and removed here once it is shown there;
+// meanwhile it is locked. See moveAside.
 func (f *FS) Move(ctx context.Context, src, dst Path, o TransferOptions) (created bool, err error) {
+	created, err = f.moveAtOnce(ctx, src, dst, o, copyAtOnce)
+	if errors.Is(err, errLarge) {
+		created, err = f.moveAside(ctx, src, dst, o)
+	}
+	if errors.Is(err, errUserData) {
+		created, err = f.moveAtOnce(ctx, src, dst, o, math.MaxInt)
+	}
+	return created, err
+}
+
+// moveAtOnce moves in one transaction. It returns errLarge if more than so many nodes would change their
+// cell.
+func (f *FS) moveAtOnce(ctx context.Context, src, dst Path, o TransferOptions, most int) (created bool, err error) {
 	err = f.Update(ctx, func(tx Tx) error {
-		created, err = f.move(tx, src, dst, o)
+		created, err = f.move(tx, src, dst, o, most)
 		return err
 	})
 	return created, err
 }
 
-func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
+// movePlaces finds what is moved and where to, and checks that it may be.
+func (f *FS) movePlaces(tx Tx, src, dst Path, o TransferOptions) (at, to Place, err error) {
 	if src.Len() < 3 {
 		if _, err := f.Lookup(tx, src); err != nil {
-			return false, err
+			return at, to, err
 		}
-		return false, ErrReadOnly
+		return at, to, ErrReadOnly
 	}
-	at, err := f.Locate(tx, src)
-	if err != nil {
-		return false, asMissing(err)
+	if at, err = f.Locate(tx, src); err != nil {
+		return at, to, asMissing(err)
 	}
-	if at.Node == nil {
-		return false, notThere(src)
-	}
-	from := *at.Node
-	if at.isSource() {
-		return false, ErrSource
-	}
-	if src.String() == dst.String() {
-		return false, ErrSame
+	switch {
+	case at.Node == nil:
+		return at, to, notThere(src)
+	case at.isSource():
+		return at, to, ErrSource
+	case src.String() == dst.String():
+		return at, to, ErrSame
 	}
 	within, around := src.Contains(dst), dst.Contains(src)
 	// Both hold for two spellings of one name: a rename in place.
-	to, err := f.destination(tx, at, dst, within != around, o)
-	if err != nil {
-		return false, err
-	}
-	gen, err := tx.Touch(from.Cell, 0)
-	if err == nil && to.Parent.Cell != from.Cell {
-		// The versions that come along must not come again in their new cell.
-		_, err = tx.Touch(to.Parent.Cell, gen)
-	}
-	if err == nil {
-		err = o.Record.run(tx, to)
-	}
-	if err != nil {
-		return false, err
-	}
-	now := f.now()
-	n := from
+	to, err = f.destination(tx, at, dst, within != around, o)
+	return at, to, err
+}
+
+// movedTo is what is moved, in its new place.
+func (f *FS) movedTo(from *Node, to *Place, now time.Time, o TransferOptions) Node {
+	n := *from
 	n.Cell, n.Parent, n.Name = to.Parent.Cell, to.Parent.ID, to.Name
 	n.DatesFrom = f.datesFrom(now, n.Cell, to.Node)
 	if !o.MTime.IsZero() {
 		n.MTime = o.MTime
 	}
-	created := to.Node == nil
-	if !created && to.Node.ID != from.ID {
+	if n.Cell != from.Cell {
+		n.ACL = nil // it names roles of the cell
+	}
+	return n
+}
+
+// touchBoth notes that something moves from one place to the other.
+func (f *FS) touchBoth(tx Tx, from *Node, to *Place, o TransferOptions) error {
+	gen, err := tx.Touch(from.Cell, 0)
+	if err == nil && to.Parent.Cell != from.Cell {
+		// The versions that come along must not come again in their new cell.
+		_, err = tx.Touch(to.Parent.Cell, gen)
+	}
+	if err != nil {
+		return err
+	}
+	return o.Record.run(tx, *to)
+}
+
+// membersMoved notes that something moves from one collection to the other.
+func (f *FS) membersMoved(tx Tx, from, to *Place, now time.Time) error {
+	if err := f.membersChanged(tx, &from.Parent, now); err != nil || to.Parent.ID == from.Parent.ID {
+		return err
+	}
+	return f.membersChanged(tx, &to.Parent, now)
+}
+
+func (f *FS) move(tx Tx, src, dst Path, o TransferOptions, most int) (bool, error) {
+	at, to, err := f.movePlaces(tx, src, dst, o)
+	if err != nil {
+		return false, err
+	}
+	from := *at.Node
+	if from.IsCollection() && to.Parent.Cell != from.Cell {
+		if e, err := tx.Measure(&from, most); err != nil || !e.Whole {
+			return false, cmp.Or(err, errLarge)
+		}
+	}
+	if err := f.touchBoth(tx, &from, &to, o); err != nil {
+		return false, err
+	}
+	now := f.now()
+	n := f.movedTo(&from, &to, now, o)
+	n.ACL = from.ACL
+	if to.Node != nil && to.Node.ID != from.ID {
 		if err := f.remove(tx, to.Node, now); err != nil {
 			return false, err
 		}
 	}
-	if err := f.membersChanged(tx, &at.Parent, now); err != nil {
+	if err := f.membersMoved(tx, &at, &to, now); err != nil {
 		return false, err
-	}
-	if to.Parent.ID != at.Parent.ID {
-		if err := f.membersChanged(tx, &to.Parent, now); err != nil {
-			return false, err
-		}
 	}
 	if err := higher(tx, &to.Parent, &n); err != nil {
 		return false, err
@@ -240,7 +283,7 @@ func (f *FS) move(tx Tx, src, dst Path, o TransferOptions) (bool, error) {
 		return false, err
 	}
 	if n.Cell != from.Cell {
-		return created, tx.SetCellOf(n.ID, n.Cell)
+		err = tx.SetCellOf(n.ID, n.Cell)
 	}
-	return created, nil
+	return to.Node == nil, err
 }

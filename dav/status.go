@@ -71,6 +71,9 @@ var statuses = []struct {
 	{cellfs.ErrLocked, func(q *request, err error) *answer.Error { // RFC 4918, 11.3, 16
 		var e *cellfs.LockedError
 		errors.As(err, &e)
+		if e.Passing {
+			q.w.Header().Set("Retry-After", "2")
+		}
 		inside := "<D:href>" + string(q.target.AppendHref(nil, e.Root, e.Collection)) + "</D:href>"
 		return answer.New(answer.Locked).As("lock-token-submitted", inside)
 	}},

@@ -95,10 +95,22 @@ func (f *Faults) do(op func() error) error {
 	if !fail {
 		return op()
 	}
-	if kind == Stored {
-		return errors.Join(op(), err)
+	if kind != Stored {
+		return err
+	}
+	if oerr := op(); oerr != nil { // nothing is stored: the next call will do
+		f.postpone()
+		return oerr
 	}
 	return err
+}
+
+// postpone makes the fault happen at the next call.
+func (f *Faults) postpone() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.in, f.hit = 1, false
+	f.n--
 }
 
 // FaultyMeta fails Updates as its Faults say.
