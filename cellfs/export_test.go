@@ -24,5 +24,7 @@ func SetPause(fn func(context.Context, time.Duration) error) (undo func()) {
 func SetAtOnce(n int) (undo func()) {
 	old := []int{copyAtOnce, copyPage, removeAtOnce, countAtOnce, prunePage}
 	copyAtOnce, copyPage, removeAtOnce, countAtOnce, prunePage = n, n, n, n, n
-	return func() { copyAtOnce, copyPage, removeAtOnce, countAtOnce, prunePage = old[0], old[1], old[2], old[3], old[4] }
+	return func() {
+		copyAtOnce, copyPage, removeAtOnce, countAtOnce, prunePage = old[0], old[1], old[2], old[3], old[4]
+	}
 }

@@ -100,8 +100,25 @@ func (f *FS) Close() {
 	p.running.Wait()
 }
 
-// Resume has removed what was to be removed when the process ended.
-func (f *FS) Resume() { f.prune() }
+// Resume goes on with what was to be removed when the process ended, and lifts the locks of what was
+// moving then. It is called before the FS is used.
+func (f *FS) Resume(ctx context.Context) error {
+	err := f.Update(ctx, func(tx Tx) error {
+		var moving []Lock
+		err := tx.LocksBelow(Path{}, PlainLocks, f.now(), func(l Lock) error {
+			if l.Principal == MovePrincipal {
+				moving = append(moving, l)
+			}
+			return nil
+		})
+		for i := 0; i < len(moving) && err == nil; i++ {
+			err = tx.DeleteLock(moving[i])
+		}
+		return err
+	})
+	f.prune()
+	return err
+}
 
 // PruneAsides removes the trees that were removed, that imports replaced, and that were given up.
 func (f *FS) PruneAsides(ctx context.Context) error {

@@ -205,6 +205,9 @@ func (s *server) start(ctx context.Context, unitURL *url.URL) error {
 		public = unitURL.String()
 	}
 	var err error
+	if err := s.unit.fs.Resume(ctx); err != nil {
+		return err
+	}
 	s.ops, err = ops.New(ctx, ops.Config{
 		FS: s.unit.fs, Workers: s.c.Int("job-workers"), UnitURL: public, Program: "cellar " + programVersion(),
 		Limits: barfs.Limits{Archive: s.limits.bar, Entry: s.limits.entry}, ImportLimit: s.limits.importBody, SnapshotLimits: ops.SnapshotLimits{Nodes: s.limits.importNodes}, TempDir: s.unit.temp(), Log: s.log,
@@ -258,7 +261,6 @@ func (s *server) serve(ctx context.Context, l net.Listener, hangups <-chan os.Si
 	beside, stopBeside := context.WithCancel(ctx)
 	defer stopBeside()
 	var besides sync.WaitGroup
-	s.unit.fs.Resume()
 	besides.Go(func() { s.sweep(beside) })
 	besides.Go(func() { s.scrub(beside) })
 	besides.Go(func() { s.reloadAt(beside, hangups) })

@@ -152,7 +152,7 @@ func (s *Server) open(cfg Config) {
 		s.FS.Close()
 		return nil
 	})
-	s.FS.Resume()
+	must(t, s.FS.Resume(ctx))
 	for _, name := range cfg.Cells {
 		if _, err := s.FS.CreateCell(ctx, name, User); err != nil && !os.IsExist(err) && !strings.Contains(err.Error(), "exist") {
 			t.Fatal(err)
