@@ -125,9 +125,9 @@ var pragmas = []string{
 }
 
 var (
-	writerPragmas     = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-16384)")
+	writerPragmas     = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-8192)")
 	checkpointPragmas = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-256)")
-	readerPragmas     = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-4096)", "query_only(1)")
+	readerPragmas     = append(pragmas[:len(pragmas):len(pragmas)], "cache_size(-2048)", "query_only(1)")
 )
 
 // start looks whether the database is sound, migrates it and returns the writer's

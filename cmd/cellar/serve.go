@@ -124,7 +124,7 @@ func (s *server) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer listener.Close() // again after Shutdown: harmless
-	if s.unit, err = openUnit(ctx, s.c.String("data"), unitOptions{durability: durability, create: true, log: s.log, logLimit: s.limits.eventLog}); err != nil {
+	if s.unit, err = openUnit(ctx, s.c.String("data"), unitOptions{durability: durability, create: true, log: s.log, logLimit: s.limits.eventLog, cacheSize: s.limits.cache}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.unit.Close()) }()

@@ -43,6 +43,7 @@ type unitOptions struct {
 	durability meta.Durability
 	create     bool // a folder that is missing
 	logLimit   int64
+	cacheSize  int64
 	log        *slog.Logger
 }
 
@@ -86,7 +87,7 @@ func openUnit(ctx context.Context, dir string, o unitOptions) (u *unit, err erro
 	if err := os.Mkdir(u.temp(), 0o700); err != nil {
 		return u, err
 	}
-	u.fs = cellfs.New(cellfs.Config{Meta: rows, Blobs: blobs, Snapshots: snapshot.Reader{}, Log: o.log, LogLimit: o.logLimit})
+	u.fs = cellfs.New(cellfs.Config{Meta: rows, Blobs: blobs, Snapshots: snapshot.Reader{}, Log: o.log, LogLimit: o.logLimit, CacheSize: o.cacheSize})
 	u.close = append(u.close, func() error {
 		u.fs.Close()
 		return nil
