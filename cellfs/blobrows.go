@@ -41,6 +41,8 @@ type Blob struct {
 type BlobReader interface {
 	Blob(id int64) (Blob, error)
 	BlobByHash(h Hash) (Blob, error)
+	// BlobsByID are the contents with these ids; what is not there is left out.
+	BlobsByID(ids []int64) (map[int64]Blob, error)
 	// BlobSizes are the sizes of the contents with these ids; what is not there is left
 	// out.
 	BlobSizes(ids []int64) (map[int64]int64, error)

@@ -6,8 +6,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"sync"
 )
 
@@ -148,14 +150,19 @@ func (f *FS) OpenBlob(ctx context.Context, id int64) (c Content, err error) {
 // OpenBlobs opens several contents in one point in time.
 func (f *FS) OpenBlobs(ctx context.Context, ids []int64) (all []Content, err error) {
 	err = f.meta.View(ctx, func(tx Tx) error {
-		for _, id := range ids {
-			c, err := f.OpenTx(ctx, tx, id)
-			if err != nil {
-				return err
+		found, err := tx.BlobsByID(ids)
+		for i := 0; i < len(ids) && err == nil; i++ {
+			b, ok := found[ids[i]]
+			if !ok && ids[i] != 0 {
+				return fmt.Errorf("content %d: %w", ids[i], fs.ErrNotExist)
 			}
-			all = append(all, c)
+			var c Content
+			if c, err = f.open(ctx, b); err == nil {
+				all = append(all, c)
+			}
+			f.notice(tx, err)
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		for _, c := range all {

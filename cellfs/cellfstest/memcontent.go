@@ -30,6 +30,16 @@ func (t *memTx) Blob(id int64) (cellfs.Blob, error) {
 	return b, nil
 }
 
+func (t *memTx) BlobsByID(ids []int64) (map[int64]cellfs.Blob, error) {
+	found := map[int64]cellfs.Blob{}
+	for _, id := range ids {
+		if b, ok := t.blobs[id]; ok {
+			found[id] = b
+		}
+	}
+	return found, nil
+}
+
 func (t *memTx) BlobSizes(ids []int64) (map[int64]int64, error) {
 	found := map[int64]int64{}
 	for _, id := range ids {

@@ -65,6 +65,20 @@ func (t *tx) BlobByHash(h cellfs.Hash) (cellfs.Blob, error) {
 	return t.oneBlob(blobColumns+"WHERE hash = ?", h[:])
 }
 
+func (t *tx) BlobsByID(ids []int64) (map[int64]cellfs.Blob, error) {
+	list, err := json.Marshal(ids)
+	if err != nil || len(ids) == 0 { // of a nil slice json_each would make a row
+		return nil, err
+	}
+	found := make(map[int64]cellfs.Blob, len(ids))
+	err = t.query(blobColumns+"WHERE id IN (SELECT value FROM json_each(?))", []any{string(list)}, func(r row) error {
+		b, err := scanBlob(r)
+		found[b.ID] = b
+		return err
+	})
+	return found, err
+}
+
 func (t *tx) BlobSizes(ids []int64) (map[int64]int64, error) {
 	list, err := json.Marshal(ids)
 	if err != nil || len(ids) == 0 { // of a nil slice json_each would make a row

@@ -33,6 +33,7 @@ type view struct {
 	current int64 // record whose content is open; -1 for none
 	content cellfs.Content
 	ahead   []cellfs.Content // of the records after the current one
+	next    *fetch           // of the records after those; nil for none
 }
 
 func (v *view) Close() error {
@@ -43,13 +44,31 @@ func (v *view) Close() error {
 
 // release closes all contents.
 func (v *view) release() (err error) {
-	for _, c := range append(v.ahead, v.content) {
+	all := append(v.ahead, v.content)
+	if v.next != nil {
+		got := v.next.wait()
+		all, v.next = append(all, got.contents...), nil
+	}
+	for _, c := range all {
 		if c != nil {
 			err = errors.Join(err, c.Close())
 		}
 	}
 	v.current, v.content, v.ahead = -1, nil, nil
 	return err
+}
+
+// fetch reads contents while others are being sent.
+type fetch struct {
+	first    int64 // record
+	contents []cellfs.Content
+	err      error
+	done     chan struct{}
+}
+
+func (f *fetch) wait() *fetch {
+	<-f.done
+	return f
 }
 
 func (v *view) Seek(offset int64, whence int) (int64, error) {
@@ -201,7 +220,7 @@ func (v *view) read(b []byte, s segment) error {
 
 // Small contents are read from the database together, at most so many and so large.
 const (
-	aheadContents = 64
+	aheadContents = 192
 	aheadBytes    = 1 << 20
 )
 
@@ -211,12 +230,19 @@ func (v *view) open(s segment) error {
 		return nil
 	}
 	inOrder := s.record == v.current+1
-	ahead := v.ahead
+	ahead, next := v.ahead, v.next
 	if inOrder {
-		v.ahead = nil // they stay
+		v.ahead, v.next = nil, nil // they stay
 	}
 	if err := v.release(); err != nil {
 		return err
+	}
+	if inOrder && len(ahead) == 0 && next != nil && next.first == s.record {
+		got := next.wait()
+		if got.err != nil {
+			return fmt.Errorf("snapshot content: %w", got.err)
+		}
+		ahead, next = got.contents, nil
 	}
 	if !inOrder || len(ahead) == 0 {
 		var err error
@@ -224,7 +250,32 @@ func (v *view) open(s segment) error {
 			return fmt.Errorf("snapshot content: %w", err)
 		}
 	}
-	v.content, v.current, v.ahead = ahead[0], s.record, ahead[1:]
+	v.content, v.current, v.ahead, v.next = ahead[0], s.record, ahead[1:], next
+	if inOrder && next == nil && len(ahead) > 1 {
+		return v.fetch(s.record + int64(len(ahead)))
+	}
+	return nil
+}
+
+// fetch begins to read what comes after what is ahead.
+func (v *view) fetch(first int64) error {
+	if first >= v.index.records {
+		return nil
+	}
+	r, err := v.index.record(first)
+	if err != nil || r.size > cellfs.MaxInline {
+		return err
+	}
+	ids, err := v.smallFrom(first, r)
+	if err != nil {
+		return err
+	}
+	f := &fetch{first: first, done: make(chan struct{})}
+	go func() {
+		defer close(f.done)
+		f.contents, f.err = v.fs.OpenBlobs(v.ctx, ids)
+	}()
+	v.next = f
 	return nil
 }
 
@@ -232,10 +283,19 @@ func (v *view) open(s segment) error {
 // are small those of the next, too.
 func (v *view) readAhead(s segment, inOrder bool) ([]cellfs.Content, error) {
 	ids := []int64{s.blob}
-	for i, sum := s.record, s.ref.size; inOrder && s.ref.size <= cellfs.MaxInline && len(ids) < aheadContents; {
-		if i++; i >= v.index.records {
-			break
+	if inOrder && s.ref.size <= cellfs.MaxInline {
+		var err error
+		if ids, err = v.smallFrom(s.record, s.ref); err != nil {
+			return nil, err
 		}
+	}
+	return v.fs.OpenBlobs(v.ctx, ids)
+}
+
+// smallFrom lists the contents from a record on that are small and are to be read together.
+func (v *view) smallFrom(record int64, first ref) ([]int64, error) {
+	ids := []int64{first.blob}
+	for i, sum := record+1, first.size; i < v.index.records && len(ids) < aheadContents; i++ {
 		r, err := v.index.record(i)
 		if err != nil {
 			return nil, err
@@ -245,5 +305,5 @@ func (v *view) readAhead(s segment, inOrder bool) ([]cellfs.Content, error) {
 		}
 		ids = append(ids, r.blob)
 	}
-	return v.fs.OpenBlobs(v.ctx, ids)
+	return ids, nil
 }
