@@ -72,7 +72,7 @@ func BenchmarkLargeTrees(b *testing.B) {
 	p.stop()
 	for b.Loop() { // the work is done
 	}
-	b.ReportMetric(float64(each<<doublings), "files")
+	b.ReportMetric(float64(int(each)<<doublings), "files")
 	b.ReportMetric(copied[0].Seconds(), "s-COPY")
 	b.ReportMetric(float64(deleted[0].Microseconds())/1000, "ms-DELETE")
 	b.ReportMetric(float64(slices.Max(puts).Microseconds())/1000, "ms-longest-PUT")
