@@ -20,6 +20,8 @@ const (
 	checkpointAt = 1000
 	// checkpointRest is how many pages the writer writes into the database by itself.
 	checkpointRest = 250
+	// checkpointPasses bounds how often what came meanwhile is looked for.
+	checkpointPasses = 20
 	// checkpointMost is how long the log gets, in pages, before the writer does a whole checkpoint,
 	// and others wait.
 	checkpointMost = 50_000
@@ -32,8 +34,9 @@ type checkpointer struct {
 	wake  chan struct{} // closed to end it
 	ended chan struct{}
 
-	finish atomic.Bool // little is left, for the writer to do
-	next   int         // pages of the log at which the next one begins; only the writer uses it
+	finish  atomic.Bool // little is left, for the writer to do
+	blocked atomic.Bool // somebody reads an older state: the log grows until he has ended
+	next    int         // pages of the log at which the next one begins; only the writer uses it
 }
 
 func newCheckpointer(file string, log *slog.Logger) *checkpointer {
@@ -51,34 +54,39 @@ func (k *checkpointer) run() {
 	}
 }
 
-// beside does checkpoints as long as each leaves less than the one before.
+// beside does checkpoints until one has little to do: what comes meanwhile is for the next one.
 func (k *checkpointer) beside() error {
 	if err := k.c.ready(); err != nil {
 		return err
 	}
-	for before := 0; ; {
-		rest, err := checkpoint(k.c)
+	for before, passes := 0, 0; passes < checkpointPasses; passes++ {
+		pages, done, err := checkpoint(k.c)
 		if err != nil {
 			return err
 		}
-		if rest <= checkpointRest {
+		if k.blocked.Store(done < pages); done < pages {
+			return nil
+		}
+		if done < before { // the log was begun anew
+			before = 0
+		}
+		if done-before <= checkpointRest {
 			k.finish.Store(true)
 			return nil
 		}
-		if before > 0 && rest > before/2 { // a reader is in the way, or writing is as fast
-			return nil
-		}
-		before = rest
+		before = done
 	}
+	return nil
 }
 
-// checkpoint writes what it can without waiting, and returns how many pages are left.
-func checkpoint(c *conn) (rest int, err error) {
-	pages, done, err := c.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
-	if err != nil && !errors.Is(err, sqlite3.BUSY) { // another one runs
-		return 0, translate(err)
+// checkpoint writes what it can without waiting. It returns how many pages the log had, and how many of them are in the
+// database now: fewer if somebody reads an older state.
+func checkpoint(c *conn) (pages, done int, err error) {
+	pages, done, err = c.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
+	if errors.Is(err, sqlite3.BUSY) { // another one runs
+		return 0, 0, nil
 	}
-	return pages - done, nil
+	return pages, done, translate(err)
 }
 
 // before is called by the writer before a transaction.
@@ -86,7 +94,7 @@ func (k *checkpointer) before(w *conn) error {
 	if !k.finish.Swap(false) {
 		return nil
 	}
-	_, err := checkpoint(w)
+	_, _, err := checkpoint(w)
 	return err
 }
 
@@ -98,12 +106,11 @@ func (k *checkpointer) committed(w *conn, pages int) error {
 	if pages < k.next {
 		return nil
 	}
-	if pages >= checkpointMost && pages >= k.next {
-		k.next = pages + checkpointAt
-		_, err := checkpoint(w)
+	k.next = pages + checkpointRest
+	if pages >= checkpointMost && !k.blocked.Load() { // writing is faster than what runs beside
+		_, _, err := checkpoint(w)
 		return err
 	}
-	k.next = pages + checkpointRest
 	select {
 	case k.wake <- struct{}{}:
 	default: // it runs
@@ -119,7 +126,7 @@ func (k *checkpointer) stop() error {
 
 const (
 	// logStart is how long the log is made at the start, and logMost how long at most, in bytes: about
-	// as long as it is between two checkpoints.
+	// as long as it is between two checkpoints. Once it was longer, it keeps 32 MiB (journal_size_limit).
 	logStart = 1 << 20
 	logMost  = 16 << 20
 	// logAhead is how much of the log is there before it is needed.

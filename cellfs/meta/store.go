@@ -121,7 +121,7 @@ func private(file string) error {
 // Pragmas of all connections.
 var pragmas = []string{
 	"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)", // commits are synced by the syncer
-	"journal_size_limit(-1)", "wal_autocheckpoint(0)", "temp_store(MEMORY)", "foreign_keys(0)",
+	"journal_size_limit(33554432)", "wal_autocheckpoint(0)", "temp_store(MEMORY)", "foreign_keys(0)",
 }
 
 var (
