@@ -11,6 +11,7 @@ import (
 
 	"cellar/barfs/bartest"
 	"cellar/cellfs"
+	"cellar/cellfs/cellfstest"
 	"cellar/dav/davtest"
 )
 
@@ -307,4 +308,48 @@ func TestUpdateKeepsWhatComesMeanwhile(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d were written in time", len(written), n)
+}
+
+// TestUpdateAndItsRecordAreOne: the store fails for good at every call of an update, and the server starts again. The
+// update is taken up, does nothing twice, and the update after it knows what this one made: nothing of it is left.
+func TestUpdateAndItsRecordAreOne(t *testing.T) {
+	t.Parallel()
+	for n := 1; ; n++ {
+		faults := &cellfstest.Faults{}
+		s := updates{davtest.New(t, davtest.Config{Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {
+			return cellfstest.FaultyMeta{Meta: m, Faults: faults}, cellfstest.FaultyBlobs{Blobs: b, Faults: faults}
+		}})}
+		s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", "application/zip").WithBytes(firstVersion()).Expect().Status(http.StatusAccepted)
+		s.WaitBox("/cell1/app").Value("status").IsEqual("ready")
+		faults.Fill(n)
+		state := func(wait string) string {
+			return s.Request("GET", "/cell1/app").WithHeader("Accept", "application/json").WithHeader("Prefer", wait).Expect().JSON().Path("$.box.update.status").String().Raw()
+		}
+		accepted := s.send(secondVersion(nil)).Raw().StatusCode == http.StatusAccepted
+		for accepted && faults.Failed() < 2 && strings.Contains(state("wait=0"), "progress") {
+		}
+		hit := faults.Failed() > 0
+		s.Close()
+		faults.Disarm()
+		s.Restart()
+		if accepted {
+			s.Put("/cell1/app/mine.txt", "meanwhile").Status(http.StatusCreated)
+			want := map[string]string{"updated": "two", "update failed": "one"}[state("wait=60")]
+			s.WantGet("/cell1/app/index.html", want)
+		}
+		if log := s.Get("/cell1/__log/current/default.log"); strings.Count(log, "Bar update completed.") > 1 {
+			t.Errorf("fault %d: the update is made twice:\n%s", n, log)
+		}
+		s.update(secondVersion(nil)).Value("status").IsEqual("updated")
+		s.update(bartest.New(appSchema).Bytes()).Value("status").IsEqual("updated")
+		for _, path := range []string{"index.html", "dir/new.txt", "fresh/", "same.js", "granted/"} {
+			s.WantGone("/cell1/app/" + path)
+		}
+		if !hit {
+			if n < 4 {
+				t.Errorf("only %d calls were tried", n-1)
+			}
+			return
+		}
+	}
 }

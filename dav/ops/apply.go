@@ -25,6 +25,8 @@ type applier struct {
 	made map[string]cellfs.Node // by this batch; the target learns of them after the commit
 	// roles are those found so far, by the href that names them: ACLs often name the same.
 	roles map[string]int64
+	// coming are roles of the box that are to be made, by name, for who plans. Their ids are negative.
+	coming map[string]int64
 
 	events []cellfs.Event // of the batch, added at its end
 }
@@ -252,6 +254,9 @@ func (a *applier) role(href string) (int64, error) {
 		return 0, &barfs.Invalid{Cause: barfs.CauseNoRole}
 	}
 	id, err := access.FindRole(a.tx, &a.cell, r)
+	if next, ok := a.coming[r.Name]; ok && r.Box == a.job.Name && errors.Is(err, access.ErrNoRole) {
+		id, err = next, nil
+	}
 	switch {
 	case errors.Is(err, access.ErrNoRoleBox):
 		return 0, &barfs.Invalid{Cause: "Box not found url:[" + cellfs.LocalCell + "__role/" + a.job.Name + "/]."}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"time"
 
 	"cellar/barfs"
 	"cellar/barfs/install"
@@ -64,7 +65,7 @@ func (o *Ops) Update(ctx context.Context, cell cellfs.Cell, p cellfs.Path, body 
 		if err != nil {
 			return err
 		}
-		if had && last.State == jobs.Failed {
+		if had && last.State == jobs.Failed && last.Step == 0 {
 			if err := tx.DeleteJob(last.ID, o.fs.Now()); err != nil {
 				return err
 			}
@@ -85,10 +86,13 @@ func (o *Ops) Update(ctx context.Context, cell cellfs.Cell, p cellfs.Path, body 
 // update is the work of an update job.
 func (o *Ops) update(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Outcome[cellfs.Tx] {
 	var failure *install.Failure
-	u, err := o.runUpdate(ctx, j, p)
+	var err error
+	if j.Step == 0 { // else the box is changed, and only the end is not recorded
+		err = o.runUpdate(ctx, j, p)
+	}
 	switch {
 	case err == nil:
-		return jobs.Outcome[cellfs.Tx]{With: o.updateEnds(j, u.record)}
+		return jobs.Outcome[cellfs.Tx]{With: keepRecord}
 	case !errors.As(err, &failure) || ctx.Err() != nil:
 		return o.updateFailed(j, err)
 	}
@@ -107,41 +111,58 @@ func (o *Ops) updateFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
 
 func (o *Ops) updateFails(j jobs.Job, f *install.Failure, kind string) jobs.Outcome[cellfs.Tx] {
 	return jobs.Outcome[cellfs.Tx]{Err: f, Code: kind, Message: f.Message, With: func(tx cellfs.Tx, row *jobs.Job) error {
-		row.Input = 0
-		err := tx.AddOrphans([]int64{j.Input}, o.fs.Now())
-		if err != nil {
+		if err := keepRecord(tx, row); err != nil {
 			return err
+		}
+		if row.Step == 0 { // the box is as it was
+			if err := tx.AddOrphans([]int64{row.Input}, o.fs.Now()); err != nil {
+				return err
+			}
+			row.Input = 0
 		}
 		return tx.AddEvents(event(j.Scope, j.RequestKey, o.fs.Now(), kind, cellfs.LocalCell+j.Name, f.Message),
 			event(j.Scope, j.RequestKey, o.fs.Now(), install.TypeEnded, cellfs.LocalCell+j.Name, "Bar update failed("+f.Message+")."))
 	}}
 }
 
-// updateEnds records the success of an update.
-func (o *Ops) updateEnds(j jobs.Job, record cellfs.Staged) func(cellfs.Tx, *jobs.Job) error {
-	return func(tx cellfs.Tx, row *jobs.Job) (err error) {
-		if err := tx.AddOrphans([]int64{j.Input}, o.fs.Now()); err != nil {
-			return err
-		}
-		rows, err := tx.JobsOf(j.Scope, j.Target)
-		if err != nil {
-			return err
-		}
-		for _, r := range rows { // its record counts from now on
-			if r.Kind == KindUpdate && r.ID != j.ID {
-				if err := tx.DeleteJob(r.ID, o.fs.Now()); err != nil {
-					return err
-				}
-			}
-		}
-		row.Input, err = record.Add(tx)
+// keepRecord keeps, in the row of an update that ends, what [updating.keep] wrote there.
+func keepRecord(tx cellfs.Tx, row *jobs.Job) error {
+	now, err := tx.Job(row.ID)
+	row.Step, row.Input = now.Step, now.Input
+	return err
+}
+
+// keep records, in the transaction that changes the box, what the version makes of it. The two must not be apart:
+// the next update takes what is not in the record of the last one for somebody's own, and leaves it.
+func (u *updating) keep(tx cellfs.Tx, now time.Time) error {
+	if err := tx.AddOrphans([]int64{u.job.Input}, now); err != nil {
 		return err
 	}
+	rows, err := tx.JobsOf(u.job.Scope, u.job.Target)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows { // their records do not count any more
+		if r.Kind == KindUpdate && r.ID != u.job.ID {
+			if err := tx.DeleteJob(r.ID, now); err != nil {
+				return err
+			}
+		}
+	}
+	row := toRow(u.job)
+	row.State, row.Step, row.Starts = string(jobs.Running), updateMade, 1
+	if row.Input, err = u.record.Add(tx); err != nil {
+		return err
+	}
+	return tx.PutJob(&row)
 }
+
+// updateMade is the step of an update that has changed the box. Its input is the record, and no longer the bar.
+const updateMade = 1
 
 // runUpdate reads the bar, and changes the box in one transaction at the end. Nothing of the box is changed
 // before, so that an update that was cut off begins anew.
-func (o *Ops) runUpdate(ctx context.Context, j jobs.Job, p *jobs.Progress) (*updating, error) {
+func (o *Ops) runUpdate(ctx context.Context, j jobs.Job, p *jobs.Progress) error {
 	release := o.fs.Hold() // what is stored for the new version is named at the end
 	defer release()
 	u := &updating{odata: map[string]bool{}, target: &target{o: o, job: j, box: j.Target, nodes: map[string]cellfs.Node{}}}
@@ -150,37 +171,36 @@ func (o *Ops) runUpdate(ctx context.Context, j jobs.Job, p *jobs.Progress) (*upd
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if u.before, err = o.lastInstalled(ctx, j.Scope, j.Target); err != nil {
-		return nil, err
+		return err
 	}
 	bar, done, err := o.openInput(ctx, j)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer done()
 	if _, err := install.Run(ctx, bar, u, install.Options{Cell: u.cell.Name, Box: j.Name, Progress: p.Set, Cause: installCause}); err != nil {
-		return nil, err
+		return err
 	}
 	for range maxUpdateTries {
 		err := o.fs.View(ctx, u.plan)
+		if err == nil {
+			u.record, err = o.keepInstalled(ctx, u.makes)
+		}
 		if err == nil {
 			err = o.fs.Update(ctx, u.change)
 		}
 		switch {
 		case errors.Is(err, errChanged):
 		case err != nil:
-			return nil, u.failure(err)
+			return u.failure(err)
 		default:
-			all, err := u.installedNow(ctx)
-			if err == nil {
-				u.record, err = o.keepInstalled(ctx, all)
-			}
-			return u, err
+			return nil
 		}
 	}
-	return nil, answer.New(answer.TooManyRequests)
+	return answer.New(answer.TooManyRequests)
 }
 
 // failure is why the box was not changed.
@@ -223,8 +243,9 @@ type wanted struct {
 // updating is an update on its way; it implements [install.Target].
 type updating struct {
 	*target
-	before  installed // what the version before made; nil if that is not known
-	record  cellfs.Staged
+	before  installed     // what the version before made; nil if that is not known
+	makes   installed     // what this one makes
+	record  cellfs.Staged // of that
 	wanted  []wanted
 	odata   map[string]bool // paths of the OData collections
 	control []controlStep
@@ -291,41 +312,6 @@ func (u *updating) Apply(ctx context.Context, b install.Batch) error {
 		}
 	}
 	return nil
-}
-
-// installedNow notes what the new version made of the box. Where somebody's own content or ACL stays, that is
-// what the bar has all the same: the next update then finds that it was changed.
-func (u *updating) installedNow(ctx context.Context) (installed, error) {
-	all := installed{}
-	for i := range u.wanted {
-		if w := &u.wanted[i]; w.path == "" || !u.isData(w) {
-			all[w.path] = asInstalled{Content: w.content, Meta: u.before[w.path].Meta}
-		}
-	}
-	err := u.o.fs.View(ctx, func(tx cellfs.Tx) error {
-		box, err := tx.Node(u.box)
-		if err != nil {
-			return err
-		}
-		nodes, r := map[string]*cellfs.Node{"": &box}, newReader(tx, u.box)
-		for i := range u.changes {
-			c := &u.changes[i]
-			a, ok := all[c.path]
-			if !ok || !c.meta {
-				continue
-			}
-			n, err := u.there(tx, nodes, c.path)
-			if err == nil && n != nil { // else somebody removed it meanwhile
-				a.Meta, err = r.meta(n)
-			}
-			if err != nil {
-				return err
-			}
-			all[c.path] = a
-		}
-		return nil
-	})
-	return all, err
 }
 
 func (u *updating) isData(w *wanted) bool {

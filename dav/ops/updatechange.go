@@ -30,14 +30,20 @@ type change struct {
 // the new one has, or goes. What was changed, or made by others, stays; where the new version has something
 // else in its place, the box is not updated.
 func (u *updating) plan(tx cellfs.Tx) error {
-	u.changes, u.kept = nil, map[string]bool{}
+	u.changes, u.kept, u.makes = nil, map[string]bool{}, installed{}
 	nodes := map[string]*cellfs.Node{}
 	box, err := tx.Node(u.box)
 	if err != nil {
 		return err
 	}
 	nodes[""] = &box
-	a, r := &applier{target: u.target, tx: tx, roles: map[string]int64{}}, newReader(tx, u.box)
+	a, r := &applier{target: u.target, tx: tx, roles: map[string]int64{}, coming: map[string]int64{}}, newReader(tx, u.box)
+	for i, c := range u.control {
+		if c.object != nil && c.object.Set == cellfs.SetRole {
+			id := -1 - int64(i)
+			a.coming[c.object.Name], r.roles[id] = id, c.object.Name
+		}
+	}
 	news := map[string]bool{}
 	for i := range u.wanted {
 		w := &u.wanted[i]
@@ -59,6 +65,9 @@ func (u *updating) plan(tx cellfs.Tx) error {
 			if err := u.compare(a, r, &c); err != nil {
 				return err
 			}
+		}
+		if err := u.note(a, r, &c); err != nil {
+			return err
 		}
 		if c.content || c.meta {
 			u.changes = append(u.changes, c)
@@ -112,14 +121,32 @@ func (u *updating) compare(a *applier, r *reader, c *change) error {
 	if !known || now.Meta != was.Meta { // what somebody granted stays granted
 		return nil
 	}
-	next, err := u.next(a, c.old, w)
-	if err != nil {
-		c.meta = true // it names a role that the update makes; else the change fails
+	next, err := u.nextMeta(a, r, c)
+	c.meta = next != now.Meta
+	return err
+}
+
+// note adds to what the version makes. Where somebody's own content or ACL stays, that is what the bar has all the
+// same: the next update then finds that it was changed.
+func (u *updating) note(a *applier, r *reader, c *change) (err error) {
+	if c.path != "" && u.isData(c.want) {
 		return nil
 	}
-	meta, err := r.meta(&next)
-	c.meta = meta != now.Meta
+	it := asInstalled{Content: c.want.content, Meta: u.before[c.path].Meta}
+	if c.meta {
+		it.Meta, err = u.nextMeta(a, r, c)
+	}
+	u.makes[c.path] = it
 	return err
+}
+
+// nextMeta is the digest of what next returns.
+func (u *updating) nextMeta(a *applier, r *reader, c *change) (string, error) {
+	n, err := u.next(a, c.old, c.want)
+	if err != nil {
+		return "", err
+	}
+	return r.meta(&n)
 }
 
 // next is a node with type, ACL and properties of the new version.
@@ -275,7 +302,10 @@ func (u *updating) change(tx cellfs.Tx) error {
 	if err := a.apply(&install.Step{Event: &done}); err != nil {
 		return err
 	}
-	return tx.AddEvents(a.events...)
+	if err := tx.AddEvents(a.events...); err != nil {
+		return err
+	}
+	return u.keep(tx, a.now)
 }
 
 // makeControl makes a control object or a link, if it is not there.
