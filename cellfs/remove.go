@@ -66,14 +66,8 @@ func (f *FS) prune() {
 	p.running.Go(func() {
 		defer stop()
 		for p.next() {
-			if err := f.PruneAsides(ctx); err != nil {
-				if ctx.Err() == nil {
-					f.log.Error("removed trees stay for the next sweep", "err", err)
-				}
-				p.mu.Lock()
-				p.busy = false
-				p.mu.Unlock()
-				return
+			if err := f.PruneAsides(ctx); err != nil && ctx.Err() == nil {
+				f.log.Error("removed trees stay for the next sweep", "err", err)
 			}
 		}
 	})

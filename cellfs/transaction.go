@@ -123,8 +123,14 @@ func (t *transaction) CopyTree(src int64, dst *Node, version int64, now time.Tim
 	return after(t.node.CopyTree(src, dst, version, now), func() error { return t.mayGrow(dst.Cell) })
 }
 
-// DeleteTree implements [NodeWriter]. With a box go its roles.
+// DeleteTree implements [NodeWriter].
 func (t *transaction) DeleteTree(n *Node, now time.Time) error {
+	t.goes(n, now)
+	return t.node.DeleteTree(n, now)
+}
+
+// goes raises what shows a tree that is removed. With a box go its roles.
+func (t *transaction) goes(n *Node, now time.Time) {
 	t.raiseMember(n)
 	if n.IsCollection() {
 		t.raise(structureOf(n.Cell))
@@ -133,7 +139,6 @@ func (t *transaction) DeleteTree(n *Node, now time.Time) error {
 		t.raise(controlOf(n.Cell))
 	}
 	t.f.gone.from(n.Cell, now)
-	return t.node.DeleteTree(n, now)
 }
 
 // mayGrow refuses what made a cell grow beyond its quota, or beyond the resources that a
@@ -238,12 +243,7 @@ func (t *transaction) PlaceAside(n *Node, now time.Time) error {
 
 // PutAside implements [AsideWriter].
 func (t *transaction) PutAside(n *Node, e Extent, now time.Time) error {
-	t.raiseMember(n)
-	t.raise(structureOf(n.Cell))
-	if n.Kind == KindBox {
-		t.raise(controlOf(n.Cell))
-	}
-	t.f.gone.from(n.Cell, now)
+	t.goes(n, now)
 	t.puts = true
 	return t.aside.PutAside(n, e, now)
 }

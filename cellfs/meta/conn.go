@@ -56,8 +56,11 @@ func (c *conn) prepare(query string, args []any) (*sqlite3.Stmt, error) {
 	if st == nil {
 		var tail string
 		var err error
-		if st, tail, err = c.c.PrepareFlags(query, sqlite3.PREPARE_PERSISTENT); err != nil || tail != "" {
-			return nil, fmt.Errorf("prepare %q%s: %w", query, tail, err)
+		if st, tail, err = c.c.PrepareFlags(query, sqlite3.PREPARE_PERSISTENT); err != nil {
+			return nil, fmt.Errorf("prepare %q: %w", query, err)
+		}
+		if tail != "" {
+			return nil, fmt.Errorf("prepare %q: more than one statement", query)
 		}
 		c.stmts[query] = st
 	}
