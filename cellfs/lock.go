@@ -152,7 +152,7 @@ func (s *submission) end() error {
 	if s.root.Token == "" || s.held {
 		return nil
 	}
-	return &LockedError{Root: s.root.Root, Collection: s.root.Collection, Passing: s.root.Principal == MovePrincipal}
+	return &LockedError{Root: s.root.Root, Collection: s.root.Collection, Passing: s.root.Principal == movePrincipal}
 }
 
 // covering is the lock with that token if it protects p; nil if there is none.

@@ -15,8 +15,8 @@ const (
 	// moveLock is how long the lock of a tree lasts that is moving, unless it is taken anew. It counts
 	// after a crash.
 	moveLock = time.Minute
-	// MovePrincipal has that lock. No client is it.
-	MovePrincipal = "\x00move"
+	// movePrincipal has that lock. No client is it.
+	movePrincipal = "\x00move"
 )
 
 // moveAside is [FS.Move] for a large tree that goes to another cell. It locks the tree, so that nothing in it
@@ -25,7 +25,7 @@ const (
 // removed, and a lock, which expires.
 func (f *FS) moveAside(ctx context.Context, src, dst Path, o TransferOptions) (created bool, err error) {
 	b := copying{f: f, ctx: ctx, move: true}
-	b.lock = Lock{Token: "urn:cellar:move:" + rand.Text(), Root: src, Collection: true, Infinite: true, Principal: MovePrincipal, Timeout: moveLock}
+	b.lock = Lock{Token: "urn:cellar:move:" + rand.Text(), Root: src, Collection: true, Infinite: true, Principal: movePrincipal, Timeout: moveLock}
 	err = f.Update(ctx, func(tx Tx) error {
 		if _, _, err := f.movePlaces(tx, src, dst, o); err != nil {
 			return err

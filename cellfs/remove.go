@@ -100,7 +100,7 @@ func (f *FS) Resume(ctx context.Context) error {
 	err := f.Update(ctx, func(tx Tx) error {
 		var moving []Lock
 		err := tx.LocksBelow(Path{}, PlainLocks, f.now(), func(l Lock) error {
-			if l.Principal == MovePrincipal {
+			if l.Principal == movePrincipal {
 				moving = append(moving, l)
 			}
 			return nil
