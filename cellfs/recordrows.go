@@ -149,7 +149,7 @@ type Job struct {
 	Name       string
 	RequestKey string
 	Subject    string // who asked, as the event log names it; "" for nobody
-	Input      int64  // blob id of what it works from, or keeps once it has ended; 0 for none
+	Input      int64  // blob id of what it works from, or keeps of what it made; 0 for none
 	Started    time.Time
 	Ended      time.Time // zero while it runs
 	Done       int64     // entries

@@ -35,6 +35,14 @@ var operations = map[string]operation{
 	}, "__import", "__/acked"},
 }
 
+// faultArms are how a store fails from its n-th call on: for good, as a disk that is full, and once, with and
+// without effect.
+var faultArms = map[string]func(f *cellfstest.Faults, n int){
+	"full":       (*cellfstest.Faults).Fill,
+	"not stored": func(f *cellfstest.Faults, n int) { f.Arm(n, cellfstest.NotStored) },
+	"stored":     func(f *cellfstest.Faults, n int) { f.Arm(n, cellfstest.Stored) },
+}
+
 // shown is all that a client hears: the state of the operation, the snapshots with what the
 // failed ones say, and the content that an import would replace.
 func (o operation) shown(s *davtest.Server, cell string) (shown string, runs bool) {
@@ -49,18 +57,12 @@ func (o operation) shown(s *davtest.Server, cell string) (shown string, runs boo
 	return shown + "\n" + s.Get("/"+cell+"/__/f"), strings.Contains(state, "in progress")
 }
 
-// TestToldOutcomesSurvive fails the store at every call of every long operation: for good, as
-// a disk that is full, and once, with and without effect. What is shown at its end is what a
+// TestToldOutcomesSurvive fails the store at every call of every long operation. What is shown at its end is what a
 // restart shows, and writes that were acknowledged after it stay.
 func TestToldOutcomesSurvive(t *testing.T) {
 	t.Parallel()
-	arms := map[string]func(f *cellfstest.Faults, n int){
-		"full":       (*cellfstest.Faults).Fill,
-		"not stored": func(f *cellfstest.Faults, n int) { f.Arm(n, cellfstest.NotStored) },
-		"stored":     func(f *cellfstest.Faults, n int) { f.Arm(n, cellfstest.Stored) },
-	}
 	for name, o := range operations {
-		for how, arm := range arms {
+		for how, arm := range faultArms {
 			t.Run(name+"/"+how, func(t *testing.T) {
 				t.Parallel()
 				faults := &cellfstest.Faults{}

@@ -310,46 +310,72 @@ func TestUpdateKeepsWhatComesMeanwhile(t *testing.T) {
 	t.Logf("%d of %d were written in time", len(written), n)
 }
 
-// TestUpdateAndItsRecordAreOne: the store fails for good at every call of an update, and the server starts again. The
-// update is taken up, does nothing twice, and the update after it knows what this one made: nothing of it is left.
+// TestUpdateAndItsRecordAreOne: the store fails at every call of an update, and the server starts again. The update is
+// taken up and does nothing twice, what is told of it is what the box is like, and the update after it knows what this
+// one made: nothing of it is left.
 func TestUpdateAndItsRecordAreOne(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n++ {
-		faults := &cellfstest.Faults{}
-		s := updates{davtest.New(t, davtest.Config{Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {
-			return cellfstest.FaultyMeta{Meta: m, Faults: faults}, cellfstest.FaultyBlobs{Blobs: b, Faults: faults}
-		}})}
-		s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", "application/zip").WithBytes(firstVersion()).Expect().Status(http.StatusAccepted)
-		s.WaitBox("/cell1/app").Value("status").IsEqual("ready")
-		faults.Fill(n)
-		state := func(wait string) string {
-			return s.Request("GET", "/cell1/app").WithHeader("Accept", "application/json").WithHeader("Prefer", wait).Expect().JSON().Path("$.box.update.status").String().Raw()
-		}
-		accepted := s.send(secondVersion(nil)).Raw().StatusCode == http.StatusAccepted
-		for accepted && faults.Failed() < 2 && strings.Contains(state("wait=0"), "progress") {
-		}
-		hit := faults.Failed() > 0
-		s.Close()
-		faults.Disarm()
-		s.Restart()
-		if accepted {
-			s.Put("/cell1/app/mine.txt", "meanwhile").Status(http.StatusCreated)
-			want := map[string]string{"updated": "two", "update failed": "one"}[state("wait=60")]
-			s.WantGet("/cell1/app/index.html", want)
-		}
-		if log := s.Get("/cell1/__log/current/default.log"); strings.Count(log, "Bar update completed.") > 1 {
-			t.Errorf("fault %d: the update is made twice:\n%s", n, log)
-		}
-		s.update(secondVersion(nil)).Value("status").IsEqual("updated")
-		s.update(bartest.New(appSchema).Bytes()).Value("status").IsEqual("updated")
-		for _, path := range []string{"index.html", "dir/new.txt", "fresh/", "same.js", "granted/"} {
-			s.WantGone("/cell1/app/" + path)
-		}
-		if !hit {
-			if n < 4 {
-				t.Errorf("only %d calls were tried", n-1)
+	for how, arm := range faultArms {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			between := 0 // faults after the change and before the end was recorded
+			for n, hit := 1, true; hit; n++ {
+				var made bool
+				if hit, made = updateUnder(t, func(f *cellfstest.Faults) { arm(f, n) }); made {
+					between++
+				}
 			}
-			return
-		}
+			if between == 0 && how == "full" {
+				t.Error("no fault came between the change and its end")
+			}
+		})
 	}
+}
+
+// updateUnder updates an application on a store that fails. hit reports whether it did, made whether the update had
+// changed the box but not ended.
+func updateUnder(t *testing.T, arm func(*cellfstest.Faults)) (hit, made bool) {
+	t.Helper()
+	faults := &cellfstest.Faults{}
+	s := updates{davtest.New(t, davtest.Config{Wrap: func(m cellfs.Meta, b cellfs.Blobs) (cellfs.Meta, cellfs.Blobs) {
+		return cellfstest.FaultyMeta{Meta: m, Faults: faults}, cellfstest.FaultyBlobs{Blobs: b, Faults: faults}
+	}})}
+	s.Request("MKCOL", "/cell1/app").WithHeader("Content-Type", "application/zip").WithBytes(firstVersion()).Expect().Status(http.StatusAccepted)
+	s.WaitBox("/cell1/app").Value("status").IsEqual("ready")
+	arm(faults)
+	accepted := s.send(secondVersion(nil)).Raw().StatusCode == http.StatusAccepted
+	state := func(wait string) string { // "" if there was no update
+		box := s.Request("GET", "/cell1/app").WithHeader("Accept", "application/json").WithHeader("Prefer", wait).Expect().JSON().Object().Value("box").Object().Raw()
+		update, _ := box["update"].(map[string]any)
+		status, _ := update["status"].(string)
+		return status
+	}
+	runs := accepted
+	for runs && faults.Failed() < 2 {
+		runs = strings.Contains(state("wait=0"), "progress")
+	}
+	made = runs && s.Get("/cell1/app/index.html") == "two"
+	told := state("wait=0")
+	hit = faults.Failed() > 0
+	s.Close()
+	faults.Disarm()
+	s.Restart()
+	ended := state("wait=60")
+	if want := map[string]string{"updated": "two", "update failed": "one", "": "one"}[ended]; s.Get("/cell1/app/index.html") != want {
+		t.Errorf("the box is not %q, though the update is %q", want, ended)
+	}
+	if accepted && ended == "" || accepted && !runs && ended != told {
+		t.Errorf("told was %q, and then %q", told, ended)
+	}
+	if log := s.Get("/cell1/__log/current/default.log"); strings.Count(log, "Bar update completed.") > 1 {
+		t.Errorf("the update is made twice:\n%s", log)
+	}
+	s.Put("/cell1/app/mine.txt", "meanwhile").Status(http.StatusCreated)
+	s.update(secondVersion(nil)).Value("status").IsEqual("updated")
+	s.update(bartest.New(appSchema).Bytes()).Value("status").IsEqual("updated")
+	for _, path := range []string{"index.html", "dir/new.txt", "fresh/", "same.js", "granted/"} {
+		s.WantGone("/cell1/app/" + path)
+	}
+	s.WantGet("/cell1/app/mine.txt", "meanwhile")
+	return hit, made
 }

@@ -46,7 +46,7 @@ type Job struct {
 	Name       string
 	RequestKey string
 	Subject    string // who asked, for those who tell of it
-	Input      int64  // content that the job works from, or keeps once it has ended; 0 for none
+	Input      int64  // content that the job works from, or keeps of what it made; 0 for none
 	Started    time.Time
 	Ended      time.Time // zero until it ended
 	Done       int64     // entries; exact at the time of the copy

@@ -24,8 +24,9 @@ type Ledger[Tx any] interface {
 }
 
 // Outcome is how a job ended. With is committed together with the transition and
-// may change what the ledger keeps of the job. It may be called several times, until
-// the ledger takes the outcome.
+// may change what the ledger keeps of the job: where the work turns out to be done, also
+// a failure into a success. It may be called several times, until the ledger takes the
+// outcome.
 type Outcome[Tx any] struct {
 	Err     error // nil: succeeded
 	Code    string

@@ -141,7 +141,7 @@ func (o *Ops) lastInstalled(ctx context.Context, cell, box int64) (all installed
 		}
 		var input int64
 		for _, r := range rows {
-			if (r.State == string(jobs.Succeeded) || r.Kind == KindUpdate && r.Step == updateMade) && r.Input != 0 {
+			if r.State == string(jobs.Succeeded) && r.Input != 0 {
 				input = r.Input
 			}
 		}

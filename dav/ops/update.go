@@ -65,7 +65,7 @@ func (o *Ops) Update(ctx context.Context, cell cellfs.Cell, p cellfs.Path, body 
 		if err != nil {
 			return err
 		}
-		if had && last.State == jobs.Failed && last.Step == 0 {
+		if had && last.State == jobs.Failed {
 			if err := tx.DeleteJob(last.ID, o.fs.Now()); err != nil {
 				return err
 			}
@@ -92,7 +92,10 @@ func (o *Ops) update(ctx context.Context, j jobs.Job, p *jobs.Progress) jobs.Out
 	}
 	switch {
 	case err == nil:
-		return jobs.Outcome[cellfs.Tx]{With: keepRecord}
+		return jobs.Outcome[cellfs.Tx]{With: func(tx cellfs.Tx, row *jobs.Job) error {
+			_, err := keepRecord(tx, row)
+			return err
+		}}
 	case !errors.As(err, &failure) || ctx.Err() != nil:
 		return o.updateFailed(j, err)
 	}
@@ -111,25 +114,29 @@ func (o *Ops) updateFailed(j jobs.Job, err error) jobs.Outcome[cellfs.Tx] {
 
 func (o *Ops) updateFails(j jobs.Job, f *install.Failure, kind string) jobs.Outcome[cellfs.Tx] {
 	return jobs.Outcome[cellfs.Tx]{Err: f, Code: kind, Message: f.Message, With: func(tx cellfs.Tx, row *jobs.Job) error {
-		if err := keepRecord(tx, row); err != nil {
+		made, err := keepRecord(tx, row)
+		if err != nil {
 			return err
 		}
-		if row.Step == 0 { // the box is as it was
-			if err := tx.AddOrphans([]int64{row.Input}, o.fs.Now()); err != nil {
-				return err
-			}
-			row.Input = 0
+		if made { // what failed came after it
+			row.State, row.Code, row.Message = jobs.Succeeded, "", ""
+			return nil
+		}
+		row.Input = 0
+		if err := tx.AddOrphans([]int64{j.Input}, o.fs.Now()); err != nil {
+			return err
 		}
 		return tx.AddEvents(event(j.Scope, j.RequestKey, o.fs.Now(), kind, cellfs.LocalCell+j.Name, f.Message),
 			event(j.Scope, j.RequestKey, o.fs.Now(), install.TypeEnded, cellfs.LocalCell+j.Name, "Bar update failed("+f.Message+")."))
 	}}
 }
 
-// keepRecord keeps, in the row of an update that ends, what [updating.keep] wrote there.
-func keepRecord(tx cellfs.Tx, row *jobs.Job) error {
+// keepRecord keeps, in the row of an update that ends, what [updating.keep] wrote there. made reports whether it did:
+// then the box is that of the new version.
+func keepRecord(tx cellfs.Tx, row *jobs.Job) (made bool, err error) {
 	now, err := tx.Job(row.ID)
 	row.Step, row.Input = now.Step, now.Input
-	return err
+	return now.Step == updateMade, err
 }
 
 // keep records, in the transaction that changes the box, what the version makes of it. The two must not be apart:
@@ -150,7 +157,7 @@ func (u *updating) keep(tx cellfs.Tx, now time.Time) error {
 		}
 	}
 	row := toRow(u.job)
-	row.State, row.Step, row.Starts = string(jobs.Running), updateMade, 1
+	row.State, row.Step, row.Starts, row.Done = string(jobs.Running), updateMade, 1, row.Total
 	if row.Input, err = u.record.Add(tx); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ type change struct {
 	want    *wanted      // nil: it goes
 	content bool         // it gets the content of the new version
 	meta    bool         // and its type, ACL and properties
+	digest  string       // of those, if the version makes them
 	needs   *edm.Needs   // of a schema: what must not be there
 }
 
@@ -35,7 +36,7 @@ func (u *updating) plan(tx cellfs.Tx) error {
 	nodes[""] = &box
 	a, r := &applier{target: u.target, tx: tx, roles: map[string]int64{}, coming: map[string]int64{}}, newReader(tx, u.box)
 	for i, c := range u.control {
-		if c.object != nil && c.object.Set == cellfs.SetRole {
+		if c.object != nil && c.object.Set == cellfs.SetRole { // the change makes it, if it is not there
 			id := -1 - int64(i)
 			a.coming[c.object.Name], r.roles[id] = id, c.object.Name
 		}
@@ -117,8 +118,8 @@ func (u *updating) compare(a *applier, r *reader, c *change) error {
 	if !known || now.Meta != was.Meta { // what somebody granted stays granted
 		return nil
 	}
-	next, err := u.nextMeta(a, r, c)
-	c.meta = next != now.Meta
+	c.digest, err = u.nextMeta(a, r, c)
+	c.meta = c.digest != now.Meta
 	return err
 }
 
@@ -128,11 +129,10 @@ func (u *updating) note(a *applier, r *reader, c *change) (err error) {
 	if c.path != "" && u.isData(c.want) {
 		return nil
 	}
-	it := asInstalled{Content: c.want.content, Meta: u.before[c.path].Meta}
-	if c.meta {
-		it.Meta, err = u.nextMeta(a, r, c)
+	if c.old == nil {
+		c.digest, err = u.nextMeta(a, r, c)
 	}
-	u.makes[c.path] = it
+	u.makes[c.path] = asInstalled{Content: c.want.content, Meta: cmp.Or(c.digest, u.before[c.path].Meta)}
 	return err
 }
 

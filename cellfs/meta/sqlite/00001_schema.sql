@@ -200,8 +200,8 @@ CREATE TABLE job (
   name    TEXT    NOT NULL,
   reqkey  TEXT    NOT NULL,
   subject TEXT    NOT NULL,            -- who asked, as the event log names it; '' for nobody
-  input   INTEGER,                     -- blob.id of the request's body; of an install or update that
-                                       -- succeeded, of what it made of the box; NULL for none
+  input   INTEGER,                     -- blob.id of the request's body; of an install that succeeded, and of
+                                       -- an update that is made, of what it made of the box; NULL for none
   started INTEGER NOT NULL,
   ended   INTEGER NOT NULL,            -- 0 while it runs
   done    INTEGER NOT NULL,            -- entries
